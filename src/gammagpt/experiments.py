@@ -1,0 +1,150 @@
+"""Experiments: parameters -> the runs that answer a question -> one frame of their outcomes."""
+
+from dataclasses import dataclass, replace
+
+from .claims import Verdict, judge, load_ledger
+from .project import UserError, check_list, results_folder, tier_parameters
+from .runs import InitConfig, RunConfig, Store
+from .sweep import frame, sweep
+
+
+@dataclass(frozen=True)
+class LearningRateStudy:
+    """Initializations compared twice: at one common learning rate, and each at its own best.
+
+    The best rate of a setting is found on `tuning_seeds`, on the whole grid; the comparison is
+    made on `seeds`, which are never the same. An optimum at the edge of the grid is no optimum:
+    it is marked as not resolved.
+    """
+
+    base: RunConfig
+    inits: tuple[InitConfig, ...]
+    learning_rates: tuple[float, ...]
+    common_learning_rate: float
+    tuning_seeds: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+    def __post_init__(self):
+        both = set(self.seeds) & set(self.tuning_seeds)
+        if both:
+            raise UserError(f"seeds: {sorted(both)} are tuning seeds too; compare on others")
+
+    def config(self, init: InitConfig, learning_rate: float, seed: int) -> RunConfig:
+        optim = replace(self.base.optim, learning_rate=learning_rate)
+        return replace(self.base, init=init, optim=optim, seed=seed)
+
+    def tuning(self) -> list[RunConfig]:
+        """Every setting at every learning rate, on the tuning seeds."""
+        return [
+            self.config(init, rate, seed)
+            for seed in self.tuning_seeds for init in self.inits for rate in self.learning_rates
+        ]  # fmt: skip
+
+    def at_common_rate(self) -> list[RunConfig]:
+        return [
+            self.config(i, self.common_learning_rate, s) for s in self.seeds for i in self.inits
+        ]
+
+    def at_best_rate(self, best) -> list[RunConfig]:
+        """Every setting that has a best rate in `best` (see `best_rates`), at that rate."""
+        rates = dict(zip(best.setting, best.learning_rate, strict=True))
+        known = [init for init in self.inits if init.label in rates]
+        return [self.config(i, rates[i.label], s) for s in self.seeds for i in known]
+
+    def run(self, store: Store, *, workers=None, rules=None):
+        """Train what is missing, then return `collect(store)`."""
+        sweep(self.tuning() + self.at_common_rate(), store, workers=workers, rules=rules)
+        best = self.best_rates(self.collect(store))
+        sweep(self.at_best_rate(best), store, workers=workers, rules=rules)
+        return self.collect(store)
+
+    def collect(self, store: Store):
+        """A frame of the records that are there: a row a run and role; trains nothing.
+
+        Roles: tuning, common, tuned. Columns: those of `sweep.frame`, role, rules (the hashes in
+        force), curve (validation), resolved (False if the setting's best rate is at the edge).
+        """
+        import pandas as pd
+
+        tuning = _outcomes(store, self.tuning(), "tuning")
+        best = self.best_rates(tuning)
+        parts = [
+            tuning,
+            _outcomes(store, self.at_common_rate(), "common"),
+            _outcomes(store, self.at_best_rate(best), "tuned"),
+        ]
+        runs = pd.concat([part for part in parts if len(part)] or [tuning], ignore_index=True)
+        edge = set(best[~best.resolved].setting) if len(best) else set()
+        if len(runs):
+            runs["resolved"] = ~((runs.role == "tuned") & runs.setting.isin(edge))
+        return runs
+
+    def best_rates(self, runs):
+        """A frame: setting, learning_rate (the best by mean loss on the tuning seeds), resolved.
+
+        Only settings whose whole grid is there. A rate at which a run diverged is never the best.
+        """
+        import pandas as pd
+
+        rows = []
+        tuning = runs[runs.role == "tuning"] if len(runs) else runs
+        for setting, group in tuning.groupby("setting", sort=False) if len(tuning) else ():
+            mean = group.groupby("learning_rate").loss.mean()
+            whole = len(group) == len(self.tuning_seeds) * len(self.learning_rates)
+            if whole and mean.min() < float("inf"):
+                inner = mean.index.min() < mean.idxmin() < mean.index.max()
+                rows.append((setting, mean.idxmin(), inner))
+        return pd.DataFrame(rows, columns=["setting", "learning_rate", "resolved"])
+
+
+def gamma_scaling(
+    gammas, fixed_stds, learning_rates, common_learning_rate, tuning_seeds, seeds,
+    n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size,
+) -> LearningRateStudy:  # fmt: skip
+    """Chapter 2: final loss against gamma, and against fixed stds with and without scaling.
+
+    Lists may also be given as text, as papermill's -p does. Raises UserError for bad values.
+    """
+    inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
+    for std in check_list("fixed_stds", fixed_stds, empty=True):
+        inits += [InitConfig(None, std), InitConfig(None, std, residual_scaling=True)]
+    model = {"n_layer": n_layer, "n_head": n_head, "width": width, "block_size": block_size}
+    base = RunConfig.from_dict({
+        "model": model | {"vocab_size": vocab_size},
+        "data": {"corpus": corpus, "vocab_size": vocab_size},
+        "steps": steps, "batch_size": batch_size,
+    })  # fmt: skip
+    return LearningRateStudy(
+        replace(base, data=base.data.pinned()), tuple(inits),
+        tuple(sorted(check_list("learning_rates", learning_rates))), float(common_learning_rate),
+        tuple(check_list("tuning_seeds", tuning_seeds, int)), tuple(check_list("seeds", seeds, int)),
+    )  # fmt: skip
+
+
+EXPERIMENTS = {"gamma_scaling": gamma_scaling}
+
+
+def verdicts(tier: str = "laptop") -> list[Verdict]:
+    """The verdict of every claim of the ledger, from the records of a tier; trains nothing."""
+    parameters, store = tier_parameters(tier), Store(results_folder(tier))
+    frames = {}
+    for claim in load_ledger():
+        if claim.experiment not in frames:
+            frames[claim.experiment] = study(claim.experiment, parameters[claim.notebook]).collect(
+                store
+            )
+    return [judge(claim, frames[claim.experiment], tier) for claim in load_ledger()]
+
+
+def study(experiment: str, parameters: dict) -> LearningRateStudy:
+    """An experiment from a notebook's parameters, less those that only say where to keep records."""
+    return EXPERIMENTS[experiment](**{k: v for k, v in parameters.items() if k != "tier"})
+
+
+def _outcomes(store: Store, configs, role: str):
+    records = [record for config in configs if (record := store.get(config)) is not None]
+    outcomes = frame(records)
+    outcomes["role"] = role
+    outcomes["rules"] = [record.provenance["rules"] for record in records]
+    outcomes["curve"] = [record.curves["validation"] for record in records]
+    return outcomes

@@ -1,0 +1,173 @@
+"""A minimal GPT: pre-norm RMSNorm, rotary positions, SwiGLU, an optional gate on attention.
+
+No training, no files, and no initialization to speak of: `init.py` draws every weight.
+Shapes in comments: B batch, T tokens, C width (d_model), H heads, D head size, F hidden width of
+the MLP, V vocabulary.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from .project import UserError
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    vocab_size: int = 1024
+    block_size: int = 64  # longest context, in tokens
+    n_layer: int = 2
+    n_head: int = 2
+    width: int = 64  # d_model
+    hidden: int = 0  # width of the MLP; 0 means 8/3 of `width`, rounded up to a multiple of 8
+    norm_eps: float = 1e-5  # RMSNorm's epsilon, compared with the mean square of its input
+    gate: bool = False  # elementwise sigmoid gate on the attention output (arXiv 2505.06708)
+    tied: bool = False  # the head shares the embedding: same d_in, so gamma means the same std
+    rope_base: float = 10000.0
+
+    def __post_init__(self):
+        for name in ("vocab_size", "block_size", "n_layer", "n_head", "width"):
+            if getattr(self, name) < 1:
+                raise UserError(f"model.{name}: got {getattr(self, name)}, allowed is 1 or more")
+        if self.width % self.n_head:
+            raise UserError(
+                f"model.width: got {self.width}, must be a multiple of n_head = {self.n_head}"
+            )
+        if self.head_size % 2:
+            raise UserError(
+                f"model.width: got {self.width} with {self.n_head} heads, but rotary positions "
+                f"need an even head size (here {self.head_size})"
+            )
+        if self.hidden < 0:
+            raise UserError(f"model.hidden: got {self.hidden}, allowed is 0 (automatic) or more")
+        if self.norm_eps < 0:
+            raise UserError(f"model.norm_eps: got {self.norm_eps}, allowed is 0 or more")
+
+    @property
+    def head_size(self) -> int:
+        return self.width // self.n_head
+
+    @property
+    def hidden_size(self) -> int:
+        return self.hidden or 8 * math.ceil(self.width * 8 / 3 / 8)
+
+
+class RMSNorm(nn.Module):
+    """x / sqrt(mean(x^2) + eps) * gain (arXiv 1910.07467), always computed in float32.
+
+    eps only matters next to mean(x^2): an embedding of std d^-gamma has mean square d^-2gamma.
+    """
+
+    def __init__(self, width: int, eps: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x):  # (..., C) -> (..., C)
+        wide = x if x.dtype == torch.float64 else x.float()
+        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        return (wide * scale).to(x.dtype) * self.weight
+
+
+def rotary_table(config: GPTConfig) -> torch.Tensor:
+    """cos and sin of the rotary angles (arXiv 2104.09864), shape (2, block_size, head_size)."""
+    half = torch.arange(0, config.head_size, 2) / config.head_size
+    angles = torch.outer(torch.arange(config.block_size), config.rope_base**-half)  # (T, D/2)
+    angles = torch.cat((angles, angles), dim=-1)  # (T, D)
+    return torch.stack((angles.cos(), angles.sin()))
+
+
+def rotate(x, table):
+    """Turn each pair (x_i, x_{i+D/2}) by its position's angle. x: (B, H, T, D)."""
+    cos, sin = table[:, : x.size(-2)].to(x.dtype)
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((-second, first), dim=-1) * sin
+
+
+class Attention(nn.Module):
+    """Causal self-attention with rotary positions and, if asked for, a sigmoid output gate."""
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.n_head = config.n_head
+        self.query = nn.Linear(config.width, config.width, bias=False)
+        self.key = nn.Linear(config.width, config.width, bias=False)
+        self.value = nn.Linear(config.width, config.width, bias=False)
+        self.out = nn.Linear(config.width, config.width, bias=False)
+        self.gate = nn.Linear(config.width, config.width, bias=False) if config.gate else None
+
+    def forward(self, x, table):  # (B, T, C) -> (B, T, C)
+        B, T, C = x.shape
+
+        def heads(y):  # (B, T, C) -> (B, H, T, D)
+            return y.view(B, T, self.n_head, C // self.n_head).transpose(1, 2)
+
+        q = rotate(heads(self.query(x)), table)  # (B, H, T, D)
+        k = rotate(heads(self.key(x)), table)  # (B, H, T, D)
+        v = heads(self.value(x))  # (B, H, T, D)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, D)
+        y = y.transpose(1, 2).reshape(B, T, C)  # (B, T, C)
+        if self.gate is not None:
+            y = y * torch.sigmoid(self.gate(x))  # (B, T, C), arXiv 2505.06708, variant G1
+        return self.out(y)
+
+
+class MLP(nn.Module):
+    """SwiGLU (arXiv 2002.05202): down(silu(gate(x)) * up(x))."""
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.gate = nn.Linear(config.width, config.hidden_size, bias=False)
+        self.up = nn.Linear(config.width, config.hidden_size, bias=False)
+        self.down = nn.Linear(config.hidden_size, config.width, bias=False)
+
+    def forward(self, x):  # (B, T, C) -> (B, T, C)
+        return self.down(F.silu(self.gate(x)) * self.up(x))
+
+
+class Block(nn.Module):
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.norm1 = RMSNorm(config.width, config.norm_eps)
+        self.attention = Attention(config)
+        self.norm2 = RMSNorm(config.width, config.norm_eps)
+        self.mlp = MLP(config)
+
+    def forward(self, x, table):  # (B, T, C) -> (B, T, C)
+        x = x + self.attention(self.norm1(x), table)
+        return x + self.mlp(self.norm2(x))
+
+
+class GPT(nn.Module):
+    """A decoder-only Transformer. Call it with token ids (B, T); get logits (B, T, V)."""
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.norm = RMSNorm(config.width, config.norm_eps)
+        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        if config.tied:
+            self.head.weight = self.embedding.weight  # tied before init: the tensor is drawn once
+        self.register_buffer("rotary", rotary_table(config), persistent=False)
+
+    def forward(self, tokens):  # (B, T) -> (B, T, V)
+        if tokens.size(1) > self.config.block_size:
+            raise UserError(
+                f"tokens: got {tokens.size(1)} positions, "
+                f"allowed are at most block_size = {self.config.block_size}"
+            )
+        x = self.embedding(tokens)  # (B, T, C)
+        for block in self.blocks:
+            x = block(x, self.rotary)
+        return self.head(self.norm(x))
+
+    def loss(self, tokens, targets, reduction: str = "mean"):
+        """Next-token cross-entropy in nats. tokens, targets: (B, T)."""
+        logits = self(tokens).flatten(0, 1)  # (B*T, V)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        return F.cross_entropy(logits, targets.flatten(), reduction=reduction)

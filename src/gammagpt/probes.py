@@ -1,0 +1,100 @@
+"""What is measured along the way: validation loss, and the spectrum and condensation of weights.
+
+Definitions (W has a row for each neuron or token):
+stable rank     ||W||_F^2 / ||W||_2^2                               (arXiv 2501.08537, its code)
+effective rank  exp(entropy of singular values that sum to one)     (Roy & Vetterli 2007)
+cosine groups   connected groups of rows whose cosine is above 0.7  (arXiv 2405.05409)
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from .project import UserError
+
+COSINE_THRESHOLD = 0.7
+TOP_VALUES = 8  # singular values kept for each matrix
+MOST_ROWS = 1024  # rows compared by cosine; of a larger matrix the first ones
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    losses: int = 12  # validation losses along the run, evenly spaced, first and last step included
+    windows: int = 64  # validation windows for each of them
+    final_windows: int = 512  # validation windows for the final loss
+    spectra: int = 0  # times that every matrix is measured, at log-spaced steps
+
+    def __post_init__(self):
+        for name in ("losses", "windows", "final_windows", "spectra"):
+            low = 0 if name == "spectra" else 1
+            if getattr(self, name) < low:
+                raise UserError(
+                    f"probes.{name}: got {getattr(self, name)}, allowed is {low} or more"
+                )
+
+
+def even_steps(count: int, last: int) -> set[int]:
+    """`count` evenly spaced steps from 0 to `last`."""
+    return {round(i * last / max(1, count - 1)) for i in range(count)} | {last}
+
+
+def log_steps(count: int, last: int) -> set[int]:
+    """At most `count` steps from 0 to `last`, evenly spaced on a log scale after the first."""
+    if count == 0:
+        return set()
+    return {0, last} | {round(last ** (i / max(1, count - 2))) for i in range(count - 1)}
+
+
+@torch.no_grad()
+def validation_loss(model, inputs, targets, batch: int = 64) -> float:
+    """Mean next-token loss in nats over all windows; inputs and targets: (N, T)."""
+    total = torch.zeros((), dtype=torch.float64, device=inputs.device)
+    for i in range(0, len(inputs), batch):
+        total += model.loss(inputs[i : i + batch], targets[i : i + batch], reduction="sum").double()
+    return total.item() / targets.numel()
+
+
+@torch.no_grad()
+def spectra(model) -> dict[str, dict]:
+    """The spectrum and the condensation of every matrix of the model, by parameter name."""
+    matrices = {n: p for n, p in model.named_parameters() if p.ndim == 2}
+    return {n: spectrum(p) | condensation(p) for n, p in matrices.items()}
+
+
+def spectrum(matrix) -> dict:
+    """Stable rank, effective rank, Frobenius norm and the largest singular values."""
+    values = torch.linalg.svdvals(matrix.double())
+    shares = values / values.sum()
+    entropy = -(shares * shares.clamp_min(1e-300).log()).sum()
+    return {
+        "stable_rank": (values.square().sum() / values[0].square()).item(),
+        "effective_rank": entropy.exp().item(),
+        "norm": values.square().sum().sqrt().item(),
+        "singular_values": values[:TOP_VALUES].tolist(),
+    }
+
+
+def condensation(matrix) -> dict:
+    """Mean |cosine| between rows, share of pairs above 0.7, and groups as a share of the rows."""
+    rows = torch.nn.functional.normalize(matrix[:MOST_ROWS].double(), dim=1)
+    cosine = rows @ rows.T
+    n = len(rows)
+    off_diagonal = cosine.abs().sum() - cosine.diagonal().abs().sum()
+    alike = cosine > COSINE_THRESHOLD
+    alike.fill_diagonal_(True)
+    return {
+        "mean_cosine": (off_diagonal / (n * (n - 1))).item(),
+        "pairs_alike": ((alike.sum().item() - n) / (n * (n - 1))),
+        "groups": _count_groups(alike) / n,
+    }
+
+
+def _count_groups(alike) -> int:
+    """Connected components of a symmetric relation (n, n): squaring it reaches ever further."""
+    reach = alike.float()
+    while True:
+        further = (reach @ reach > 0).float()
+        if torch.equal(further, reach):
+            # Two rows of one component have the same reach, whose first member names it.
+            return len(reach.argmax(dim=1).unique())
+        reach = further

@@ -1,0 +1,75 @@
+"""Where the project's files are, what a tier says, and the one error that users meet."""
+
+import os
+from pathlib import Path
+
+TIERS = ("smoke", "laptop", "gpu")
+
+
+class UserError(ValueError):
+    """Bad input. Its text is one line that names the thing, the value and what is allowed."""
+
+
+def root() -> Path:
+    """The checkout: $GAMMAGPT_ROOT, else the folder above `src/`, else the current folder."""
+    if path := os.environ.get("GAMMAGPT_ROOT"):
+        return Path(path)
+    checkout = Path(__file__).resolve().parents[2]
+    return checkout if (checkout / "claims.yml").exists() else Path.cwd()
+
+
+def cache_folder() -> Path:
+    """Files that can be made again (tokens, the vendored MathJax): $GAMMAGPT_CACHE or `.cache`."""
+    return Path(os.environ.get("GAMMAGPT_CACHE") or root() / ".cache")
+
+
+def results_folder(tier: str) -> Path:
+    """Run records of one tier: $GAMMAGPT_RESULTS/<tier>, or `results/<tier>` of the checkout."""
+    check_tier(tier)
+    return Path(os.environ.get("GAMMAGPT_RESULTS") or root() / "results") / tier
+
+
+def check_tier(tier: str) -> None:
+    if tier not in TIERS:
+        raise UserError(f"tier: got {tier!r}, allowed are {', '.join(TIERS)}")
+
+
+def read_yaml(path: Path) -> dict:
+    """The mapping in a YAML file. Raises UserError if it is missing or is not a mapping."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path.name}: no such file in {path.parent}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path.name}: not YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path.name}: expected a mapping, got {type(content).__name__}")
+    return content
+
+
+def tier_parameters(tier: str) -> dict[str, dict]:
+    """The papermill parameters of each notebook of a tier: `{"01_gamma": {"steps": 200}, ...}`."""
+    check_tier(tier)
+    return read_yaml(root() / "notebooks" / "tiers" / f"{tier}.yml")
+
+
+def check_list(name: str, value, kind=float, empty: bool = False) -> list:
+    """A notebook's list parameter; papermill's -p passes "[0.5, 0.8]" as text.
+
+    Raises UserError if it is not a list of distinct numbers of this kind, or is empty.
+    """
+    import json
+
+    allowed = f"a list of distinct numbers like {[0.5, 0.8] if kind is float else [0, 1, 2]}"
+    try:
+        items = json.loads(value) if isinstance(value, str) else list(value)
+        result = [kind(x) for x in items]
+        numbers = all(type(x) in (int, float) for x in items)
+    except (ValueError, TypeError, OverflowError):
+        raise UserError(f"{name}: got {value!r}, allowed is {allowed}") from None
+    distinct = len(set(result)) == len(result) and result == items
+    if not numbers or not distinct or not (result or empty):
+        raise UserError(f"{name}: got {value!r}, allowed is {allowed}")
+    return result

@@ -1,0 +1,269 @@
+"""A run's configuration, its key, the record that it leaves, and the store of records."""
+
+import datetime
+import hashlib
+import json
+import math
+import os
+import subprocess
+import tempfile
+import types
+import typing
+import warnings
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from .data import DataConfig
+from .device import PRECISIONS
+from .init import check_scale
+from .model import GPTConfig
+from .optim import OptimConfig
+from .probes import ProbeConfig
+from .project import UserError, root
+
+SEMANTICS = 1  # raise when a change of code alters results: old records then no longer match
+SCHEMA = 1  # the layout of a record
+# The files that a result depends on; their hash is part of a record's provenance.
+SOURCES = ("model", "init", "data/text", "device", "optim", "probes", "train")
+
+
+@dataclass(frozen=True)
+class InitConfig:
+    """Exactly one of gamma (std = d_in^-gamma) and std (the same for every tensor)."""
+
+    gamma: float | None = None
+    std: float | None = None
+    residual_scaling: bool = False  # std / sqrt(2 n_layer) for what writes into the residual
+
+    def __post_init__(self):
+        check_scale(self.gamma, self.std)
+
+    @property
+    def label(self) -> str:
+        """The setting in words, as the ledger and the figures name it: 'gamma 0.8'."""
+        scale = f"std {self.std:g}" if self.gamma is None else f"gamma {self.gamma:g}"
+        return scale + (" with residual scaling" if self.residual_scaling else "")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that can change a number of a run."""
+
+    model: GPTConfig = field(default_factory=GPTConfig)
+    init: InitConfig = field(default_factory=lambda: InitConfig(gamma=0.5))
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    probes: ProbeConfig = field(default_factory=ProbeConfig)
+    steps: int = 400
+    batch_size: int = 32  # windows of model.block_size tokens
+    seed: int = 0  # of the weights and of the order of the data
+    precision: str = "float32"
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}: got {getattr(self, name)}, allowed is 1 or more")
+        if self.seed < 0:
+            raise UserError(f"seed: got {self.seed}, allowed is 0 or more")
+        if self.precision not in PRECISIONS:
+            allowed = ", ".join(PRECISIONS)
+            raise UserError(f"precision: got {self.precision!r}, allowed are {allowed}")
+        if self.model.vocab_size != self.data.vocab_size:
+            raise UserError(
+                f"data.vocab_size: got {self.data.vocab_size}, "
+                f"must equal model.vocab_size = {self.model.vocab_size}"
+            )
+
+    @classmethod
+    def from_dict(cls, mapping: dict) -> "RunConfig":
+        """Build from nested dicts; unknown keys and values of a wrong type raise UserError."""
+        return _build(cls, mapping, "")
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    def pinned(self) -> "RunConfig":
+        """The same run with the fingerprint of its data filled in."""
+        return replace(self, data=self.data.pinned())
+
+    @property
+    def key(self) -> str:
+        """Same key, same record: a hash of the configuration, its data and SEMANTICS.
+
+        Only what differs from the defaults is hashed, so that a field added later, whose default
+        changes nothing, keeps all records valid; the store compares whole configurations.
+        """
+        return _digest(
+            {"config": self.content(skip=RunConfig().to_dict()), "semantics": SEMANTICS}
+        )[:16]
+
+    def content(self, skip=None) -> dict:
+        """What can change a number, less what equals `skip`: of the data, only its fingerprint."""
+        config = self.pinned().to_dict()
+        config["data"] = {"fingerprint": config["data"]["fingerprint"]}
+        return _difference(config, skip) if skip else config
+
+    @property
+    def tokens(self) -> int:
+        return self.steps * self.batch_size * self.model.block_size
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run left. `status` is 'ok', or 'diverged' at step `diverged_at`."""
+
+    config: RunConfig
+    status: str
+    curves: dict  # {"train": [[step, loss], ...], "validation": [[step, loss], ...]}
+    probes: list  # [{"step": n, "tensors": {name: {...}}}, ...]
+    final: dict  # {"validation_loss": nats per token, or None if diverged}
+    provenance: dict
+    diverged_at: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.config.key
+
+    def to_json(self) -> str:
+        """Strict JSON (no NaN) with a digest over the whole content."""
+        content = {"schema": SCHEMA, "key": self.key} | {
+            f.name: getattr(self, f.name) for f in fields(self)
+        }
+        content["config"] = self.config.to_dict()
+        return _canonical(content | {"digest": _digest(content)}) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """Raises ValueError, saying what is wrong, for anything but a whole, unaltered record."""
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            raise ValueError(f"not a record of schema {SCHEMA}")
+        digest = content.pop("digest", None)
+        if digest != _digest(content):
+            raise ValueError("its content does not match its digest")
+        content["config"] = RunConfig.from_dict(content["config"])
+        return cls(**{f.name: content[f.name] for f in fields(cls)})
+
+
+class Store:
+    """A folder of records, one `<key>.json` a run. Safe under kill -9 and several processes."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+
+    def path(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+    def get(self, config: RunConfig) -> Record | None:
+        """The record of a configuration, or None. A damaged one is named and set aside."""
+        return self._read(self.path(config.key), config)
+
+    def put(self, record: Record) -> Path:
+        """Write atomically: a reader sees the whole record or none."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(record.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(aside, 0o644)  # mkstemp's files are private; records are to be shared
+        os.replace(aside, self.path(record.key))
+        return self.path(record.key)
+
+    def __iter__(self):
+        for path in sorted(self.folder.glob("*.json")):
+            record = self._read(path)
+            if record is not None:
+                yield record
+
+    def _read(self, path: Path, config: RunConfig | None = None) -> Record | None:
+        try:
+            record = Record.from_json(path.read_text(encoding="utf-8"))
+            if record.key != path.stem and record.provenance["semantics"] == SEMANTICS:
+                raise ValueError(f"it is the record of run {record.key}")
+            if config and record.config.content() != config.content():
+                raise ValueError("it was made under other defaults")
+            return record
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            aside = path.with_name(f"{path.name}.set-aside")
+            os.replace(path, aside)
+            reason = str(error) or type(error).__name__
+            warnings.warn(f"{path.name}: {reason}; set aside as {aside.name}", stacklevel=2)
+            return None
+
+
+def provenance(device: str, seconds: float, rules: dict | None) -> dict:
+    """Where, when and with what a record was made; `rules` are the ledger's hashes in force."""
+    import torch
+
+    return {
+        "commit": _git("rev-parse", "--short=12", "HEAD") or "unknown",
+        "source": source_hash(),
+        "semantics": SEMANTICS,
+        "device": device,
+        "torch": torch.__version__,
+        "seconds": round(seconds, 2),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "rules": rules or {},
+    }
+
+
+@cache
+def source_hash() -> str:
+    """One hash over the source files that a result depends on."""
+    folder = Path(__file__).parent
+    return _digest([(folder / f"{name}.py").read_text(encoding="utf-8") for name in SOURCES])[:12]
+
+
+@cache
+def _git(*arguments: str) -> str:
+    try:
+        return subprocess.run(
+            ["git", *arguments], cwd=root(), capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _difference(config: dict, default: dict) -> dict:
+    """The entries of a nested dict that differ from those of another."""
+    parts = {
+        name: _difference(value, default[name]) if isinstance(value, dict) else value
+        for name, value in config.items()
+    }
+    return {name: value for name, value in parts.items() if value not in ({}, default[name])}
+
+
+def _canonical(content) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _digest(content) -> str:
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()
+
+
+def _build(cls, mapping, prefix: str):
+    """A dataclass from nested dicts, with one clear line for what does not fit."""
+    if not isinstance(mapping, dict):
+        raise UserError(f"{prefix or 'config'}: got {mapping!r}, expected a mapping")
+    hints = typing.get_type_hints(cls)
+    for name in mapping:
+        if name not in hints:
+            raise UserError(f"{prefix}{name}: unknown, allowed are {', '.join(hints)}")
+    return cls(**{n: _value(hints[n], v, prefix + n) for n, v in mapping.items()})
+
+
+def _value(hint, value, name: str):
+    """`value` as the type `hint`: whole numbers may stand for floats, nothing else is bent."""
+    if is_dataclass(hint):
+        return value if isinstance(value, hint) else _build(hint, value, f"{name}.")
+    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if float in allowed and type(value) is int:
+        value = float(value)
+    if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):
+        words = " or ".join("nothing" if t is types.NoneType else t.__name__ for t in allowed)
+        raise UserError(f"{name}: got {value!r}, allowed is a finite {words}")
+    return value
