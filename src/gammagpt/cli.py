@@ -19,6 +19,9 @@ def main(arguments=None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader (head, say) has seen enough
+        sys.stderr.close()
+        return 0
     except KeyboardInterrupt:
         print(
             "stopped: finished runs are kept; the same command goes on from here", file=sys.stderr

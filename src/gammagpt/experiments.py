@@ -145,6 +145,4 @@ def _outcomes(store: Store, configs, role: str):
     records = [record for config in configs if (record := store.get(config)) is not None]
     outcomes = frame(records)
     outcomes["role"] = role
-    outcomes["rules"] = [record.provenance["rules"] for record in records]
-    outcomes["curve"] = [record.curves["validation"] for record in records]
     return outcomes

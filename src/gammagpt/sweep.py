@@ -34,7 +34,10 @@ def load_records(tier: str = "laptop") -> list[Record]:
 
 
 def frame(records):
-    """A pandas frame, a row a run: every field of the configuration, final loss, cost, key.
+    """A pandas frame, a row a run: every field of its configuration, what came out, its origin.
+
+    Added columns: setting, status, loss (final validation loss, nats per token), curve, probes,
+    seconds, commit, rules (hashes in force), tokens (trained on), key.
 
     The final loss of a diverged run is infinite: worse than any other, and never hidden.
     """
@@ -52,7 +55,11 @@ def _row(record: Record) -> dict:
         "setting": record.config.init.label,
         "status": record.status,
         "loss": math.inf if loss is None else loss,
+        "curve": record.curves["validation"],
+        "probes": record.probes,
         "seconds": record.provenance["seconds"],
+        "commit": record.provenance["commit"],
+        "rules": record.provenance["rules"],
         "tokens": record.config.tokens,
         "key": record.key,
     }

@@ -1,0 +1,304 @@
+"""Figures from frames: one style, light and dark, alt text and provenance built in.
+
+Every public function returns a Picture: show it as the last line of a notebook cell.
+"""
+
+import base64
+import io
+import math
+from dataclasses import dataclass
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from .claims import paired_interval
+from .init import implied_gamma
+
+STYLE = {
+    "figure.figsize": (7.2, 4.0), "font.size": 11, "axes.grid": True, "grid.alpha": 0.3,
+    "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
+    "savefig.transparent": True, "svg.fonttype": "none", "svg.hashsalt": "gammagpt",
+    "font.family": "sans-serif", "figure.constrained_layout.use": True,
+}  # fmt: skip
+INK = {"light": "#1b1b1b", "dark": "#e6e6e6"}
+# Blue, vermilion, green, ... of Okabe & Ito, told apart by colour-blind readers, on both grounds.
+COLOURS = ("#0083d0", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#7f7f7f")
+MARKERS = "osD^vP"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure, drawn twice (for light and dark pages), with its words."""
+
+    anchor: str  # its id on the page
+    draw: object  # draw(figure) puts everything on an empty matplotlib figure
+    alt: str  # what it shows, and what one sees in it
+    caption: str
+    size: tuple = (7.2, 4.0)
+
+    def _repr_html_(self) -> str:
+        images = "".join(
+            f'<img class="gg-{ground} only-{ground}" alt="{self.alt}" '
+            f'src="data:image/svg+xml;base64,{base64.b64encode(self.svg(ground)).decode()}">'
+            for ground in INK
+        )
+        # Outside the book (Jupyter, Colab) no theme hides the dark variant: this line does.
+        hide = "<style>html:not([data-theme=dark]) .gg-dark{display:none}</style>"
+        caption = f"<figcaption>{self.caption}</figcaption>"
+        return f'{hide}<figure class="gg-figure" id="{self.anchor}">{images}{caption}</figure>'
+
+    def svg(self, ground: str = "light") -> bytes:
+        """The figure as SVG, with ink for a 'light' or a 'dark' ground."""
+        names = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+        with matplotlib.rc_context(STYLE | dict.fromkeys(names, INK[ground])):
+            figure = plt.figure(figsize=self.size)
+            self.draw(figure)
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+            plt.close(figure)
+        return buffer.getvalue()
+
+
+def provenance(runs, tier: str) -> str:
+    """'Tier laptop; 32 runs, seeds 0, 1; 12 min of training; commit 0123abcd.'"""
+    once = runs.drop_duplicates("key")
+    seeds = ", ".join(map(str, sorted(once.seed.unique())))
+    commits = ", ".join(sorted({commit[:8] for commit in once.commit}))
+    words = "run, seed" if len(once) == 1 else "runs, seeds" if "," in seeds else "runs, seed"
+    cost = f"{once.seconds.sum() / 60:.1f} min of training"
+    return f"Tier {tier}; {len(once)} {words} {seeds}; {cost}; commit {commits}."
+
+
+def std_dictionary(widths, stds=(0.02,), gammas=(0.5, 0.8, 1.0)) -> Picture:
+    """Which gamma a fixed std is at each width (gamma = -ln std / ln d_in)."""
+
+    def draw(figure):
+        axes = figure.subplots()
+        for i, std in enumerate(stds):
+            values = [implied_gamma(std, width) for width in widths]
+            axes.plot(widths, values, color=COLOURS[i], marker=MARKERS[i], label=f"std {std:g}")
+        for gamma in gammas:
+            axes.axhline(gamma, color=COLOURS[5], linestyle=":")
+            axes.text(widths[0], gamma + 0.01, f"gamma {gamma:g}", color=COLOURS[5])
+        axes.set_xscale("log", base=2)
+        axes.set(xlabel="width d_in", ylabel="gamma", xticks=widths, xticklabels=widths)
+        axes.legend()
+
+    first, last = (implied_gamma(stds[0], width) for width in (widths[0], widths[-1]))
+    alt = (
+        f"The gamma that a fixed std of {stds[0]:g} amounts to falls from {first:.2f} at width "
+        f"{widths[0]} to {last:.2f} at width {widths[-1]}."
+    )
+    caption = "A fixed std is a different gamma at every width. Computed; no training."
+    return Picture("fig-std-dictionary", draw, alt, caption)
+
+
+def eps_effect(widths, gammas, eps_values) -> Picture:
+    """Root mean square after the first RMSNorm, s / sqrt(s^2 + eps) with s = d^-gamma."""
+
+    def rms(width, gamma, eps):
+        return 1 / math.sqrt(1 + eps * width ** (2 * gamma))
+
+    def draw(figure):
+        panels = figure.subplots(1, len(eps_values), sharey=True)
+        for axes, eps in zip(panels, eps_values, strict=True):
+            for i, gamma in enumerate(gammas):
+                values = [rms(width, gamma, eps) for width in widths]
+                axes.plot(widths, values, color=COLOURS[i], marker=MARKERS[i], label=f"{gamma:g}")
+            axes.set_xscale("log", base=2)
+            axes.set(xlabel="width d", title=f"eps = {eps:g}", ylim=(0, 1.08))
+        panels[0].set_ylabel("RMS after the first norm")
+        panels[0].legend(title="gamma", loc="lower left")
+
+    worst = rms(widths[-1], gammas[-1], eps_values[0])
+    cured = rms(widths[-1], gammas[-1], eps_values[-1])
+    alt = (
+        f"With eps {eps_values[0]:g} the output of the first RMSNorm shrinks with width: "
+        f"{worst:.2f} instead of 1 at width {widths[-1]} and gamma {gammas[-1]:g}. "
+        f"With eps {eps_values[-1]:g} it is {cured:.2f}."
+    )
+    caption = "The first RMSNorm divides by sqrt(s² + eps), not by s. Computed; no training."
+    return Picture("fig-eps", draw, alt, caption, (7.2, 3.4))
+
+
+def loss_curves(runs, tier: str, settings=None, anchor="fig-curves") -> Picture:
+    """Validation loss against tokens: the mean over seeds, and the range from least to most."""
+    settings = list(settings or runs.setting.unique())
+
+    def draw(figure):
+        axes = figure.subplots()
+        for i, setting in enumerate(settings):
+            steps, curves = _curves(runs[runs.setting == setting])
+            style = {"color": COLOURS[i % 6], "marker": MARKERS[i % 6], "markersize": 4}
+            axes.plot(steps, curves.mean(axis=0), label=setting, **style)
+            axes.fill_between(
+                steps, curves.min(axis=0), curves.max(axis=0), color=COLOURS[i % 6], alpha=0.2
+            )
+        axes.set(xlabel="training tokens (millions)", ylabel="validation loss (nats per token)")
+        axes.legend()
+
+    last = {s: _curves(runs[runs.setting == s])[1][:, -1].mean() for s in settings}
+    words = ", ".join(f"{setting} {loss:.2f}" for setting, loss in last.items())
+    alt = f"Validation loss falls with training tokens and ends at (nats per token): {words}."
+    caption = f"Mean over seeds; the band is their range. {provenance(runs, tier)}"
+    return Picture(anchor, draw, alt, caption)
+
+
+def stable_ranks(runs, tier: str, tensor: str = "embedding.weight") -> Picture:
+    """Stable rank of one matrix against the step (linear up to step 1, then logarithmic)."""
+
+    def draw(figure):
+        axes = figure.subplots()
+        for i, run in enumerate(runs.itertuples()):
+            steps, ranks = _ranks(run.probes, tensor)
+            axes.plot(steps, ranks, color=COLOURS[i], marker=MARKERS[i], label=run.setting)
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set(xlabel="step", ylabel=f"stable rank of {tensor}", ylim=(0, None))
+        axes.legend()
+
+    words = []
+    for run in runs.itertuples():
+        steps, ranks = _ranks(run.probes, tensor)
+        low = min(range(len(ranks)), key=ranks.__getitem__)
+        words.append(
+            f"{run.setting}: {ranks[0]:.1f} at the start, lowest {ranks[low]:.1f} at step "
+            f"{steps[low]}, {ranks[-1]:.1f} at the end"
+        )
+    alt = f"Stable rank of {tensor} during training. {'; '.join(words)}."
+    caption = f"Condensation is the fall, expansion the rise. {provenance(runs, tier)}"
+    return Picture("fig-stable-rank", draw, alt, caption)
+
+
+def loss_plane(runs, tier: str) -> Picture:
+    """Final loss over (setting, learning rate) on the tuning seeds; the best of a row is framed."""
+    tuning = runs[runs.role == "tuning"]
+    order = list(tuning.setting.unique())
+    table = tuning.pivot_table(index="setting", columns="learning_rate", values="loss").loc[order]
+
+    def draw(figure):
+        axes = figure.subplots()
+        finite = table.where(table < math.inf)
+        top = finite.min().min() + 1.0  # one nat of colour: beyond it all is equally bad
+        image = axes.imshow(finite, cmap="viridis_r", vmax=top, aspect="auto")
+        for y, x in ((y, x) for y in range(len(table)) for x in range(len(table.columns))):
+            value = table.iat[y, x]
+            best = value == table.iloc[y].min()
+            dark = (value - finite.min().min()) > 0.5 * (top - finite.min().min())
+            axes.text(x, y, f"{value:.2f}" if value < math.inf else "div.", ha="center",
+                      va="center", color="black" if dark else "white",
+                      weight="bold" if best else "normal")  # fmt: skip
+            if best:
+                box = plt.Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, lw=2.5,
+                                    ec="#ff3b30")  # fmt: skip
+                axes.add_patch(box)
+        axes.set_xticks(range(len(table.columns)), [f"{rate:g}" for rate in table.columns])
+        axes.set_yticks(range(len(order)), order)
+        axes.grid(False)
+        axes.set(xlabel="peak learning rate")
+        figure.colorbar(image, label="validation loss (nats per token)", extend="max")
+
+    best = ", ".join(f"{s} at {r:g}" for s, r in table.idxmin(axis=1).items())
+    alt = f"Final validation loss by initialization and learning rate. Lowest in each row: {best}."
+    caption = f"The framed cell is the best of its row. {provenance(tuning, tier)}"
+    return Picture("fig-plane", draw, alt, caption, (7.2, 4.8))
+
+
+def loss_against_gamma(runs, tier: str) -> Picture:
+    """Final loss against gamma at the common learning rate and at each one's best, with 95 %."""
+    compared = runs[runs.role.isin(["common", "tuned"])]
+    points = {role: _points(compared[compared.role == role]) for role in ("common", "tuned")}
+
+    def draw(figure):
+        axes = figure.subplots()
+        for i, (role, rows) in enumerate(points.items()):
+            gammas = [row for row in rows if row[0].startswith("gamma")]
+            fixed = [row for row in rows if not row[0].startswith("gamma")]
+            bars = {"color": COLOURS[i], "marker": MARKERS[i], "capsize": 3}
+            label = "one common learning rate" if role == "common" else "each at its own best"
+            _bars(axes, gammas, bars | {"label": label})
+            _bars(axes, fixed, bars | {"linestyle": "none", "mfc": "none"})
+            for name, x, mean, *_ in fixed if role == "tuned" else ():
+                words = name.replace(" with ", "\nwith ")
+                axes.annotate(words, (x, mean), (4, -26), textcoords="offset points", fontsize=8)
+        axes.set(xlabel="gamma (std = d_in^-gamma)", ylabel="validation loss (nats per token)")
+        axes.legend()
+
+    words = [f"lowest at {min(rows, key=lambda row: row[2])[0]} ({_lowest(rows):.3f})"
+             for rows in points.values() if rows]  # fmt: skip
+    alt = "Final validation loss against gamma. One common learning rate: " + (
+        "; each at its own best: ".join(words) + "."
+    )
+    caption = (
+        "Mean over seeds with 95 % intervals; hollow: fixed stds, at the gamma that they amount "
+        f"to at this width. {provenance(compared, tier)}"
+    )
+    return Picture("fig-loss-against-gamma", draw, alt, caption, (7.2, 4.4))
+
+
+def gain_by_rate(runs, tier: str, baseline: str = "gamma 0.5") -> Picture:
+    """The answer at every common learning rate: loss of the baseline minus that of each gamma."""
+    tuning = runs[(runs.role == "tuning") & runs.setting.str.startswith("gamma")]
+    table = tuning.pivot_table(index="learning_rate", columns="setting", values="loss", sort=False)
+    table = table.sort_index()
+    gains = table.rsub(table[baseline], axis=0).drop(columns=baseline)
+
+    def draw(figure):
+        axes = figure.subplots()
+        for i, setting in enumerate(gains):
+            style = {"color": COLOURS[i % 6], "marker": MARKERS[i % 6]}
+            dashes = "-" if i < 6 else "--"
+            axes.plot(gains.index, gains[setting], label=setting, linestyle=dashes, **style)
+        axes.axhline(0, color=COLOURS[5], linestyle=":")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(gains.index, [f"{rate:g}" for rate in gains.index])
+        axes.set(xlabel="common learning rate", ylabel=f"gain over {baseline} (nats per token)")
+        axes.legend(ncols=2, fontsize=9)
+
+    ends = [gains.iloc[i].mean() for i in (0, -1)]
+    alt = (
+        f"Gain over {baseline} at each common learning rate: the mean over the other gammas is "
+        f"{ends[0]:+.2f} nats at {gains.index[0]:g} and {ends[1]:+.2f} at {gains.index[-1]:g}."
+    )
+    caption = f"Above the line the setting beats {baseline}. {provenance(tuning, tier)}"
+    return Picture("fig-gain-by-rate", draw, alt, caption)
+
+
+def _bars(axes, rows, style) -> None:
+    if rows:
+        _, x, mean, low, high = zip(*rows, strict=True)
+        errors = [[m - b for m, b in zip(mean, low, strict=True)],
+                  [t - m for m, t in zip(mean, high, strict=True)]]  # fmt: skip
+        axes.errorbar(x, mean, yerr=errors, **style)
+
+
+def _points(runs) -> list:
+    """(setting, gamma, mean, low, high) of every setting whose runs all ended well."""
+    rows = []
+    for setting, group in runs.groupby("setting", sort=False):
+        if not group.loss.map(math.isfinite).all():
+            continue
+        mean, low, high = paired_interval(list(group.loss), 0.95)
+        first = group.iloc[0]
+        gamma = implied_gamma(first["std"], first.width) if pd.isna(first.gamma) else first.gamma
+        low, high = (mean, mean) if math.isnan(low) else (low, high)
+        rows.append((setting, gamma, mean, low, high))
+    return rows
+
+
+def _lowest(rows) -> float:
+    return min(row[2] for row in rows)
+
+
+def _curves(runs):
+    """(tokens in millions, losses (seeds, points)); diverged runs have fewer points: left out."""
+    longest = max(len(curve) for curve in runs.curve)
+    curves = [curve for curve in runs.curve if len(curve) == longest]
+    tokens = runs.iloc[0].batch_size * runs.iloc[0].block_size / 1e6
+    return [step * tokens for step, _ in curves[0]], np.array([[y for _, y in c] for c in curves])
+
+
+def _ranks(probes, tensor: str):
+    rows = [(probe["step"], probe["tensors"][tensor]["stable_rank"]) for probe in probes]
+    return tuple(zip(*rows, strict=True))
