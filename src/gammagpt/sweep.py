@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import get_context
 
-from .project import results_folder
+from .project import UserError, results_folder
 from .runs import Record, RunConfig, Store
 from .train import train
 
@@ -21,6 +21,8 @@ def sweep(configs, store: Store, *, workers: int | None = None, rules=None) -> l
     (default: one a core on a CPU, where small models gain most from it, and one on a GPU).
     Each record is written as soon as its run ends: a kill loses at most the runs in flight.
     """
+    if workers is not None and workers < 1:
+        raise UserError(f"workers: got {workers}, allowed is 1 or more")
     wanted = {config.key: config for config in (c.pinned() for c in configs)}
     missing = [config for config in wanted.values() if store.get(config) is None]
     if missing:

@@ -1,0 +1,56 @@
+# Everything runs in .venv, which `make setup` makes and the other targets bring up to date.
+TIER ?= laptop
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PY := .venv/bin/python
+
+# FRESH=1 trains every run again, in a results folder of its own, so that the committed records
+# stay as they are. An interrupted fresh build goes on where it stopped; a finished one starts anew.
+FRESH_RESULTS := $(CURDIR)/_build/fresh-results
+ifeq ($(FRESH),1)
+export GAMMAGPT_RESULTS := $(FRESH_RESULTS)
+START_FRESH = if [ -e $(FRESH_RESULTS)/$(TIER).finished ]; then \
+	rm -rf $(FRESH_RESULTS)/$(TIER) $(FRESH_RESULTS)/$(TIER).finished; fi
+FINISH_FRESH = touch $(FRESH_RESULTS)/$(TIER).finished
+else
+START_FRESH = :
+FINISH_FRESH = :
+endif
+
+.PHONY: help setup book smoke lint test clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s%s\n", $$1, $$2}'
+	@echo "TIER=smoke|laptop|gpu chooses the grid (default laptop); FRESH=1 trains every run again"
+
+setup: .venv/stamp  ## make .venv and install the pinned requirements (only when they changed)
+
+.venv/stamp: requirements.txt pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	{ echo "gammagpt needs Python 3.11 to 3.13, not '$(PYTHON)'. Try: make setup PYTHON=python3.11"; \
+	exit 1; }
+	@echo "Installing requirements.txt into .venv (once; a minute or more)"
+	@test -x $(PY) || "$(PYTHON)" -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+book: setup  ## run the notebooks of TIER and render the book
+	@$(START_FRESH)
+	@$(PY) -m gammagpt book --tier $(TIER)
+	@$(FINISH_FRESH)
+
+smoke: setup  ## run every notebook at tier smoke; really trains, tiny, each time
+	@rm -rf _build/smoke-results
+	@GAMMAGPT_RESULTS=$(CURDIR)/_build/smoke-results $(PY) -m gammagpt notebooks --tier smoke
+
+lint: setup  ## check the style
+	@$(PY) -m ruff check .
+
+# Without a browser only the tests of the site fail, each with a line on how to get one.
+test: lint  ## check the style, find a browser (or install one) and run all tests
+	@-$(PY) tests/browser.py
+	@$(PY) -m pytest
+
+clean:  ## remove what was built; leaves .venv, .cache and the committed records
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis

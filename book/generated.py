@@ -1,0 +1,172 @@
+"""Writes what pages and the README say of verdicts and records: computed, never typed.
+
+    python book/generated.py    brings the README's tables and picture up to date
+"""
+
+import json
+import re
+from pathlib import Path
+
+from gammagpt import Store, figures, verdicts
+from gammagpt.claims import Verdict
+from gammagpt.experiments import study
+from gammagpt.pages import SIGNS, badge, effect
+from gammagpt.project import TIERS, results_folder, root, tier_parameters
+from gammagpt.runs import InitConfig, RunConfig
+
+
+def write_generated(staging: Path, tier: str) -> None:
+    """Write the generated parts of the book's pages into `<staging>/book/_generated/`."""
+    found = verdicts(tier)
+    pages = {
+        "summary.md": _summary(found, "../notebooks/{notebook}.ipynb", badge),
+        "ledger.md": "\n".join([_ledger_table(found), *map(_claim_section, found)]),
+        "tier.md": _tier_words(tier),
+    }
+    folder = staging / "book" / "_generated"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def update_readme() -> None:
+    """Bring the README's tables, and its picture in both schemes, up to date."""
+    path = root() / "README.md"
+    path.write_text(readme_text(path.read_text(encoding="utf-8")), encoding="utf-8")
+    parameters = tier_parameters("laptop")["02_gamma_scaling"]
+    runs = study("gamma_scaling", parameters).collect(Store(results_folder("laptop")))
+    picture = figures.loss_against_gamma(runs, "laptop")
+    for ground in ("light", "dark"):
+        target = root() / "book" / "static" / f"loss-against-gamma-{ground}.svg"
+        target.write_bytes(picture.svg(ground))
+
+
+def readme_text(text: str) -> str:
+    """The README with its generated parts, between `<!-- name: ... -->` and `<!-- end -->`."""
+    parts = {
+        "claims": _summary(verdicts("laptop"), "notebooks/{notebook}.ipynb", _plain_badge),
+        "start": _quick_start(),
+    }
+    for name, part in parts.items():
+        pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
+        text = re.sub(pattern, lambda m, part=part: m[1] + part + m[2], text, flags=re.DOTALL)
+    return text
+
+
+def _quick_start() -> str:
+    """What to run on which machine: minutes measured by benchmarks/times.py, loss from a record."""
+    times = json.loads((root() / "benchmarks" / "times.json").read_text(encoding="utf-8"))
+    record = Store(results_folder("laptop")).get(RunConfig(init=InitConfig(gamma=0.8)))
+    loss = f"{record.final['validation_loss']:.2f} nats per token" if record else "no record"
+    rows = [
+        ("2 CPU cores", "`make smoke`", times["make smoke"], "every notebook trains, tiny"),
+        ("2 CPU cores", "`make book`", times["make book"], "the book, from the records"),
+        ("2 CPU cores", "`make test`", times["make test"], "all tests, in a browser too"),
+        ("2 CPU cores", "`python -m gammagpt train --gamma 0.8`", times["train"], loss),
+        ("2 CPU cores", "`make book FRESH=1`", _fresh_seconds(), "every run again"),
+    ]
+    lines = [f"| {m} | {c} | {_minutes(t)} | {w} |" for m, c, t, w in rows]
+    head = ["| Machine | Command | Minutes | You get |", "|---|---|---|---|"]
+    return "\n".join(head + lines) + "\n"
+
+
+def _fresh_seconds() -> float:
+    """Wall time of all laptop runs: two at a time on two cores."""
+    records = list(Store(results_folder("laptop")))
+    return sum(record.provenance["seconds"] for record in records) / 2
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f}"
+
+
+def _plain_badge(verdict: Verdict) -> str:
+    return f"{SIGNS[verdict.verdict]} {verdict.verdict}"
+
+
+def _tier_words(tier: str) -> str:
+    """Which tier this copy shows, what it cost, and what the tiers above it say."""
+    records = list(Store(results_folder(tier)))
+    hours = sum(record.provenance["seconds"] for record in records) / 3600
+    above = TIERS[TIERS.index(tier) + 1 :]
+    said = [f"{name}: {', '.join(sorted({v.verdict for v in verdicts(name)}))}" for name in above]
+    return (
+        f"This copy of the book shows the **{tier}** tier: {len(records)} runs, {hours:.1f} hours "
+        f"of one core. Tiers above it: {'; '.join(said) or 'none'}.\n"
+    )
+
+
+def _summary(found, link: str, mark) -> str:
+    rows = [
+        f"| [{v.claim.title}]({link.format(notebook=v.claim.notebook)}) | {effect(v)} | {v.n} "
+        f"| {mark(v)} |"
+        for v in found
+    ]
+    head = "| Claim | Effect, nats per token (95 % interval) | Pairs | Verdict |"
+    return "\n".join([head, "|---|---|---|---|", *rows]) + "\n"
+
+
+def _ledger_table(found) -> str:
+    columns = (
+        "Claim", "Paper, place", "Rule", "Tier", "Effect, 95 % interval", "Pairs", "Verdict",
+        "Figure", "Records",
+    )  # fmt: skip
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for v in found:
+        figure = f"../notebooks/{v.claim.notebook}.html#{v.claim.figure}"
+        cells = (
+            f"[{v.claim.title}](claim-{v.claim.id})",
+            f"{{cite}}`{v.claim.paper}`, {v.claim.place}",
+            f"above {v.claim.rule['margin']:g} {v.claim.unit}",
+            v.tier, effect(v), str(v.n), badge(v),
+            f'<a href="{figure}">figure</a>', f"[{2 * v.n} records](records-{v.claim.id})",
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _claim_section(verdict: Verdict) -> str:
+    claim, rule, sides = verdict.claim, verdict.claim.rule, verdict.claim.comparison
+    expected = claim.expected.get(verdict.tier)
+    expected = f"{expected[0]:g} to {expected[1]:g} {claim.unit}" if expected else "nothing here"
+    flag = "**The rule was changed after these runs.**" if verdict.rule_changed else ""
+    return f"""
+(claim-{claim.id})=
+## {claim.title}
+
+{claim.statement}
+
+{badge(verdict)} Effect {effect(verdict)} {claim.unit}, {verdict.n} pairs: {verdict.reason}. {flag}
+
+Rule
+: {claim.metric} of {sides["baseline"]} minus that of {sides["treatment"]}, learning rate
+  {sides["learning_rate"]}, paired by seed. Supported if the whole {rule["confidence"]:.0%} interval
+  lies above {rule["margin"]:g} {claim.unit}, contradicted if it lies below, with at least
+  {rule["min_pairs"]} pairs. Judged at: {", ".join(claim.tiers)}. Rule hash `{claim.rule_hash}`.
+
+Expected beforehand
+: {expected}.
+
+(records-{claim.id})=
+{_record_table(verdict)}
+"""
+
+
+def _record_table(verdict: Verdict) -> str:
+    if not verdict.pairs:
+        return "There are no records of both settings at this tier.\n"
+
+    def link(key):
+        return f'<a href="../records/{verdict.tier}/{key}.json"><code>{key}</code></a>'
+
+    comparison = verdict.claim.comparison
+    head = f"| Seed | {comparison['baseline']} | {comparison['treatment']} | Difference |"
+    rows = [
+        f"| {seed} | {link(baseline)} | {link(treatment)} | {difference:+.4f} |"
+        for seed, baseline, treatment, difference in verdict.pairs
+    ]
+    return "\n".join([head, "|---|---|---|---|", *rows]) + "\n"
+
+
+if __name__ == "__main__":
+    update_readme()

@@ -1,0 +1,91 @@
+"""What several tests use: pseudo-prose, hand-made records and frames, and a look at refusals."""
+
+import json
+import random
+
+import pandas as pd
+import pytest
+
+from gammagpt import Record, UserError
+from gammagpt.claims import Claim
+from gammagpt.runs import SEMANTICS
+
+
+def prose(seed: int, size: int) -> str:
+    """About `size` characters of sentences over a small vocabulary, in lines of one sentence."""
+    rng = random.Random(seed)
+    words = [line for line in _WORDS.split()]
+    sentences, length = [], 0
+    while length < size:
+        chosen = rng.choices(words, weights=range(len(words), 0, -1), k=rng.randint(4, 12))
+        sentences.append(" ".join(chosen).capitalize() + f" {rng.randint(1, 99)}.")
+        length += len(sentences[-1]) + 1
+    return "\n".join(sentences) + "\n"
+
+
+def refusal(function, *arguments, **named) -> str:
+    """The message of the UserError that a call must raise; always one line."""
+    with pytest.raises(UserError) as error:
+        function(*arguments, **named)
+    assert str(error.value) and "\n" not in str(error.value)
+    return str(error.value)
+
+
+def strict_json(text: str):
+    """JSON without the NaN and Infinity that Python alone would accept."""
+
+    def fail(token):
+        raise AssertionError(f"not strict JSON: {token}")
+
+    return json.loads(text, parse_constant=fail)
+
+
+def made_up_record(config, loss, *, rules=None, curve=None, probes=()) -> Record:
+    """A record that nobody trained; a loss of None is that of a diverged run."""
+    return Record(
+        config=config,
+        status="diverged" if loss is None else "ok",
+        diverged_at=3 if loss is None else None,
+        curves={"train": [[1, 5.5]], "validation": curve or [[0, 5.75], [2, 5.25]]},
+        probes=list(probes),
+        final={"validation_loss": loss},
+        provenance={
+            "commit": "0123456789ab", "source": "abc", "semantics": SEMANTICS, "device": "cpu",
+            "torch": "2", "seconds": 1.5, "date": "2020-01-01T00:00:00Z", "rules": rules or {},
+        },
+    )  # fmt: skip
+
+
+def made_up_claim(**changes) -> Claim:
+    """A claim like those of the ledger; `rule` and `comparison` entries may be given by name."""
+    fields = dict(
+        id="a-claim", title="A title", paper="key", place="abstract", statement="So it is.",
+        notebook="notebook", experiment="gamma_scaling", figure="fig-x", metric="loss",
+        unit="nats per token", tiers=["laptop"], expected={"laptop": [0.1, 0.6]},
+        comparison={"baseline": "gamma 0.5", "treatment": "gamma 0.8", "learning_rate": "common"},
+        rule={"margin": 0.01, "confidence": 0.95, "min_pairs": 3},
+    )  # fmt: skip
+    for name, value in changes.items():
+        part = next((p for p in ("rule", "comparison") if name in fields[p]), None)
+        fields |= {part: fields[part] | {name: value}} if part else {name: value}
+    return Claim(**fields)
+
+
+def made_up_runs(losses, *, role="common", claim=None, resolved=True) -> pd.DataFrame:
+    """A frame of runs from {setting: losses by seed 0, 1, ...}, or {setting: {seed: loss}}."""
+    rules = {claim.id: claim.rule_hash} if claim else {}
+    rows = [
+        {"setting": setting, "role": role, "seed": seed, "loss": loss, "resolved": resolved,
+         "key": f"{setting}, {role}, {seed}", "rules": rules}
+        for setting, values in losses.items()
+        for seed, loss in (values.items() if isinstance(values, dict) else enumerate(values))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+_WORDS = """
+the of and to in that a is was it for on with as his be by at from had not are but have this which
+or were an their they one all we there been would her who has more no if so when can my what do said
+them some into could other then its time people house state nation war peace law year public great
+country power work money land ship river north south summer winter bread stone fire glass garden
+"""

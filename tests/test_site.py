@@ -1,0 +1,247 @@
+"""The book as a reader meets it: built from nothing, opened from a folder, without a network."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlparse
+
+import browser as chromium
+import pytest
+from playwright.sync_api import sync_playwright
+
+from gammagpt import book, project
+
+PHONE = {"width": 360, "height": 740}
+DESKTOP = {"width": 1280, "height": 900}
+
+# Everything that the tests ask about one page, in one visit.
+LOOK = """async () => {
+  if (window.MathJax?.startup) await MathJax.startup.promise;
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const prose = document.querySelector("article")?.cloneNode(true);
+  prose?.querySelectorAll("pre, code, script, style, mjx-container").forEach((e) => e.remove());
+  return {
+    title: document.title,
+    ids: all("[id]").map((e) => e.id),
+    links: all("a[href]").map((a) => a.href),
+    pictures: all("img").map((i) => ({
+      alt: i.alt, src: i.src.slice(0, 200), in_figure: !!i.closest("figure, .cell_output") })),
+    formulas: all(".math").length,
+    rendered: all(".math").filter((e) => e.querySelector("mjx-container")).length,
+    prose: prose?.innerText ?? "",
+  };
+}"""
+
+
+@dataclass
+class Visit:
+    """What one page showed, asked for and complained about."""
+
+    path: Path
+    seen: dict
+    requests: list[str]
+    failed: list[str]
+    complaints: list[str]
+    width_on_phone: int
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder of the site: smoke notebooks trained from nothing, and rendered."""
+    folder = tmp_path_factory.mktemp("site")
+    places = {"GAMMAGPT_RESULTS": str(folder / "results"), "GAMMAGPT_BUILD": str(folder / "build")}
+    command = [sys.executable, "-m", "gammagpt", "book", "--tier", "smoke"]
+    result = subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder / "build" / "smoke" / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    try:
+        path = chromium.find_or_install()
+    except chromium.NoBrowser as error:
+        pytest.fail(str(error), pytrace=False)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def visits(site, browser):
+    """Every page of the site, visited once."""
+    files = [file for file in site.rglob("*.html") if "_static" not in file.parts]
+    return [visit(browser, file) for file in sorted(files) if file != site / "index.html"]
+
+
+def visit(browser, path: Path) -> Visit:
+    page = browser.new_page(viewport=DESKTOP)
+    requests, failed, complaints = [], [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    page.goto(path.as_uri(), wait_until="networkidle")
+    seen = page.evaluate(LOOK)
+    page.set_viewport_size(PHONE)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    page.close()
+    return Visit(path, seen, requests, failed, complaints, width)
+
+
+def each(visits, what):
+    """`{page: findings}` of the pages where there is something to report."""
+    return {v.path.name: found for v in visits if (found := what(v))}
+
+
+# ---- every page --------------------------------------------------------------------------------
+
+
+def test_every_chapter_of_the_contents_is_a_page(site, visits):
+    contents = project.read_yaml(project.root() / "_toc.yml")
+    names = [contents["root"], *(chapter["file"] for chapter in contents["chapters"])]
+    pages = {visit.path for visit in visits}
+    assert [name for name in names if site / f"{name}.html" not in pages] == []
+
+
+def test_pages_ask_nothing_of_the_network(visits):
+    def outside(visit):
+        return [url for url in visit.requests if not url.startswith(("file:", "data:", "blob:"))]
+
+    assert each(visits, outside) == {}
+
+
+def test_no_request_fails(visits):
+    assert each(visits, lambda visit: visit.failed) == {}
+
+
+def test_pages_log_no_errors(visits):
+    assert each(visits, lambda visit: visit.complaints) == {}
+
+
+def test_formulas_are_rendered(visits):
+    """Those that Sphinx marked, and none left as TeX in what a cell or raw HTML put on the page."""
+    assert sum(visit.seen["formulas"] for visit in visits) > 0
+    assert each(visits, lambda visit: visit.seen["formulas"] - visit.seen["rendered"]) == {}
+    raw_tex = re.compile(r"\$[^$\n]*\\[^$\n]*\$|\$\$|\\\(|\\\[|\\gamma|\\sigma")
+    assert each(visits, lambda visit: raw_tex.findall(visit.seen["prose"])) == {}
+
+
+def test_every_picture_says_what_it_shows(visits):
+    def mute(visit):
+        return [p for p in visit.seen["pictures"] if not meaningful(p)]
+
+    def meaningful(picture):
+        alt, file = picture["alt"].strip(), picture["src"].rsplit("/", 1)[-1]
+        return alt and alt != file and (len(alt) >= 20 or not picture["in_figure"])
+
+    assert each(visits, mute) == {}
+
+
+def test_links_and_anchors_lead_somewhere(visits):
+    anchors = {visit.path: set(visit.seen["ids"]) for visit in visits}
+
+    def dead(link):
+        address, fragment = urldefrag(link)
+        target = Path(unquote(urlparse(address).path))
+        known = anchors.get(target)
+        return not target.is_file() or (fragment and known and unquote(fragment) not in known)
+
+    def dead_links(visit):
+        return [link for link in visit.seen["links"] if link.startswith("file:") and dead(link)]
+
+    assert each(visits, dead_links) == {}
+
+
+def test_no_page_scrolls_sideways_on_a_phone(visits):
+    assert each(visits, lambda visit: max(0, visit.width_on_phone - PHONE["width"])) == {}
+
+
+def test_the_site_holds_no_path_of_this_machine(site):
+    """Neither a page nor the notebook behind its download button."""
+    home, checkout = str(Path.home()), str(project.root().resolve())
+    files = [*site.rglob("*.html"), *site.rglob("*.ipynb"), *site.rglob("*.json")]
+    texts = {file.name: file.read_text(encoding="utf-8") for file in files}
+    assert [name for name, text in texts.items() if f"{home}/" in text or checkout in text] == []
+
+
+# ---- single pages ------------------------------------------------------------------------------
+
+
+def test_the_first_file_leads_to_the_first_page(site, browser):
+    page = browser.new_page()
+    page.goto((site / "index.html").as_uri())
+    page.wait_for_url("**/book/intro.html")
+    page.close()
+
+
+def test_the_records_behind_the_verdicts_are_in_the_site(site):
+    assert list((site / "records" / "smoke").glob("*.json"))
+
+
+@pytest.mark.parametrize("scheme, shown, hidden", [("light", 0, 1), ("dark", 1, 0)])
+def test_figures_follow_light_and_dark_and_keep_their_caption(site, browser, scheme, shown, hidden):
+    page = browser.new_page(color_scheme=scheme)
+    page.goto((site / "notebooks" / "02_gamma_scaling.html").as_uri())
+    figure = page.locator("figure.gg-figure").first
+    assert figure.locator("img").nth(shown).is_visible()
+    assert not figure.locator("img").nth(hidden).is_visible()
+    assert figure.locator("figcaption").is_visible()
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_verdict_badges_are_readable_and_differ_by_more_than_colour(site, browser, scheme):
+    page = browser.new_page(color_scheme=scheme)
+    page.goto((site / "book" / "references.html").as_uri())
+    styles = [
+        page.evaluate(
+            """(verdict) => {
+              const badge = document.createElement("span");
+              badge.className = `verdict ${verdict}`;
+              document.querySelector("article").append(badge);
+              const {color, backgroundColor, borderTopStyle} = getComputedStyle(badge);
+              return {color, backgroundColor, frame: borderTopStyle};
+            }""",
+            verdict,
+        )
+        for verdict in ("supported", "contradicted", "inconclusive", "not-run")
+    ]
+    page.close()
+    assert min(contrast(s["color"], s["backgroundColor"]) for s in styles) >= 4.5  # WCAG 2, AA
+    assert len({s["frame"] for s in styles}) == 4
+
+
+def contrast(*colours: str) -> float:
+    """WCAG 2's contrast ratio of two `rgb(r, g, b)`."""
+    dark, light = sorted(luminance(colour) for colour in colours)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+# ---- what must not be built --------------------------------------------------------------------
+
+
+def test_dead_references_stop_the_build(tmp_path, capfd):
+    """A missing picture, page, anchor and citation: each is named, and there is no book."""
+    (tmp_path / "_config.yml").write_text("title: t\nbibtex_bibfiles: [r.bib]\n")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (tmp_path / "r.bib").write_text("@misc{known, title={t}, author={a}, year={2020}}\n")
+    (tmp_path / "index.md").write_text(
+        "# Page\n\n![no such picture at all](nowhere.png)\n\n[a](lost.md) and [b](#no-anchor)\n\n"
+        "{cite}`unknown` and {ref}`no-label`\n\n```{bibliography}\n```\n"
+    )
+    with pytest.raises(SystemExit):
+        book.render(tmp_path, tmp_path / "built")
+    warnings = capfd.readouterr().err
+    lost = ("nowhere.png", "lost.md", "no-anchor", "unknown", "no-label")
+    assert [name for name in lost if name not in warnings] == []
