@@ -9,7 +9,7 @@ FRESH_RESULTS := $(CURDIR)/_build/fresh-results
 ifeq ($(FRESH),1)
 export GAMMAGPT_RESULTS := $(FRESH_RESULTS)
 START_FRESH = if [ -e $(FRESH_RESULTS)/$(TIER).finished ]; then \
-	rm -rf $(FRESH_RESULTS)/$(TIER) $(FRESH_RESULTS)/$(TIER).finished; fi
+	rm -rf $(FRESH_RESULTS)/$(TIER) $(FRESH_RESULTS)/$(TIER).finished; fi; mkdir -p $(FRESH_RESULTS)
 FINISH_FRESH = touch $(FRESH_RESULTS)/$(TIER).finished
 else
 START_FRESH = :
@@ -37,12 +37,12 @@ setup: .venv/stamp  ## make .venv and install the pinned requirements (only when
 
 book: setup  ## run the notebooks of TIER and render the book
 	@$(START_FRESH)
-	@$(PY) -m gammagpt book --tier $(TIER)
+	@$(PY) book/build.py --tier $(TIER)
 	@$(FINISH_FRESH)
 
 smoke: setup  ## run every notebook at tier smoke; really trains, tiny, each time
 	@rm -rf _build/smoke-results
-	@GAMMAGPT_RESULTS=$(CURDIR)/_build/smoke-results $(PY) -m gammagpt notebooks --tier smoke
+	@GAMMAGPT_RESULTS=$(CURDIR)/_build/smoke-results $(PY) book/build.py --tier smoke --only-run
 
 lint: setup  ## check the style
 	@$(PY) -m ruff check .

@@ -46,7 +46,9 @@ def reference_turn(x, base):
         torch.arange(T, dtype=torch.float64),
         torch.tensor([base ** (-2 * j / D) for j in range(D // 2)], dtype=torch.float64),
     )
-    turned = torch.complex(x[:, : D // 2], x[:, D // 2 :]) * torch.polar(angle * 0 + 1, angle)
+    turned = torch.complex(x[:, : D // 2], x[:, D // 2 :]) * torch.polar(
+        torch.ones_like(angle), angle
+    )
     return torch.cat((turned.real, turned.imag), dim=1)
 
 

@@ -1,14 +1,16 @@
 """The runner, on small projects of its own: it refuses what does not fit, and hides no failure."""
 
+import os
 import subprocess
 import sys
 
+import build
 import nbformat
 import pytest
+import runner
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
-from gammagpt import book
 from gammagpt.project import UserError
 
 PARAMETERS = "steps = 1  # how many\ngammas: list = [0.5,\n                0.8]"
@@ -38,8 +40,8 @@ def project(tmp_path, monkeypatch):
 def refusal(*names) -> str:
     """The message of the runner, which must not have run anything."""
     with pytest.raises(UserError) as error:
-        book.run_notebooks("smoke", list(names))
-    assert not book.staging_folder("smoke").exists()
+        runner.run_notebooks("smoke", list(names))
+    assert not runner.staging_folder("smoke").exists()
     return str(error.value)
 
 
@@ -115,11 +117,9 @@ def mixed_run(tmp_path_factory):
     (folder / "_build" / "stage" / "smoke" / "notebooks").mkdir(parents=True)
     (folder / "_build" / "stage" / "smoke" / "notebooks" / "stale.ipynb").write_text("{}")
     before = (folder / "notebooks" / "c_good.ipynb").read_bytes()
-    code = (
-        f"import os; os.environ['GAMMAGPT_ROOT'] = {str(folder)!r}\n"
-        "from gammagpt import book; book.build('smoke')"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    command = [sys.executable, build.__file__, "--tier", "smoke"]
+    environment = {**os.environ, "GAMMAGPT_ROOT": str(folder)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (folder / "notebooks" / "c_good.ipynb").read_bytes() == before
     return folder / "_build", result
 
@@ -170,7 +170,7 @@ def staged(folder):
 
 
 def test_mathjax_is_a_script_and_its_fonts_and_no_more(tmp_path):
-    book.vendor_mathjax(tmp_path / "mathjax")
+    build.vendor_mathjax(tmp_path / "mathjax")
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert sorted({file.suffix for file in files}) == [".js", ".woff"]
     assert sum(file.stat().st_size for file in files) < 1_700_000
@@ -178,11 +178,11 @@ def test_mathjax_is_a_script_and_its_fonts_and_no_more(tmp_path):
 
 @pytest.mark.parametrize("which", ["script", "font"])
 def test_an_altered_mathjax_is_refused(tmp_path, monkeypatch, which):
-    script, fonts = book.mathjax_files()
+    script, fonts = build.mathjax_files()
     altered = tmp_path / "altered"
     altered.write_bytes((script if which == "script" else fonts[0]).read_bytes() + b" ")
     files = (altered, fonts) if which == "script" else (script, [altered, *fonts[1:]])
-    monkeypatch.setattr(book, "mathjax_files", lambda: files)
+    monkeypatch.setattr(build, "mathjax_files", lambda: files)
     with pytest.raises(UserError, match="SHA-256"):
-        book.vendor_mathjax(tmp_path / "mathjax")
+        build.vendor_mathjax(tmp_path / "mathjax")
     assert not (tmp_path / "mathjax").exists()

@@ -7,10 +7,11 @@ import tomllib
 
 import nbformat
 import pytest
+import runner
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gammagpt import book, project
+from gammagpt import project
 
 ROOT = project.root()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -99,7 +100,7 @@ def test_notebooks_are_valid_and_name_a_kernel_that_every_machine_has(notebook):
 @pytest.mark.parametrize("tier", project.TIERS)
 def test_each_tier_gives_every_notebook_all_its_parameters_and_no_other(tier):
     given = {name: sorted(values or {}) for name, values in project.tier_parameters(tier).items()}
-    assert given == {path.stem: sorted(book.parameters_of(path)) for path in NOTEBOOKS}
+    assert given == {path.stem: sorted(runner.parameters_of(path)) for path in NOTEBOOKS}
 
 
 def test_every_notebook_is_a_chapter():

@@ -9,10 +9,11 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
 
 import browser as chromium
+import build
 import pytest
 from playwright.sync_api import sync_playwright
 
-from gammagpt import book, project
+from gammagpt import project
 
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 900}
@@ -53,7 +54,7 @@ def site(tmp_path_factory):
     """The folder of the site: smoke notebooks trained from nothing, and rendered."""
     folder = tmp_path_factory.mktemp("site")
     places = {"GAMMAGPT_RESULTS": str(folder / "results"), "GAMMAGPT_BUILD": str(folder / "build")}
-    command = [sys.executable, "-m", "gammagpt", "book", "--tier", "smoke"]
+    command = [sys.executable, str(project.root() / "book" / "build.py"), "--tier", "smoke"]
     result = subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return folder / "build" / "smoke" / "_build" / "html"
@@ -241,7 +242,7 @@ def test_dead_references_stop_the_build(tmp_path, capfd):
         "{cite}`unknown` and {ref}`no-label`\n\n```{bibliography}\n```\n"
     )
     with pytest.raises(SystemExit):
-        book.render(tmp_path, tmp_path / "built")
+        build.render(tmp_path, tmp_path / "built")
     warnings = capfd.readouterr().err
     lost = ("nowhere.png", "lost.md", "no-anchor", "unknown", "no-label")
     assert [name for name in lost if name not in warnings] == []

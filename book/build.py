@@ -1,0 +1,140 @@
+"""Runs the notebooks of a tier, then renders the book from the copies that ran.
+
+    python book/build.py --tier laptop               the whole book (make book)
+    python book/build.py --tier smoke --only-run     only the notebooks (make smoke)
+
+    notebooks/*.ipynb --papermill--> _build/stage/<tier>/ --jupyter-book--> _build/<tier>/
+
+Every page comes from a notebook that ran a moment ago, in a folder that starts out empty, so no
+page can be stale.
+"""
+
+import argparse
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from generated import write_generated
+from runner import build_folder, empty_folder, run_notebooks, staging_folder
+
+from gammagpt import project
+from gammagpt.project import UserError
+
+# MathJax 3.2.2 comes out of a package on PyPI; these are the sums of the files that the MathJax
+# project itself published, the fonts one after another in order of their names.
+MATHJAX_PACKAGE = "sphinx-mathjax-offline"
+MATHJAX_SCRIPT = "tex-mml-chtml.js"
+MATHJAX_SCRIPT_SHA256 = "300480069078b5892d2363a2b65e2dfbbf30fe5c80f83edbfecf4610fd093862"
+MATHJAX_FONTS_SHA256 = "142f8a69d97768d841847e71af896961da33ffa0a500fe6b950c7f31c6334a92"
+
+
+def main() -> int:
+    """The command line. Returns the exit code: 1 if a notebook failed, 2 for bad input."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tier", default="laptop", choices=project.TIERS)
+    parser.add_argument("--only-run", action="store_true", help="run the notebooks, render nothing")
+    parser.add_argument("notebooks", nargs="*", help="with --only-run: these, and not all")
+    options = parser.parse_args()
+    try:
+        if options.only_run:
+            return 1 if run_notebooks(options.tier, options.notebooks) else 0
+        build(options.tier)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def build(tier: str) -> Path:
+    """Run all notebooks of a tier and render the book. Returns the path of its first page."""
+    if run_notebooks(tier):
+        raise SystemExit(1)  # the failures are on the screen already
+    index = render(stage(tier), build_folder() / tier)
+    print(f"The book: {index}", flush=True)
+    return index
+
+
+def stage(tier: str) -> Path:
+    """Lay out the book's sources around the notebooks that ran. Returns the staging folder."""
+    staging = staging_folder(tier)
+    for item in staging.iterdir():
+        if item.name != "notebooks":
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(project.root() / name, staging)
+    no_code = shutil.ignore_patterns("*.py", "__pycache__")
+    shutil.copytree(project.root() / "book", staging / "book", ignore=no_code)
+    vendor_mathjax(staging / "vendor" / "mathjax")
+    copy_records(tier, staging / "extra" / "records" / tier)
+    write_generated(staging, tier)  # what pages say of verdicts and records
+    return staging
+
+
+def render(staging: Path, output: Path) -> Path:
+    """Jupyter Book from a staging folder, from nothing; a warning is an error."""
+    empty_folder(output)
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    strict = ["-n", "-W", "--keep-going", "-q"]  # -n: also for links that point nowhere
+    command = [*jupyter_book, "build", str(staging), "--path-output", str(output), *strict]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True)  # warnings are on stderr
+    if result.returncode:
+        raise SystemExit(f"{result.stdout}\nThe book was not built: see the warnings above.")
+    drop_font_hints(output / "_build" / "html")
+    return output / "_build" / "html" / "index.html"
+
+
+def drop_font_hints(site: Path) -> None:
+    """Remove the theme's requests for early fonts: from file:// a browser refuses them, loudly.
+
+    The style sheets load the same fonts without a complaint.
+    """
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        text = re.sub(r'<link rel="preload" as="font"[^>]*>\s*', "", text)
+        page.write_text(text, encoding="utf-8")
+
+
+def copy_records(tier: str, destination: Path) -> None:
+    """The run records go into the site, so that the ledger can link to its evidence."""
+    destination.mkdir(parents=True)
+    for record in project.results_folder(tier).glob("*.json"):
+        shutil.copy(record, destination)
+
+
+def vendor_mathjax(destination: Path) -> None:
+    """Put MathJax's script and fonts, 1.6 MB, where the pages find them without a network."""
+    script, fonts = mathjax_files()
+    verify_sha256(MATHJAX_SCRIPT, [script], MATHJAX_SCRIPT_SHA256)
+    verify_sha256("MathJax fonts", fonts, MATHJAX_FONTS_SHA256)
+    font_folder = destination / "output" / "chtml" / "fonts" / "woff-v2"  # where the script looks
+    font_folder.mkdir(parents=True)
+    shutil.copy(script, destination)
+    for font in fonts:
+        shutil.copy(font, font_folder)
+
+
+def mathjax_files() -> tuple[Path, list[Path]]:
+    """The script and the fonts, in order of their names, in the installed package."""
+    try:
+        files = distribution(MATHJAX_PACKAGE).files or []
+    except PackageNotFoundError:
+        raise UserError(f"{MATHJAX_PACKAGE} is not installed: run `make setup`") from None
+    scripts = [Path(file.locate()) for file in files if file.name == MATHJAX_SCRIPT]
+    fonts = [Path(file.locate()) for file in files if file.suffix == ".woff"]
+    if len(scripts) != 1:
+        raise UserError(f"{MATHJAX_PACKAGE}: expected one {MATHJAX_SCRIPT}, found {len(scripts)}")
+    return scripts[0], sorted(fonts, key=lambda font: font.name)
+
+
+def verify_sha256(name: str, files: list[Path], expected: str) -> None:
+    found = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    if found != expected:
+        raise UserError(f"{name}: SHA-256 is {found}, expected {expected} ({MATHJAX_PACKAGE})")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
