@@ -16,7 +16,7 @@ START_FRESH = :
 FINISH_FRESH = :
 endif
 
-.PHONY: help setup book smoke lint test clean
+.PHONY: help setup book smoke readme lint test clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -43,6 +43,9 @@ book: setup  ## run the notebooks of TIER and render the book
 smoke: setup  ## run every notebook at tier smoke; really trains, tiny, each time
 	@rm -rf _build/smoke-results
 	@GAMMAGPT_RESULTS=$(CURDIR)/_build/smoke-results $(PY) book/build.py --tier smoke --only-run
+
+readme: setup  ## bring the README's tables and picture up to date with the records
+	@$(PY) book/generated.py
 
 lint: setup  ## check the style
 	@$(PY) -m ruff check .

@@ -107,19 +107,15 @@ def _summary(found, link: str, mark) -> str:
 
 
 def _ledger_table(found) -> str:
-    columns = (
-        "Claim", "Paper, place", "Rule", "Tier", "Effect, 95 % interval", "Pairs", "Verdict",
-        "Figure", "Records",
-    )  # fmt: skip
+    columns = ("Claim", "Paper, place", "Rule", "Tier", "Effect", "Pairs", "Verdict", "Evidence")
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for v in found:
         figure = f"../notebooks/{v.claim.notebook}.html#{v.claim.figure}"
         cells = (
             f"[{v.claim.title}](claim-{v.claim.id})",
             f"{{cite}}`{v.claim.paper}`, {v.claim.place}",
-            f"above {v.claim.rule['margin']:g} {v.claim.unit}",
-            v.tier, effect(v), str(v.n), badge(v),
-            f'<a href="{figure}">figure</a>', f"[{2 * v.n} records](records-{v.claim.id})",
+            f"> {v.claim.rule['margin']:g}", v.tier, effect(v), str(v.n), badge(v),
+            f'<a href="{figure}">figure</a>, [{2 * v.n} records](records-{v.claim.id})',
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

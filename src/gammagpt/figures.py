@@ -81,7 +81,8 @@ def std_dictionary(widths, stds=(0.02,), gammas=(0.5, 0.8, 1.0)) -> Picture:
             axes.plot(widths, values, color=COLOURS[i], marker=MARKERS[i], label=f"std {std:g}")
         for gamma in gammas:
             axes.axhline(gamma, color=COLOURS[5], linestyle=":")
-            axes.text(widths[0], gamma + 0.01, f"gamma {gamma:g}", color=COLOURS[5])
+            x, side = (widths[0], "left") if gamma <= 0.5 else (widths[-1], "right")
+            axes.text(x, gamma + 0.01, f"gamma {gamma:g}", color=COLOURS[5], ha=side)
         axes.set_xscale("log", base=2)
         axes.set(xlabel="width d_in", ylabel="gamma", xticks=widths, xticklabels=widths)
         axes.legend()

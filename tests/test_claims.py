@@ -1,0 +1,387 @@
+"""The ledger's rules: the interval, the verdicts, the controls, and what a rule's hash covers."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from helpers import made_up_claim, made_up_runs, refusal, strict_json
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from gammagpt import project
+from gammagpt.claims import judge, load_ledger, paired_interval, placebo_rate, rule_hashes
+from gammagpt.experiments import study
+
+REAL = load_ledger()
+
+
+def noisy(mean, n=4, sd=0.01, seed=0) -> list[float]:
+    return list(mean + sd * np.random.default_rng(seed).normal(size=n))
+
+
+def verdict_of(losses, tier="laptop", role="common", resolved=True, **changes):
+    claim = made_up_claim(**changes)
+    return judge(claim, made_up_runs(losses, role=role, claim=claim, resolved=resolved), tier)
+
+
+# ---- the interval ------------------------------------------------------------------------------
+
+
+@given(
+    differences=st.lists(st.floats(-5, 5), min_size=2, max_size=12).filter(np.ptp),
+    confidence=st.sampled_from([0.5, 0.9, 0.95, 0.99]),
+)  # fmt: skip
+def test_the_interval_is_that_of_scipys_t_test(differences, confidence):
+    expected = stats.ttest_1samp(differences, 0).confidence_interval(confidence)
+    mean, low, high = paired_interval(differences, confidence)
+    assert (mean, low, high) == pytest.approx((np.mean(differences), *expected), abs=1e-9)
+
+
+def test_the_interval_of_one_two_three_by_hand():
+    """Mean 2, standard error 1/sqrt(3), and 4.3027 of them for two degrees of freedom."""
+    half = 4.302653 / math.sqrt(3)
+    assert paired_interval([1, 2, 3], 0.95) == pytest.approx((2, 2 - half, 2 + half), rel=1e-6)
+
+
+def test_without_spread_the_interval_has_no_width():
+    assert paired_interval([0.25, 0.25, 0.25], 0.95) == (0.25, 0.25, 0.25)
+
+
+@pytest.mark.parametrize("differences", [[], [0.3], [0.3, math.inf], [math.nan, 0.3]])
+def test_where_there_is_no_interval_it_is_not_a_number(differences):
+    _, low, high = paired_interval(differences, 0.95)
+    assert math.isnan(low) and math.isnan(high)
+
+
+# ---- verdicts ----------------------------------------------------------------------------------
+
+
+def test_a_clear_gain_is_supported():
+    verdict = verdict_of({"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)})
+    assert verdict.verdict == "supported" and verdict.n == 4
+    assert 0.01 < verdict.low < verdict.effect < verdict.high
+    assert verdict.effect == pytest.approx(0.3, abs=0.03)
+
+
+def test_a_clear_loss_and_a_gain_below_the_margin_are_contradicted():
+    for treatment in (5.3, 4.995):
+        losses = {"gamma 0.5": noisy(5.0, sd=1e-4), "gamma 0.8": noisy(treatment, sd=1e-4, seed=1)}
+        verdict = verdict_of(losses)
+        assert verdict.verdict == "contradicted" and verdict.high < 0.01
+
+
+def test_an_interval_that_holds_the_margin_is_inconclusive():
+    verdict = verdict_of({"gamma 0.5": noisy(5.0, sd=0.3), "gamma 0.8": noisy(4.9, sd=0.3, seed=1)})
+    assert verdict.verdict == "inconclusive" and verdict.low < 0.01 < verdict.high
+
+
+def test_the_same_effect_can_pass_one_margin_and_fail_another():
+    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
+    found = [verdict_of(losses, margin=margin).verdict for margin in (0.0, 0.3, 0.6)]
+    assert found == ["supported", "inconclusive", "contradicted"]
+
+
+def test_more_confidence_asks_for_more():
+    losses = {"gamma 0.5": [5.0, 5.2, 5.1], "gamma 0.8": [4.9, 5.0, 4.85]}
+    found = [verdict_of(losses, confidence=c).verdict for c in (0.9, 0.9999)]
+    assert found == ["supported", "inconclusive"]
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [{}, {"gamma 0.5": noisy(5.0)}, {"gamma 0.5": {0: 5.0}, "gamma 0.8": {1: 4.7}}],
+    ids=["no runs", "one side", "no common seed"],
+)
+def test_without_pairs_a_claim_is_not_run(losses):
+    verdict = verdict_of(losses)
+    assert (verdict.verdict, verdict.n) == ("not run", 0) and math.isnan(verdict.effect)
+
+
+def test_a_tier_that_is_too_small_shows_the_effect_without_a_verdict():
+    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
+    verdict = verdict_of(losses, tier="smoke")
+    assert verdict.verdict == "not run" and "smoke" in verdict.reason
+    assert verdict.effect == pytest.approx(0.3, abs=0.03)
+
+
+def test_too_few_pairs_are_inconclusive():
+    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
+    verdict = verdict_of(losses, min_pairs=5)
+    assert verdict.verdict == "inconclusive" and "4 pairs" in verdict.reason
+
+
+def test_an_optimum_at_the_edge_of_the_grid_is_inconclusive_and_named():
+    claim = made_up_claim(learning_rate="tuned")
+    runs = pd.concat([
+        made_up_runs({"gamma 0.5": noisy(5.0)}, role="tuned", claim=claim),
+        made_up_runs({"gamma 0.8": noisy(4.7, seed=1)}, role="tuned", claim=claim, resolved=False),
+    ])  # fmt: skip
+    verdict = judge(claim, runs, "laptop")
+    assert verdict.verdict == "inconclusive"
+    assert "edge" in verdict.reason and "gamma 0.8" in verdict.reason
+    assert "gamma 0.5" not in verdict.reason
+
+
+@pytest.mark.parametrize("diverged", [["gamma 0.5"], ["gamma 0.8"], ["gamma 0.5", "gamma 0.8"]])
+def test_a_diverged_run_on_any_side_is_inconclusive(diverged):
+    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
+    for setting in diverged:
+        losses[setting][2] = math.inf
+    verdict = verdict_of(losses)
+    assert verdict.verdict == "inconclusive" and "diverged" in verdict.reason
+    assert strict_json(json.dumps(verdict.to_dict()))["effect"] is None
+
+
+def test_only_the_role_of_the_claim_counts():
+    claim = made_up_claim()
+    runs = pd.concat([
+        made_up_runs({"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}, claim=claim),
+        made_up_runs({"gamma 0.5": noisy(4.0), "gamma 0.8": noisy(9.0)}, role="tuned", claim=claim),
+        made_up_runs({"gamma 0.5": noisy(4.0), "gamma 0.8": noisy(9.0)}, role="tuning"),
+    ])  # fmt: skip
+    verdict = judge(claim, runs, "laptop")
+    assert verdict.verdict == "supported" and not verdict.rule_changed
+
+
+def test_seeds_without_a_partner_are_ignored():
+    base, treatment = noisy(5.0), noisy(4.7, seed=1)
+    paired = verdict_of({"gamma 0.5": base, "gamma 0.8": treatment})
+    more = verdict_of({"gamma 0.5": [*base, 99.0], "gamma 0.8": treatment, "gamma 1": [1.0] * 9})
+    assert (more.effect, more.low, more.high) == (paired.effect, paired.low, paired.high)
+
+
+def test_pairs_name_their_seed_and_both_runs():
+    verdict = verdict_of({"gamma 0.5": {3: 5.0, 1: 5.5}, "gamma 0.8": {1: 5.0, 3: 4.75}})
+    assert verdict.pairs == (
+        (1, "gamma 0.5, common, 1", "gamma 0.8, common, 1", 0.5),
+        (3, "gamma 0.5, common, 3", "gamma 0.8, common, 3", 0.25),
+    )
+
+
+@given(
+    losses=st.lists(st.tuples(st.floats(3, 6), st.floats(3, 6)), min_size=1, max_size=8),
+    order=st.randoms(use_true_random=False), learning_rate=st.sampled_from(["common", "tuned"]),
+)  # fmt: skip
+def test_neither_the_order_of_rows_nor_the_names_of_the_sides_matter(losses, order, learning_rate):
+    base, treatment = zip(*losses, strict=True)
+    claim = made_up_claim(margin=0.0, learning_rate=learning_rate)
+    runs = made_up_runs(
+        {"gamma 0.5": base, "gamma 0.8": treatment}, role=learning_rate, claim=claim
+    )
+    verdict = judge(claim, runs, "laptop")
+
+    rows = list(range(len(runs)))
+    order.shuffle(rows)
+    assert judge(claim, runs.iloc[rows], "laptop") == verdict or math.isnan(verdict.low)
+
+    swapped = made_up_claim(
+        margin=0.0, learning_rate=learning_rate, baseline="gamma 0.8", treatment="gamma 0.5"
+    )
+    other = judge(swapped, runs, "laptop")
+    opposite = {"supported": "contradicted", "contradicted": "supported"}
+    assert other.verdict == opposite.get(verdict.verdict, verdict.verdict)
+    assert other.effect == pytest.approx(-verdict.effect)
+    assert [other.low, other.high] == pytest.approx([-verdict.high, -verdict.low], nan_ok=True)
+
+
+def test_a_verdict_is_strict_json_with_all_that_decided_it():
+    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
+    content = strict_json(json.dumps(verdict_of(losses).to_dict(), allow_nan=False))
+    assert (content["id"], content["tier"], content["verdict"]) == (
+        "a-claim",
+        "laptop",
+        "supported",
+    )
+    assert content["rule"] == {"margin": 0.01, "confidence": 0.95, "min_pairs": 3}
+    assert content["rule_hash"] == made_up_claim().rule_hash and content["n"] == 4
+    assert content["runs"][0] == [0, "gamma 0.5, common, 0", "gamma 0.8, common, 0"]
+    nothing = strict_json(json.dumps(verdict_of({}).to_dict(), allow_nan=False))
+    assert nothing["effect"] is nothing["low"] is nothing["as_expected"] is None
+
+
+@pytest.mark.parametrize("expected, answer", [([0.1, 0.6], True), ([0.4, 0.6], False)])
+def test_the_expectation_is_compared_and_decides_nothing(expected, answer):
+    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
+    verdict = verdict_of(losses, expected={"laptop": expected})
+    assert verdict.to_dict()["as_expected"] is answer and verdict.verdict == "supported"
+
+
+# ---- negative controls -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.3], ids=["without an effect", "with a real effect"])
+def test_shuffled_labels_are_rarely_supported(effect):
+    means = {"gamma 0.5": 5.0, "gamma 0.6": 4.9, "gamma 0.8": 5.0 - effect, "gamma 1": 4.95}
+    losses = {s: noisy(mean, n=8, sd=0.05, seed=i) for i, (s, mean) in enumerate(means.items())}
+    claim = made_up_claim()
+    runs = made_up_runs(losses, claim=claim)
+    assert (judge(claim, runs, "laptop").verdict == "supported") == (effect > 0)
+    assert placebo_rate(claim, runs, "laptop", draws=100) <= 0.1
+
+
+def test_shuffled_labels_of_two_settings_are_rarely_supported_with_eight_pairs():
+    claim = made_up_claim()
+    losses = {"gamma 0.5": noisy(5.0, n=8), "gamma 0.8": noisy(4.5, n=8, seed=1)}
+    runs = made_up_runs(losses, claim=claim)
+    assert judge(claim, runs, "laptop").verdict == "supported"
+    assert placebo_rate(claim, runs, "laptop", draws=100) <= 0.1
+
+
+def test_the_placebo_notices_a_rule_that_would_support_anything():
+    losses = {"gamma 0.5": noisy(5.0, n=8), "gamma 0.8": noisy(5.0, n=8, seed=1)}
+    claim = made_up_claim(margin=-1.0)
+    assert placebo_rate(claim, made_up_runs(losses, claim=claim), "laptop", draws=20) == 1
+
+
+def test_the_placebo_is_the_same_each_time_and_leaves_the_runs_alone():
+    claim = made_up_claim()
+    losses = {"gamma 0.5": noisy(5.0, sd=0.3), "gamma 0.8": noisy(4.7, sd=0.3, seed=1)}
+    runs = made_up_runs(losses, claim=claim)
+    before = runs.copy(deep=True)
+    rates = [placebo_rate(claim, runs, "laptop", draws=40) for _ in range(2)]
+    assert rates[0] == rates[1]
+    pd.testing.assert_frame_equal(runs, before)
+
+
+# ---- the hash of a rule ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"margin": 0.02}, {"confidence": 0.9}, {"min_pairs": 4}, {"baseline": "gamma 0.6"},
+        {"treatment": "gamma 1"}, {"learning_rate": "tuned"}, {"metric": "seconds"},
+        {"experiment": "another"}, {"tiers": ["gpu"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_hash_changes_with_everything_that_decides(change):
+    assert made_up_claim(**change).rule_hash != made_up_claim().rule_hash
+
+
+@pytest.mark.parametrize("field", ["title", "statement", "place", "figure", "paper"])
+def test_the_hash_does_not_change_with_the_wording(field):
+    assert made_up_claim(**{field: "in other words"}).rule_hash == made_up_claim().rule_hash
+
+
+def test_a_rule_changed_after_the_runs_is_flagged():
+    then, now = made_up_claim(), made_up_claim(margin=0.0)
+    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
+    runs = made_up_runs(losses, claim=then)
+    assert not judge(then, runs, "laptop").rule_changed
+    flagged = judge(now, runs, "laptop")
+    assert flagged.rule_changed and flagged.to_dict()["rule_changed"]
+
+
+def test_one_run_made_under_another_rule_is_enough_to_flag():
+    claim = made_up_claim()
+    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
+    runs = made_up_runs(losses, claim=claim)
+    runs["rules"] = [*runs.rules[:-1], {}]
+    assert judge(claim, runs, "laptop").rule_changed
+
+
+def test_the_hashes_in_force_are_those_of_the_ledger():
+    assert rule_hashes() == {claim.id: claim.rule_hash for claim in REAL}
+
+
+# ---- the ledger's file -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ledger(tmp_path, monkeypatch):
+    """ledger(entry, ...) writes a claims.yml of one's own."""
+    monkeypatch.setenv("GAMMAGPT_ROOT", str(tmp_path))
+
+    def write(*entries):
+        (tmp_path / "claims.yml").write_text(yaml.safe_dump({"claims": list(entries)}))
+
+    return write
+
+
+def entry(drop=None, **changes) -> dict:
+    fields = {n: getattr(REAL[0], n) for n in REAL[0].__dataclass_fields__} | changes
+    return {name: value for name, value in fields.items() if name != drop}
+
+
+def test_a_ledger_is_read_as_written(ledger):
+    ledger(entry(), entry(id="another"))
+    assert [claim.id for claim in load_ledger()] == [REAL[0].id, "another"]
+    assert load_ledger()[0] == REAL[0]
+
+
+RULE, COMPARISON = REAL[0].rule, REAL[0].comparison
+BAD = {
+    "a missing field": (entry(drop="title"), "title"),
+    "an unknown field": (entry(verdict="supported"), "verdict"),
+    "text instead of a claim": ("lower-loss", "lower-loss"),
+    "an unknown learning rate": (
+        entry(comparison=COMPARISON | {"learning_rate": "best"}), "learning_rate",
+    ),
+    "no treatment": (
+        entry(comparison={"baseline": "gamma 0.5", "learning_rate": "common"}), "comparison",
+    ),
+    "no comparison": (entry(comparison=None), "comparison"),
+    "a rule without margin": (entry(rule={"confidence": 0.95, "min_pairs": 3}), "rule"),
+    "a rule with more": (entry(rule=RULE | {"best_seed": True}), "rule"),
+    "certainty": (entry(rule=RULE | {"confidence": 1}), "confidence"),
+    "confidence in words": (entry(rule=RULE | {"confidence": "high"}), "confidence"),
+    "a margin in words": (entry(rule=RULE | {"margin": "small"}), "margin"),
+    "a margin of infinity": (entry(rule=RULE | {"margin": math.inf}), "margin"),
+    "no pairs": (entry(rule=RULE | {"min_pairs": 0}), "min_pairs"),
+    "an unknown tier": (entry(tiers=["laptop", "phone"]), "phone"),
+    "tiers as text": (entry(tiers="laptop"), "tiers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bad, words", BAD.values(), ids=BAD)
+def test_an_impossible_claim_is_refused_in_one_line(ledger, bad, words):
+    ledger(bad)
+    message = refusal(load_ledger)
+    assert message.startswith("claims.yml: ") and words in message
+
+
+def test_an_id_used_twice_is_refused(ledger):
+    ledger(entry(), entry())
+    assert refusal(load_ledger) == f"claims.yml: the id {REAL[0].id!r} is used 2 times"
+
+
+def test_a_missing_or_broken_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAMMAGPT_ROOT", str(tmp_path))
+    assert "claims.yml: no such file" in refusal(load_ledger)
+    (tmp_path / "claims.yml").write_text("claims: [a, {b")
+    assert "claims.yml: not YAML" in refusal(load_ledger)
+    (tmp_path / "claims.yml").write_text("- a list")
+    assert "claims.yml: expected a mapping" in refusal(load_ledger)
+
+
+# ---- the real ledger ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tier", project.TIERS)
+@pytest.mark.parametrize("claim", REAL, ids=lambda claim: claim.id)
+def test_every_tier_can_decide_every_claim_that_it_must(claim, tier):
+    planned = study(claim.experiment, project.tier_parameters(tier)[claim.notebook])
+    settings = {init.label for init in planned.inits}
+    assert {claim.comparison["baseline"], claim.comparison["treatment"]} <= settings
+    assert len(planned.seeds) >= claim.rule["min_pairs"]
+    assert len(planned.learning_rates) >= 3  # else no optimum could be an inner one
+    assert planned.base.optim.learning_rate in planned.learning_rates
+
+
+@pytest.mark.parametrize("claim", REAL, ids=lambda claim: claim.id)
+def test_every_claim_leads_to_its_notebook_its_paper_and_its_expectations(claim):
+    assert (project.root() / "notebooks" / f"{claim.notebook}.ipynb").exists()
+    assert f"{{{claim.paper}," in (project.root() / "book" / "references.bib").read_text()
+    assert set(claim.tiers) <= set(project.TIERS)
+    assert all(low <= high for low, high in claim.expected.values())
+
+
+def test_every_claim_is_asked_at_one_rate_and_at_each_ones_best():
+    asked = {(c.comparison["baseline"], c.comparison["treatment"], c.comparison["learning_rate"])
+             for c in REAL if c.experiment == "gamma_scaling"}  # fmt: skip
+    assert asked == {(b, t, rate) for b, t, _ in asked for rate in ("common", "tuned")}

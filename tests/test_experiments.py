@@ -1,0 +1,279 @@
+"""Who is compared with whom: tuning seeds never are, and a best rate must be an inner one."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from helpers import made_up_claim, made_up_record, refusal
+
+from gammagpt import InitConfig, RunConfig, Store, verdicts
+from gammagpt.claims import judge
+from gammagpt.experiments import LearningRateStudy, gamma_scaling, study
+from gammagpt.project import TIERS, check_list, tier_parameters
+
+RATES = (0.001, 0.002, 0.004, 0.008)
+PARAMETERS = {
+    "gammas": [0.5, 0.8], "fixed_stds": [], "learning_rates": list(RATES),
+    "common_learning_rate": 0.002, "tuning_seeds": [1000, 1001], "seeds": [0, 1, 2],
+    "n_layer": 1, "n_head": 2, "width": 16, "block_size": 16, "vocab_size": 512,
+    "corpus": "sotu", "steps": 12, "batch_size": 8,
+}  # fmt: skip
+
+
+def planned(**changes) -> LearningRateStudy:
+    return gamma_scaling(**PARAMETERS | changes)
+
+
+def bowl(best):
+    """A loss that is least at one learning rate, different for each gamma: {gamma: rate}."""
+
+    def loss(config):
+        return 5 + abs(math.log2(config.optim.learning_rate / best[config.init.gamma]))
+
+    return loss
+
+
+def filled(folder, plan, loss, rules=None) -> Store:
+    """A store with made-up records of all runs of a study; a loss of None is a diverged run."""
+    store = Store(folder)
+    for stage in (plan.tuning, plan.at_common_rate):
+        for config in stage():
+            store.put(made_up_record(config, loss(config), rules=rules))
+    for config in plan.at_best_rate(plan.best_rates(plan.collect(store))):
+        store.put(made_up_record(config, loss(config), rules=rules))
+    return store
+
+
+# ---- the plan ----------------------------------------------------------------------------------
+
+
+def test_tuning_covers_the_whole_grid_on_its_own_seeds():
+    plan = planned()
+    runs = [(c.init.gamma, c.optim.learning_rate, c.seed) for c in plan.tuning()]
+    assert sorted(runs) == [(g, r, s) for g in (0.5, 0.8) for r in RATES for s in (1000, 1001)]
+    common = [(c.init.gamma, c.optim.learning_rate, c.seed) for c in plan.at_common_rate()]
+    assert sorted(common) == [(g, 0.002, s) for g in (0.5, 0.8) for s in (0, 1, 2)]
+
+
+def test_nothing_but_initialization_rate_and_seed_differs_between_runs():
+    plan = planned()
+    configs = plan.tuning() + plan.at_common_rate()
+    same = [replace(c, init=plan.base.init, optim=plan.base.optim, seed=0) for c in configs]
+    assert set(same) == {plan.base}
+    rates = [replace(c.optim, learning_rate=1.0) for c in configs]
+    assert set(rates) == {replace(plan.base.optim, learning_rate=1.0)}
+
+
+def test_every_fixed_std_is_planned_with_and_without_residual_scaling():
+    labels = [init.label for init in planned(fixed_stds=[0.02]).inits]
+    assert labels == ["gamma 0.5", "gamma 0.8", "std 0.02", "std 0.02 with residual scaling"]
+
+
+def test_a_seed_for_tuning_may_not_be_compared():
+    message = refusal(planned, seeds=[0, 1000], tuning_seeds=[1000])
+    assert message.startswith("seeds: [1000]")
+
+
+def test_lists_may_be_given_as_text():
+    as_text = planned(
+        gammas="[0.5, 0.8]", fixed_stds="[]", learning_rates="[0.008, 0.004, 0.002, 0.001]",
+        tuning_seeds="[1000, 1001]", seeds="[0, 1, 2]",
+    )  # fmt: skip
+    assert as_text == planned()
+
+
+BAD = [
+    ("gammas", []), ("gammas", "[]"), ("gammas", "0.5"), ("gammas", "0.5, 0.8"), ("gammas", 0.5),
+    ("gammas", [0.5, 0.5]), ("gammas", ["0.5"]), ("gammas", [True]), ("gammas", None),
+    ("seeds", [0.5]), ("seeds", "[0, 0]"), ("tuning_seeds", []), ("learning_rates", ""),
+    ("fixed_stds", "none"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, value", BAD)
+def test_what_is_no_list_of_distinct_numbers_is_refused(name, value):
+    message = refusal(planned, **{name: value})
+    assert message.startswith(f"{name}: got {value!r}, allowed is a list of distinct numbers")
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"gammas": [math.nan]}, "gamma"),
+        ({"fixed_stds": [-0.02]}, "std: got -0.02"),
+        ({"learning_rates": [-1.0, 0.1, 0.2]}, "optim.learning_rate: got -1.0"),
+        ({"seeds": [-1]}, "seed: got -1"),
+        ({"common_learning_rate": "fast"}, "optim.learning_rate: got 'fast'"),
+        ({"steps": "many"}, "steps: got 'many'"),
+        ({"width": 17}, "model.width: got 17"),
+        ({"corpus": "/nowhere"}, "corpus: got '/nowhere'"),
+    ],
+    ids=str,
+)
+def test_an_impossible_parameter_is_refused_before_any_training(change, words):
+    def plan_all():
+        plan = planned(**change)
+        plan.tuning(), plan.at_common_rate()
+
+    assert refusal(plan_all).startswith(words)
+
+
+def test_an_unknown_experiment_is_refused():
+    assert "alpha_scaling" in refusal(study, "alpha_scaling", {})
+
+
+def test_whole_numbers_in_text_are_floats_where_floats_are_meant():
+    numbers = check_list("gammas", "[1, 0.5]")
+    assert numbers == [1.0, 0.5] and all(type(number) is float for number in numbers)
+    assert planned(gammas="[1, 0.5]").inits == (InitConfig(gamma=1.0), InitConfig(gamma=0.5))
+
+
+# ---- what the records say ----------------------------------------------------------------------
+
+
+def test_the_best_rate_is_that_of_the_least_mean_loss_on_the_tuning_seeds(tmp_path):
+    plan = planned()
+    store = filled(tmp_path, plan, bowl({0.5: 0.002, 0.8: 0.004}))
+    best = plan.best_rates(plan.collect(store)).set_index("setting")
+    assert dict(best.learning_rate) == {"gamma 0.5": 0.002, "gamma 0.8": 0.004}
+    assert best.resolved.all()
+
+
+def test_one_lucky_tuning_seed_does_not_decide(tmp_path):
+    """At the rate 0.008 one seed is the best of all runs, and the other one the worst."""
+
+    def loss(config):
+        lucky = {1000: 4.0, 1001: 9.0}.get(config.seed, 5.0)
+        usual = bowl({0.5: 0.002, 0.8: 0.002})(config)
+        return lucky if config.optim.learning_rate == 0.008 else usual
+
+    plan = planned()
+    best = plan.best_rates(plan.collect(filled(tmp_path, plan, loss)))
+    assert list(best.learning_rate) == [0.002, 0.002]
+
+
+def test_every_run_has_its_role_and_tuning_seeds_are_never_compared(tmp_path):
+    plan = planned()
+    runs = plan.collect(filled(tmp_path, plan, bowl({0.5: 0.002, 0.8: 0.004})))
+    seeds = {role: set(group.seed) for role, group in runs.groupby("role")}
+    assert seeds == {"tuning": {1000, 1001}, "common": {0, 1, 2}, "tuned": {0, 1, 2}}
+    assert len(runs) == 16 + 6 + 6
+    tuned = runs[runs.role == "tuned"].groupby("setting").learning_rate.unique()
+    assert {s: list(r) for s, r in tuned.items()} == {"gamma 0.5": [0.002], "gamma 0.8": [0.004]}
+
+
+def test_a_best_rate_at_the_edge_is_unresolved_in_both_directions(tmp_path):
+    plan = planned()
+    runs = plan.collect(filled(tmp_path, plan, bowl({0.5: 0.001, 0.8: 0.008})))
+    assert not plan.best_rates(runs).resolved.any()
+    assert set(runs[~runs.resolved].role) == {"tuned"} and (~runs.resolved).sum() == 6
+
+
+def test_only_the_setting_at_the_edge_is_unresolved(tmp_path):
+    plan = planned()
+    runs = plan.collect(filled(tmp_path, plan, bowl({0.5: 0.002, 0.8: 0.008})))
+    assert set(runs[~runs.resolved].setting) == {"gamma 0.8"}
+
+
+def test_a_rate_at_which_a_run_diverged_is_never_the_best(tmp_path):
+    def loss(config):
+        rate, seed = config.optim.learning_rate, config.seed
+        return None if (rate, seed) == (0.004, 1001) else bowl({0.5: 0.004, 0.8: 0.004})(config)
+
+    plan = planned()
+    best = plan.best_rates(plan.collect(filled(tmp_path, plan, loss)))
+    assert 0.004 not in set(best.learning_rate) and len(best) == 2
+
+
+def test_a_setting_that_diverged_everywhere_has_no_best_rate(tmp_path):
+    plan = planned()
+    store = filled(tmp_path, plan, lambda config: None if config.init.gamma == 0.5 else 5.0)
+    runs = plan.collect(store)
+    assert list(plan.best_rates(runs).setting) == ["gamma 0.8"]
+    assert set(runs[runs.role == "tuned"].setting) == {"gamma 0.8"}
+
+
+def test_an_incomplete_tuning_gives_no_best_rate(tmp_path):
+    plan = planned()
+    store = filled(tmp_path, plan, bowl({0.5: 0.002, 0.8: 0.004}))
+    store.path(plan.tuning()[0].key).unlink()  # of gamma 0.5
+    runs = plan.collect(store)
+    assert list(plan.best_rates(runs).setting) == ["gamma 0.8"]
+    assert set(runs[runs.role == "tuned"].setting) == {"gamma 0.8"}
+
+
+def test_nothing_there_is_an_empty_frame_and_nothing_is_trained(tmp_path):
+    runs = planned().collect(Store(tmp_path / "empty"))
+    assert len(runs) == 0 and not (tmp_path / "empty").exists()
+    assert len(planned().best_rates(runs)) == 0
+
+
+def test_a_run_at_the_best_rate_that_is_the_common_one_has_both_roles(tmp_path):
+    plan = planned()
+    runs = plan.collect(filled(tmp_path, plan, bowl({0.5: 0.002, 0.8: 0.004})))
+    shared = runs[(runs.setting == "gamma 0.5") & (runs.seed == 0)]
+    assert sorted(shared.role) == ["common", "tuned"] and shared.key.nunique() == 1
+
+
+def test_runs_of_others_in_the_same_folder_change_nothing(tmp_path):
+    plan, claim = planned(), made_up_claim(learning_rate="tuned")
+    rules = {claim.id: claim.rule_hash}
+    store = filled(tmp_path, plan, bowl({0.5: 0.002, 0.8: 0.004}), rules=rules)
+    before, verdict = plan.collect(store), judge(claim, plan.collect(store), "laptop")
+    for other in (
+        replace(plan.at_common_rate()[0], seed=7),
+        replace(plan.tuning()[0], steps=13),
+        plan.config(InitConfig(gamma=0.5), 0.016, 1000),
+        plan.config(InitConfig(gamma=0.5), 0.003, 0),
+        RunConfig(),
+    ):
+        store.put(made_up_record(other, 0.1))
+    after = plan.collect(store)
+    assert list(after.key) == list(before.key) and list(after.loss) == list(before.loss)
+    assert judge(claim, after, "laptop") == verdict
+
+
+def test_running_trains_what_is_missing_and_then_the_best_rates(tmp_path, tiny):
+    plan = LearningRateStudy(
+        replace(tiny, steps=3), (InitConfig(gamma=0.5), InitConfig(gamma=0.8)),
+        learning_rates=(0.01, 0.02), tuning_seeds=(9,), seeds=(0, 1),
+    )  # fmt: skip
+    runs = plan.run(Store(tmp_path), workers=1, rules={"a": "b"})
+    assert runs.role.value_counts().to_dict() == {"tuning": 4, "common": 4, "tuned": 4}
+    assert runs.status.eq("ok").all() and all(rules == {"a": "b"} for rules in runs.rules)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = plan.run(Store(tmp_path), workers=1)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    assert list(again.loss) == list(runs.loss)
+
+
+# ---- verdicts of a tier ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_without_records_every_claim_is_not_run(tier, tmp_path, monkeypatch):
+    monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
+    found = verdicts(tier)
+    assert found and {verdict.verdict for verdict in found} == {"not run"}
+    assert {verdict.tier for verdict in found} == {tier}
+
+
+def test_verdicts_are_computed_from_the_records_of_their_tier(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
+    plan = study("gamma_scaling", tier_parameters("laptop")["02_gamma_scaling"])
+
+    def loss(config):
+        noise = 1e-3 * (config.seed % 3)
+        far = abs(math.log2(config.optim.learning_rate / 0.004))
+        best = {0.5: 5.0, 0.8: 4.5, 1.2: 4.6}.get(config.init.gamma, 6.0)
+        return best + 0.1 * far + noise * best
+
+    filled(tmp_path / "laptop", plan, loss)
+    found = {verdict.claim.id: verdict for verdict in verdicts("laptop")}
+    assert {v.verdict for v in found.values()} == {"supported"}
+    assert found["lower-loss-tuned"].effect == pytest.approx(0.5, abs=0.01)
+    assert all(verdict.rule_changed for verdict in found.values())  # made under no rule at all
+
+
+def test_an_unknown_tier_is_refused():
+    assert refusal(verdicts, "desktop") == "tier: got 'desktop', allowed are smoke, laptop, gpu"

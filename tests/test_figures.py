@@ -1,0 +1,328 @@
+"""Figures: drawn for both grounds, always the same bytes, and put into words that are computed."""
+
+import base64
+import math
+from dataclasses import replace
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+from helpers import made_up_record
+
+from gammagpt import InitConfig, RunConfig, figures, frame
+from gammagpt.data import DataConfig
+from gammagpt.figures import INK, Picture
+
+BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
+GAMMAS, RATES = (0.5, 0.8, 1.2), (0.001, 0.002, 0.004)
+DIVERGED = math.inf
+
+
+def loss_of(gamma, rate, seed=0) -> float:
+    """Least at gamma 0.8 and at the rate 0.002, with some noise from the seed."""
+    return 5 + abs(gamma - 0.8) + 0.1 * abs(math.log2(rate / 0.002)) + 0.01 * (seed % 4)
+
+
+def rows(
+    role, inits=GAMMAS, rates=(0.002,), seeds=(0, 1, 2), loss=loss_of, **record
+) -> pd.DataFrame:
+    records = []
+    for init in inits:
+        init = InitConfig(gamma=init) if isinstance(init, float) else init
+        for rate, seed in ((rate, seed) for rate in rates for seed in seeds):
+            optim = replace(BASE.optim, learning_rate=rate)
+            config = replace(BASE, init=init, optim=optim, seed=seed)
+            value = loss(init.gamma or 0.9, rate, seed)
+            records.append(made_up_record(config, None if value == DIVERGED else value, **record))
+    runs = frame(records)
+    runs["role"], runs["resolved"] = role, True
+    return runs
+
+
+def study(loss=loss_of) -> pd.DataFrame:
+    """What an experiment collects: tuning, common and tuned runs, gammas and fixed stds."""
+    fixed = (InitConfig(std=0.02), InitConfig(std=0.02, residual_scaling=True))
+    return pd.concat([
+        rows("tuning", GAMMAS + fixed, RATES, seeds=(1000,), loss=loss),
+        rows("common", GAMMAS + fixed, loss=loss),
+        rows("tuned", GAMMAS + fixed, loss=loss),
+    ], ignore_index=True)  # fmt: skip
+
+
+def spectra(*ranks) -> list:
+    steps = (0, 1, 4, 20)[: len(ranks)]
+    return [{"step": step, "tensors": {"embedding.weight": {"stable_rank": rank}}}
+            for step, rank in zip(steps, ranks, strict=True)]  # fmt: skip
+
+
+def only(runs, role):
+    return runs[runs.role == role]
+
+
+MAKE = {
+    "std_dictionary": lambda: figures.std_dictionary([64, 256, 1024]),
+    "eps_effect": lambda: figures.eps_effect([64, 256], [0.5, 0.8], [1e-5, 1e-12]),
+    "loss_curves": lambda: figures.loss_curves(only(study(), "common"), "laptop"),
+    "stable_ranks": lambda: figures.stable_ranks(
+        rows("common", seeds=(0,), probes=spectra(12.0, 11.0, 3.0, 7.5)), "laptop"
+    ),
+    "loss_plane": lambda: figures.loss_plane(study(), "laptop"),
+    "loss_against_gamma": lambda: figures.loss_against_gamma(study(), "laptop"),
+    "gain_by_rate": lambda: figures.gain_by_rate(study(), "laptop"),
+}
+FROM_RUNS = [name for name in MAKE if name not in ("std_dictionary", "eps_effect")]
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """drawn(name) is a picture with its two images, made once."""
+    known = {}
+
+    def draw(name):
+        if name not in known:
+            picture = MAKE[name]()
+            known[name] = picture, {ground: picture.svg(ground) for ground in INK}
+        return known[name]
+
+    return draw
+
+
+class Tags(HTMLParser):
+    """All tags with their attributes, and all text, as a browser would take them."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+# ---- every figure ------------------------------------------------------------------------------
+
+
+def test_every_public_figure_is_tested():
+    functions = {name for name, thing in vars(figures).items() if callable(thing)
+                 and getattr(thing, "__annotations__", {}).get("return") is Picture}  # fmt: skip
+    assert functions == set(MAKE)
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_a_figure_is_svg_with_its_own_ink_on_light_and_on_dark(drawn, name):
+    _, images = drawn(name)
+    for ground, image in images.items():
+        assert ElementTree.fromstring(image).tag == "{http://www.w3.org/2000/svg}svg"
+        other = INK["dark" if ground == "light" else "light"]
+        assert INK[ground].encode() in image and other.encode() not in image
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_the_same_input_gives_the_same_bytes(drawn, name):
+    _, images = drawn(name)
+    assert MAKE[name]().svg("dark") == images["dark"]
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_a_figure_has_words_for_those_who_cannot_see_it(drawn, name):
+    picture, images = drawn(name)
+    page = Tags(picture._repr_html_())
+    shown = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(picture.alt) > 60 and picture.alt.endswith(".")
+    assert [image["alt"] for image in shown] == [picture.alt] * 2
+    assert ("figure", {"class": "gg-figure", "id": picture.anchor}) in page.tags
+    assert picture.caption in page.text
+    sources = [base64.b64decode(image["src"].split(",")[1]) for image in shown]
+    assert sources == [images["light"], images["dark"]]
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_axes_are_labelled_in_text_that_can_be_searched(drawn, name):
+    _, images = drawn(name)
+    words = " ".join(ElementTree.fromstring(images["light"]).itertext())
+    assert any(label in words for label in ("loss", "gamma", "rank", "norm"))
+
+
+@pytest.mark.parametrize("name", FROM_RUNS)
+def test_the_caption_says_which_tier_runs_seeds_and_commit(drawn, name):
+    picture, _ = drawn(name)
+    assert "Tier laptop; " in picture.caption and "commit 01234567." in picture.caption
+    assert "min of training" in picture.caption
+    seeds = {"loss_plane": "seed 1000", "gain_by_rate": "seed 1000", "stable_ranks": "seed 0"}
+    assert seeds.get(name, "seeds 0, 1, 2") in picture.caption
+
+
+def test_a_run_that_has_two_roles_is_counted_once():
+    runs = pd.concat([rows("common"), rows("tuned")])
+    assert "; 9 runs, seeds 0, 1, 2; 0.2 min" in figures.provenance(runs, "gpu")
+    assert "; 1 run, seed 0; " in figures.provenance(rows("common", (0.5,), seeds=(0,)), "gpu")
+
+
+def test_words_are_escaped_for_html():
+    picture = Picture("fig", lambda figure: None, 'loss < 5 & "gamma" > 0.5', "a < b & 'c'")
+    page = Tags(picture._repr_html_())
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert [image["alt"] for image in images] == [picture.alt] * 2
+    assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in images)
+    assert picture.caption in page.text
+
+
+# ---- the finding in words ----------------------------------------------------------------------
+
+
+def test_the_dictionary_says_what_a_fixed_std_amounts_to():
+    """-ln 0.02 / ln 64 = 0.94, and 0.56 at width 1024."""
+    assert "0.94 at width 64 to 0.56 at width 1024" in MAKE["std_dictionary"]().alt
+
+
+def test_the_effect_of_eps_is_computed_for_the_worst_case():
+    """1 / sqrt(1 + 1e-5 * 256^1.6) = 0.97; at 4096, where 4096^1.6 is 602,000, it is 0.38."""
+    assert "0.97 instead of 1 at width 256 and gamma 0.8" in MAKE["eps_effect"]().alt
+    wide = figures.eps_effect([64, 4096], [0.5, 0.8], [1e-5, 1e-12])
+    assert "0.38 instead of 1 at width 4096" in wide.alt and "it is 1.00" in wide.alt
+
+
+def test_loss_curves_say_where_each_setting_ends():
+    runs = rows("common", (0.5,), curve=[[0, 6.0], [100, 4.25]])
+    runs = pd.concat([runs, rows("common", (0.8,), curve=[[0, 6.0], [100, 3.75]])])
+    assert "gamma 0.5 4.25, gamma 0.8 3.75" in figures.loss_curves(runs, "laptop").alt
+
+
+def test_loss_curves_can_be_limited_to_some_settings():
+    picture = figures.loss_curves(only(study(), "common"), "laptop", settings=["gamma 0.8"])
+    assert "gamma 0.8" in picture.alt and "gamma 0.5" not in picture.alt
+
+
+def test_stable_ranks_say_where_condensation_was_strongest():
+    found = "gamma 0.5: 12.0 at the start, lowest 3.0 at step 4, 7.5 at the end"
+    assert found in MAKE["stable_ranks"]().alt
+
+
+def test_the_plane_names_the_best_rate_of_each_row():
+    alt = MAKE["loss_plane"]().alt
+    assert "gamma 0.5 at 0.002, gamma 0.8 at 0.002, gamma 1.2 at 0.002" in alt
+
+
+def test_loss_against_gamma_names_the_lowest_at_one_rate_and_at_the_best():
+    def loss(gamma, rate, seed):
+        return loss_of(gamma, rate) if rate == 0.002 else 4.5 + abs(gamma - 1.2)
+
+    runs = pd.concat([rows("common", loss=loss), rows("tuned", rates=(0.004,), loss=loss)])
+    alt = figures.loss_against_gamma(runs, "laptop").alt
+    assert "One common learning rate: lowest at gamma 0.8 (5.000)" in alt
+    assert "each at its own best: lowest at gamma 1.2 (4.500)" in alt
+
+
+def test_the_gain_is_that_over_the_baseline_at_the_ends_of_the_grid():
+    def loss(gamma, rate, seed):
+        return 5.0 - (gamma > 0.5) * {0.001: 0.4, 0.002: 0.1, 0.004: -0.2}[rate]
+
+    alt = figures.gain_by_rate(rows("tuning", rates=RATES, loss=loss), "laptop").alt
+    assert "+0.40 nats at 0.001 and -0.20 at 0.004" in alt
+
+
+# ---- runs that diverged ------------------------------------------------------------------------
+
+
+def diverges(*where):
+    """loss_of, but for some (gamma, rate) that diverge."""
+
+    def loss(gamma, rate, seed):
+        return DIVERGED if (gamma, rate) in where else loss_of(gamma, rate, seed)
+
+    return loss
+
+
+def everywhere(gamma):
+    return [(gamma, rate) for rate in RATES]
+
+
+CASES = {
+    "one cell": [(0.5, 0.004)],
+    "one setting": everywhere(0.8),
+    "the baseline": everywhere(0.5),
+    "at the common rate": [(gamma, 0.002) for gamma in GAMMAS],
+}
+
+
+@pytest.mark.parametrize("where", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    "name", ["loss_plane", "loss_against_gamma", "gain_by_rate", "loss_curves"]
+)
+def test_a_figure_survives_diverged_runs_and_says_no_nonsense(name, where):
+    runs = study(diverges(*where))
+    runs = only(runs, "common") if name == "loss_curves" else runs
+    picture = getattr(figures, name)(runs, "laptop")
+    assert ElementTree.fromstring(picture.svg()).tag.endswith("svg")
+    words = picture.alt.replace(";", " ").replace(".", " ").split()
+    assert not {"nan", "inf", "+nan", "+inf", "-inf"} & set(words), picture.alt
+
+
+def test_a_diverged_cell_of_the_plane_is_named_and_never_the_best():
+    picture = figures.loss_plane(study(diverges((0.5, 0.002))), "laptop")
+    words = " ".join(ElementTree.fromstring(picture.svg()).itertext())
+    assert words.count("diverged") == 1
+    assert "gamma 0.5 at 0.001" in picture.alt and "gamma 0.5 at 0.002" not in picture.alt
+
+
+def test_a_setting_that_diverged_everywhere_has_no_best_rate_in_words():
+    picture = figures.loss_plane(study(diverges(*everywhere(0.5))), "laptop")
+    assert not any(f"gamma 0.5 at {rate:g}" in picture.alt for rate in RATES)
+    assert "gamma 0.8 at 0.002" in picture.alt
+
+
+def test_what_was_found_at_the_best_rates_is_never_told_of_the_common_rate():
+    runs = pd.concat([
+        rows("common", loss=lambda *_: DIVERGED),
+        rows("tuned", rates=(0.004,), loss=loss_of),
+    ])  # fmt: skip
+    alt = figures.loss_against_gamma(runs, "laptop").alt
+    assert "common learning rate: lowest" not in alt
+    assert "each at its own best: lowest at gamma 0.8" in alt
+
+
+def test_a_curve_that_ended_early_or_never_began_is_survived():
+    runs = pd.concat([
+        rows("common", (0.5,), curve=[[0, 6.0], [100, 4.0]]),
+        rows("common", (0.8,), seeds=(0, 1), curve=[[0, 6.0], [100, 3.5]]),
+        rows("common", (0.8,), seeds=(2,), curve=[[0, 9.0]], loss=lambda *_: DIVERGED),
+    ])  # fmt: skip
+    picture = figures.loss_curves(runs, "laptop")
+    assert "gamma 0.8 3.50" in picture.alt and picture.svg()
+    never = rows("common", (1.2,), loss=lambda *_: DIVERGED)
+    never["curve"] = [[] for _ in range(len(never))]
+    assert figures.loss_curves(pd.concat([runs, never]), "laptop").svg()
+
+
+# ---- other parameters than the book's ----------------------------------------------------------
+
+MANY = [round(0.3 + 0.1 * i, 1) for i in range(8)]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: figures.std_dictionary([64, 256], stds=[0.01 * i for i in range(1, 9)]),
+        lambda: figures.eps_effect([64, 256], MANY, [1e-5, 1e-12]),
+        lambda: figures.eps_effect([64, 256], [0.8], [1e-5]),
+        lambda: figures.loss_curves(rows("common", MANY), "smoke"),
+        lambda: figures.stable_ranks(
+            rows("common", MANY, seeds=(0,), probes=spectra(2.0, 3.0)), "smoke"
+        ),
+        lambda: figures.loss_plane(rows("tuning", MANY, RATES), "smoke"),
+        lambda: figures.loss_plane(rows("tuning", (0.5,), (0.002,)), "smoke"),
+        lambda: figures.loss_against_gamma(rows("common", (0.5,), seeds=(0,)), "smoke"),
+        lambda: figures.gain_by_rate(rows("tuning", MANY, RATES), "smoke"),
+    ],
+    ids=[
+        "eight stds", "eight gammas of eps", "one eps", "eight curves", "eight ranks",
+        "eight rows", "one cell", "one point", "eight gains",
+    ],
+)  # fmt: skip
+def test_any_number_of_lines_can_be_drawn(make):
+    picture = make()
+    assert ElementTree.fromstring(picture.svg()).tag.endswith("svg") and picture.alt
