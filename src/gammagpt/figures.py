@@ -208,6 +208,8 @@ def loss_against_gamma(runs, tier: str) -> Picture:
             gammas = [row for row in rows if row[0].startswith("gamma")]
             fixed = [row for row in rows if not row[0].startswith("gamma")]
             bars = {"color": COLOURS[i], "marker": MARKERS[i], "capsize": 3}
+            dots = compared[(compared.role == role) & np.isfinite(compared.loss)]
+            axes.scatter(dots.gamma, dots.loss, color=COLOURS[i], s=9, alpha=0.6)
             label = "one common learning rate" if role == "common" else "each at its own best"
             _bars(axes, gammas, bars | {"label": label})
             for j, row in enumerate(fixed):
@@ -224,8 +226,8 @@ def loss_against_gamma(runs, tier: str) -> Picture:
         "; each at its own best: ".join(words) + "."
     )
     caption = (
-        "Mean over seeds with 95 % intervals; hollow: fixed stds, at the gamma that they amount "
-        f"to at this width. {provenance(compared, tier)}"
+        "Mean over seeds with 95 % intervals; each dot is a run; hollow: fixed stds, at the gamma "
+        f"that they amount to at this width. {provenance(compared, tier)}"
     )
     return Picture("fig-loss-against-gamma", draw, alt, caption, (7.2, 4.4))
 

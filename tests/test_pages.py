@@ -1,0 +1,72 @@
+"""A verdict as people see it: never by colour alone, never a number that is not there."""
+
+import math
+from html.parser import HTMLParser
+
+import pytest
+from helpers import made_up_claim, made_up_runs
+
+from gammagpt.claims import VERDICTS, Verdict, judge
+from gammagpt.pages import VerdictTable, badge, effect
+
+
+def verdict(name="supported", **fields) -> Verdict:
+    numbers = {"effect": 0.25, "low": 0.125, "high": 0.375} | fields
+    return Verdict(made_up_claim(title="a < b & c"), "laptop", name, "x < y", **numbers)
+
+
+def cells(html) -> list[str]:
+    """The text of each cell, as a browser would show it."""
+    texts = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            if tag in ("th", "td"):
+                texts.append("")
+
+        def handle_data(self, data):
+            texts[-1] += data
+
+    Reader().feed(html)
+    return texts
+
+
+def test_every_verdict_has_a_sign_a_word_and_a_class_of_its_own():
+    badges = {name: badge(verdict(name)) for name in VERDICTS}
+    assert all(f" {name}</span>" in html for name, html in badges.items())
+    signs = {html.split(">")[1].split(" ")[0] for html in badges.values()}
+    classes = {html.split('"')[1] for html in badges.values()}
+    assert len(signs) == len(classes) == len(VERDICTS)
+
+
+def test_a_changed_rule_is_on_the_badge():
+    assert "rule changed" in badge(verdict(rule_changed=True))
+    assert "rule changed" not in badge(verdict())
+
+
+@pytest.mark.parametrize(
+    "numbers, words",
+    [
+        ({}, "+0.250 [+0.125, +0.375]"),
+        ({"effect": -0.25, "low": -0.5, "high": 0.0}, "-0.250 [-0.500, +0.000]"),
+        ({"low": math.nan, "high": math.nan}, "+0.250"),
+        ({"effect": math.nan}, "–"),
+        ({"effect": math.inf}, "–"),
+    ],
+)
+def test_an_effect_has_its_interval_and_no_nonsense(numbers, words):
+    assert effect(verdict(**numbers)) == words
+
+
+def test_the_table_has_a_row_a_claim_escaped_for_html():
+    rows = cells(VerdictTable([verdict(), verdict("not run", effect=math.nan)])._repr_html_())
+    assert rows[:5] == ["Claim", "Effect, 95 % interval", "Pairs", "Verdict", "Why"]
+    assert rows[5:10] == ["a < b & c", "+0.250 [+0.125, +0.375]", "0", "✓ supported", "x < y"]
+    assert rows[11] == "–" and len(rows) == 15
+
+
+def test_the_table_shows_what_was_judged():
+    claim = made_up_claim()
+    runs = made_up_runs({"gamma 0.5": [5.0, 5.1, 5.2], "gamma 0.8": [4.5, 4.6, 4.7]}, claim=claim)
+    rows = cells(VerdictTable([judge(claim, runs, "laptop")])._repr_html_())
+    assert rows[5:9] == ["A title", "+0.500 [+0.500, +0.500]", "3", "✓ supported"]
