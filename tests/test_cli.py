@@ -184,7 +184,9 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize("setting, words", [(s, w) for s, *w in SETTINGS], ids=lambda s: str(s))
+@pytest.mark.parametrize(
+    "setting, words", [(s, w) for s, *w in SETTINGS], ids=[s[0] for s in SETTINGS]
+)
 def test_an_impossible_setting_is_one_line(call, setting, words):
     assert_is_one_clear_line(*call("audit", "--set", setting), *words)
 

@@ -9,7 +9,7 @@ import json
 import math
 from dataclasses import dataclass, field
 
-from .project import UserError, read_yaml, root
+from .project import TIERS, UserError, read_yaml, root
 
 VERDICTS = ("supported", "contradicted", "inconclusive", "not run")
 LEARNING_RATES = ("common", "tuned")
@@ -186,12 +186,21 @@ def _claim(entry) -> Claim:
     needed = {"comparison": {"baseline", "treatment", "learning_rate"},
               "rule": {"margin", "confidence", "min_pairs"}}  # fmt: skip
     for part, keys in needed.items():
-        if set(getattr(claim, part)) != keys:
+        if not isinstance(getattr(claim, part), dict) or set(getattr(claim, part)) != keys:
             raise UserError(f"claims.yml: claim {name!r}: {part} needs exactly {sorted(keys)}")
-    if claim.comparison["learning_rate"] not in LEARNING_RATES:
-        raise UserError(f"claims.yml: claim {name!r}: learning_rate must be common or tuned")
-    if not 0 < claim.rule["confidence"] < 1:
-        raise UserError(f"claims.yml: claim {name!r}: confidence must be between 0 and 1")
+    margin, confidence, min_pairs = (claim.rule[n] for n in ("margin", "confidence", "min_pairs"))
+    must = {
+        "learning_rate must be common or tuned":
+            claim.comparison["learning_rate"] in LEARNING_RATES,
+        "margin must be a finite number": type(margin) in (int, float) and math.isfinite(margin),
+        "confidence must be between 0 and 1": type(confidence) is float and 0 < confidence < 1,
+        "min_pairs must be a whole number from 2": type(min_pairs) is int and min_pairs >= 2,
+        f"tiers must be a list from {', '.join(TIERS)}, got {claim.tiers!r}":
+            isinstance(claim.tiers, list) and set(claim.tiers) <= set(TIERS),
+    }  # fmt: skip
+    for words, holds in must.items():
+        if not holds:
+            raise UserError(f"claims.yml: claim {name!r}: {words}")
     return claim
 
 

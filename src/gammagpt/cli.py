@@ -89,7 +89,8 @@ def run_audit(options) -> int:
     init = config.init
     table = audit_init(build_model(config), init.gamma, std=init.std,
                        residual_scaling=init.residual_scaling)  # fmt: skip
-    _print(options, table.to_dict("records"), table.to_string(index=False))
+    rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
+    _print(options, rows.to_dict("records"), table.to_string(index=False))
     return 0 if table.ok.all() else 1
 
 
@@ -137,9 +138,12 @@ def _config(options) -> dict:
         target = config
         for parent in parents:
             target = target.setdefault(parent, {})
+            if not isinstance(target, dict):
+                raise UserError(f"--set: got {assignment!r}, but {parent} is a single value")
         target[name] = _parse(value)
-    if "vocab_size" in config["data"]:
-        config["model"].setdefault("vocab_size", config["data"]["vocab_size"])
+    data, model = config["data"], config["model"]
+    if isinstance(data, dict) and isinstance(model, dict) and "vocab_size" in data:
+        model.setdefault("vocab_size", data["vocab_size"])
     return config
 
 

@@ -138,6 +138,9 @@ def verdicts(tier: str = "laptop") -> list[Verdict]:
 
 def study(experiment: str, parameters: dict) -> LearningRateStudy:
     """An experiment from a notebook's parameters; the tier only says where records are kept."""
+    if experiment not in EXPERIMENTS:
+        allowed = ", ".join(EXPERIMENTS)
+        raise UserError(f"experiment: got {experiment!r}, allowed are {allowed}")
     return EXPERIMENTS[experiment](**{k: v for k, v in parameters.items() if k != "tier"})
 
 

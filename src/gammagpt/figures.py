@@ -4,6 +4,7 @@ Every public function returns a Picture: show it as the last line of a notebook 
 """
 
 import base64
+import html
 import io
 import math
 from dataclasses import dataclass
@@ -40,13 +41,13 @@ class Picture:
 
     def _repr_html_(self) -> str:
         images = "".join(
-            f'<img class="gg-{ground} only-{ground}" alt="{self.alt}" '
+            f'<img class="gg-{ground} only-{ground}" alt="{html.escape(self.alt)}" '
             f'src="data:image/svg+xml;base64,{base64.b64encode(self.svg(ground)).decode()}">'
             for ground in INK
         )
         # Outside the book (Jupyter, Colab) no theme hides the dark variant: this line does.
         hide = "<style>html:not([data-theme=dark]) .gg-dark{display:none}</style>"
-        caption = f"<figcaption>{self.caption}</figcaption>"
+        caption = f"<figcaption>{html.escape(self.caption)}</figcaption>"
         return f'{hide}<figure class="gg-figure" id="{self.anchor}">{images}{caption}</figure>'
 
     def svg(self, ground: str = "light") -> bytes:
@@ -67,6 +68,8 @@ def provenance(runs, tier: str) -> str:
     seeds = ", ".join(map(str, sorted(once.seed.unique())))
     commits = ", ".join(sorted({commit[:8] for commit in once.commit}))
     words = "run, seed" if len(once) == 1 else "runs, seeds" if "," in seeds else "runs, seed"
+    diverged = (once.status == "diverged").sum()
+    words = words.replace(",", f" ({diverged} diverged),") if diverged else words
     cost = f"{once.seconds.sum() / 60:.1f} min of training"
     return f"Tier {tier}; {len(once)} {words} {seeds}; {cost}; commit {commits}."
 
@@ -78,7 +81,7 @@ def std_dictionary(widths, stds=(0.02,), gammas=(0.5, 0.8, 1.0)) -> Picture:
         axes = figure.subplots()
         for i, std in enumerate(stds):
             values = [implied_gamma(std, width) for width in widths]
-            axes.plot(widths, values, color=COLOURS[i], marker=MARKERS[i], label=f"std {std:g}")
+            axes.plot(widths, values, **_style(i), label=f"std {std:g}")
         for gamma in gammas:
             axes.axhline(gamma, color=COLOURS[5], linestyle=":")
             x, side = (widths[0], "left") if gamma <= 0.5 else (widths[-1], "right")
@@ -103,11 +106,11 @@ def eps_effect(widths, gammas, eps_values) -> Picture:
         return 1 / math.sqrt(1 + eps * width ** (2 * gamma))
 
     def draw(figure):
-        panels = figure.subplots(1, len(eps_values), sharey=True)
+        panels = figure.subplots(1, len(eps_values), sharey=True, squeeze=False)[0]
         for axes, eps in zip(panels, eps_values, strict=True):
             for i, gamma in enumerate(gammas):
                 values = [rms(width, gamma, eps) for width in widths]
-                axes.plot(widths, values, color=COLOURS[i], marker=MARKERS[i], label=f"{gamma:g}")
+                axes.plot(widths, values, **_style(i), label=f"{gamma:g}")
             axes.set_xscale("log", base=2)
             axes.set(xlabel="width d", title=f"eps = {eps:g}", ylim=(0, 1.08))
         panels[0].set_ylabel("RMS after the first norm")
@@ -126,17 +129,16 @@ def eps_effect(widths, gammas, eps_values) -> Picture:
 
 def loss_curves(runs, tier: str, settings=None, anchor="fig-curves") -> Picture:
     """Validation loss against tokens: the mean over seeds, and the range from least to most."""
-    settings = list(settings or runs.setting.unique())
+    runs = runs[runs.curve.map(len) > 0]  # a run that diverged at once has none
+    settings = [s for s in settings or runs.setting.unique() if s in set(runs.setting)]
 
     def draw(figure):
         axes = figure.subplots()
         for i, setting in enumerate(settings):
             steps, curves = _curves(runs[runs.setting == setting])
-            style = {"color": COLOURS[i % 6], "marker": MARKERS[i % 6], "markersize": 4}
-            axes.plot(steps, curves.mean(axis=0), label=setting, **style)
-            axes.fill_between(
-                steps, curves.min(axis=0), curves.max(axis=0), color=COLOURS[i % 6], alpha=0.2
-            )
+            axes.plot(steps, curves.mean(axis=0), label=setting, markersize=4, **_style(i))
+            low, high = curves.min(axis=0), curves.max(axis=0)
+            axes.fill_between(steps, low, high, color=_style(i)["color"], alpha=0.2)
         axes.set(xlabel="training tokens (millions)", ylabel="validation loss (nats per token)")
         axes.legend()
 
@@ -154,7 +156,7 @@ def stable_ranks(runs, tier: str, tensor: str = "embedding.weight") -> Picture:
         axes = figure.subplots()
         for i, run in enumerate(runs.itertuples()):
             steps, ranks = _ranks(run.probes, tensor)
-            axes.plot(steps, ranks, color=COLOURS[i], marker=MARKERS[i], label=run.setting)
+            axes.plot(steps, ranks, **_style(i), label=run.setting)
         axes.set_xscale("symlog", linthresh=1)
         axes.set(xlabel="step", ylabel=f"stable rank of {tensor}", ylim=(0, None))
         axes.legend()
@@ -180,7 +182,7 @@ def loss_plane(runs, tier: str) -> Picture:
 
     def draw(figure):
         axes = figure.subplots()
-        low = table.min().min()
+        low = min(table.min().min(), 1e9)  # finite even if every run diverged
         top = low + 1.0  # one nat of colour: beyond it all is equally bad
         finite = table.where(table < math.inf)
         image = axes.imshow(finite, cmap="viridis_r", vmin=low, vmax=top, aspect="auto")
@@ -191,7 +193,8 @@ def loss_plane(runs, tier: str) -> Picture:
         axes.set(xlabel="peak learning rate")
         figure.colorbar(image, label="validation loss (nats per token)", extend="max")
 
-    best = ", ".join(f"{s} at {r:g}" for s, r in table.idxmin(axis=1).items())
+    rates = table.idxmin(axis=1).where(table.min(axis=1) < math.inf)
+    best = ", ".join(f"{s} at {r:g}" if r > 0 else f"{s} diverged" for s, r in rates.items())
     alt = f"Final validation loss by initialization and learning rate. Lowest in each row: {best}."
     caption = f"The framed cell is the best of its row. {provenance(tuning, tier)}"
     return Picture("fig-plane", draw, alt, caption, (7.2, 4.8))
@@ -220,10 +223,10 @@ def loss_against_gamma(runs, tier: str) -> Picture:
         axes.set(xlabel="gamma (std = d_in^-gamma)", ylabel="validation loss (nats per token)")
         axes.legend()
 
-    words = [f"lowest at {min(rows, key=lambda row: row[2])[0]} ({_lowest(rows):.3f})"
-             for rows in points.values() if rows]  # fmt: skip
-    alt = "Final validation loss against gamma. One common learning rate: " + (
-        "; each at its own best: ".join(words) + "."
+    common, tuned = map(_lowest, points.values())
+    alt = (
+        f"Final validation loss against gamma. One common learning rate: {common}; "
+        f"each at its own best: {tuned}."
     )
     caption = (
         "Mean over seeds with 95 % intervals; each dot is a run; hollow: fixed stds, at the gamma "
@@ -238,23 +241,25 @@ def gain_by_rate(runs, tier: str, baseline: str = "gamma 0.5") -> Picture:
     table = tuning.pivot_table(index="learning_rate", columns="setting", values="loss", sort=False)
     table = table.sort_index()
     gains = table.rsub(table[baseline], axis=0).drop(columns=baseline)
+    gains = gains.where(np.isfinite(gains))  # no number where a run diverged
 
     def draw(figure):
         axes = figure.subplots()
         for i, setting in enumerate(gains):
-            style = {"color": COLOURS[i % 6], "marker": MARKERS[i % 6]}
-            dashes = "-" if i < 6 else "--"
-            axes.plot(gains.index, gains[setting], label=setting, linestyle=dashes, **style)
+            axes.plot(gains.index, gains[setting], label=setting, **_style(i))
         axes.axhline(0, color=COLOURS[5], linestyle=":")
         axes.set_xscale("log", base=2)
+        axes.set_xlim(gains.index[0] / 1.2, gains.index[-1] * 1.2)
         axes.set_xticks(gains.index, [f"{rate:g}" for rate in gains.index])
         axes.set(xlabel="common learning rate", ylabel=f"gain over {baseline} (nats per token)")
         axes.legend(ncols=2, fontsize=9)
 
-    ends = [gains.iloc[i].mean() for i in (0, -1)]
+    means = gains.mean(axis=1).dropna()
+    reached = means.index[[0, -1]] if len(means) else ()
+    ends = " and ".join(f"{means[rate]:+.2f} nats at {rate:g}" for rate in reached)
     alt = (
-        f"Gain over {baseline} at each common learning rate: the mean over the other gammas is "
-        f"{ends[0]:+.2f} nats at {gains.index[0]:g} and {ends[1]:+.2f} at {gains.index[-1]:g}."
+        f"Gain over {baseline} at each common learning rate, the mean over the other gammas: "
+        f"{ends or 'none, because the runs diverged'}."
     )
     caption = f"Above the line the setting beats {baseline}. {provenance(tuning, tier)}"
     return Picture("fig-gain-by-rate", draw, alt, caption)
@@ -263,7 +268,7 @@ def gain_by_rate(runs, tier: str, baseline: str = "gamma 0.5") -> Picture:
 def _write_cells(axes, table, middle: float) -> None:
     """Numbers in the cells of a heat map, on dark cells in white; the least of a row is framed."""
     for (y, x), value in np.ndenumerate(table.to_numpy()):
-        best = value == table.iloc[y].min()
+        best = value == table.iloc[y].min() < math.inf
         words = f"{value:.2f}" if value < math.inf else "diverged"
         colour = None if value == math.inf else "white" if value > middle else "black"
         weight = "bold" if best else "normal"
@@ -271,6 +276,11 @@ def _write_cells(axes, table, middle: float) -> None:
         if best:
             frame = {"fill": False, "linewidth": 2.5, "edgecolor": "#c1121f"}
             axes.add_patch(plt.Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, **frame))
+
+
+def _style(i: int) -> dict:
+    """Colour and marker of the i-th line; beyond six, the same with dashes."""
+    return {"color": COLOURS[i % 6], "marker": MARKERS[i % 6], "linestyle": "-" if i < 6 else "--"}
 
 
 def _bars(axes, rows, style) -> None:
@@ -295,8 +305,11 @@ def _points(runs) -> list:
     return rows
 
 
-def _lowest(rows) -> float:
-    return min(row[2] for row in rows)
+def _lowest(rows) -> str:
+    if not rows:
+        return "no setting of which every run ended well"
+    setting, _, mean, *_ = min(rows, key=lambda row: row[2])
+    return f"lowest at {setting} ({mean:.3f})"
 
 
 def _curves(runs):

@@ -29,6 +29,7 @@ from .project import UserError
 
 # Matrices that write into the residual stream; 1/sqrt(their number) is GPT-2's 1/sqrt(2 L).
 RESIDUAL = ("*attention.out.weight", "*mlp.down.weight")
+SCALES = {"gamma": (-5, 5), "std": (1e-30, 1e30)}  # beyond them float32 holds 0 or infinity
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,13 @@ def gamma_init_(module, gamma=None, *, std=None, residual_scaling=False, rules=N
     >>> model = gamma_init_(torch.nn.Linear(256, 64), gamma=0.8)
     """
     table = init_table(module, gamma, std=std, residual_scaling=residual_scaling, rules=rules)
+    for child in module.modules():
+        if isinstance(child, nn.Linear) and child.bias is not None:
+            child.bias.zero_()  # first, so that a bias named in `rules` is drawn after all
     parameters = dict(module.named_parameters())
     for rule in table:
         parameters[rule.name].copy_(standard_normal(parameters[rule.name].shape, seed, rule.name))
         parameters[rule.name].mul_(rule.std)
-    for child in module.modules():
-        if isinstance(child, nn.Linear) and child.bias is not None:
-            child.bias.zero_()
     return module
 
 
@@ -135,10 +136,10 @@ def check_scale(gamma, std) -> None:
     if (gamma is None) == (std is None):
         raise UserError(f"gamma, std: give exactly one, got gamma={gamma!r} and std={std!r}")
     name, value = ("gamma", gamma) if std is None else ("std", std)
+    low, high = SCALES[name]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or (name == "std" and value <= 0):
-        allowed = "a finite number" if name == "gamma" else "a finite number above 0"
-        raise UserError(f"{name}: got {value!r}, allowed is {allowed}")
+    if not is_number or not low <= value <= high:
+        raise UserError(f"{name}: got {value!r}, allowed is {low:g} to {high:g}")
 
 
 def _input_dimensions(module, rules: dict[str, int]) -> dict[str, int]:
@@ -152,7 +153,7 @@ def _input_dimensions(module, rules: dict[str, int]) -> dict[str, int]:
     for name, parameter in module.named_parameters():
         pattern = next((p for p in rules if fnmatch.fnmatch(name, p)), None)
         if pattern is not None:
-            found[name] = rules[pattern]
+            found[name] = _whole(pattern, rules[pattern])
         elif name in layers:
             found[name] = layers[name]
         elif parameter.ndim > 1:
@@ -161,6 +162,12 @@ def _input_dimensions(module, rules: dict[str, int]) -> dict[str, int]:
                 f"give its input dimension, for example rules={{'{name}': {parameter.shape[-1]}}}"
             )
     return found
+
+
+def _whole(pattern: str, d_in) -> int:
+    if type(d_in) is not int or d_in < 1:
+        raise UserError(f"rules: got {d_in!r} for {pattern}, allowed is a whole number from 1")
+    return d_in
 
 
 def _matches(name: str, patterns) -> bool:

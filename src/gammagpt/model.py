@@ -45,6 +45,8 @@ class GPTConfig:
             raise UserError(f"model.hidden: got {self.hidden}, allowed is 0 (automatic) or more")
         if self.norm_eps < 0:
             raise UserError(f"model.norm_eps: got {self.norm_eps}, allowed is 0 or more")
+        if self.rope_base <= 0:
+            raise UserError(f"model.rope_base: got {self.rope_base}, allowed is above 0")
 
     @property
     def head_size(self) -> int:

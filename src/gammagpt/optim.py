@@ -20,8 +20,8 @@ class OptimConfig:
 
     def __post_init__(self):
         bounds = {
-            "learning_rate": (0, math.inf), "weight_decay": (0, math.inf), "beta1": (0, 1),
-            "beta2": (0, 1), "clip": (0, math.inf), "warmup": (0, 1), "final_ratio": (0, 1),
+            "learning_rate": (0, math.inf), "weight_decay": (0, math.inf), "beta1": (0, 0.9999),
+            "beta2": (0, 0.9999), "clip": (0, math.inf), "warmup": (0, 1), "final_ratio": (0, 1),
         }  # fmt: skip
         for name, (low, high) in bounds.items():
             value = getattr(self, name)

@@ -39,10 +39,11 @@ def even_steps(count: int, last: int) -> set[int]:
 
 
 def log_steps(count: int, last: int) -> set[int]:
-    """At most `count` steps from 0 to `last`, evenly spaced on a log scale after the first."""
+    """0, `last` and, on a log scale, up to `count` steps in all; none if `count` is 0."""
     if count == 0:
         return set()
-    return {0, last} | {round(last ** (i / max(1, count - 2))) for i in range(count - 1)}
+    inner = range(count - 1) if count > 2 else ()
+    return {0, last} | {round(last ** (i / (count - 2))) for i in inner}
 
 
 @torch.no_grad()
@@ -64,10 +65,10 @@ def spectra(model) -> dict[str, dict]:
 def spectrum(matrix) -> dict:
     """Stable rank, effective rank, Frobenius norm and the largest singular values."""
     values = torch.linalg.svdvals(matrix.double())
-    shares = values / values.sum()
+    shares = values / values.sum().clamp_min(1e-300)
     entropy = -(shares * shares.clamp_min(1e-300).log()).sum()
     return {
-        "stable_rank": (values.square().sum() / values[0].square()).item(),
+        "stable_rank": (values.square().sum() / values[0].square().clamp_min(1e-300)).item(),
         "effective_rank": entropy.exp().item(),
         "norm": values.square().sum().sqrt().item(),
         "singular_values": values[:TOP_VALUES].tolist(),
@@ -79,12 +80,13 @@ def condensation(matrix) -> dict:
     rows = torch.nn.functional.normalize(matrix[:MOST_ROWS].double(), dim=1)
     cosine = rows @ rows.T
     n = len(rows)
+    pairs = max(1, n * (n - 1))
     off_diagonal = cosine.abs().sum() - cosine.diagonal().abs().sum()
     alike = cosine > COSINE_THRESHOLD
     alike.fill_diagonal_(True)
     return {
-        "mean_cosine": (off_diagonal / (n * (n - 1))).item(),
-        "pairs_alike": ((alike.sum().item() - n) / (n * (n - 1))),
+        "mean_cosine": (off_diagonal / pairs).item(),
+        "pairs_alike": (alike.sum().item() - n) / pairs,
         "groups": _count_groups(alike) / n,
     }
 

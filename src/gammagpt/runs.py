@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import tempfile
 import types
 import typing
 import warnings
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,6 +26,8 @@ from .project import UserError, root
 
 SEMANTICS = 1  # raise when a change of code alters results: old records then no longer match
 SCHEMA = 1  # the layout of a record
+WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text",
+         types.NoneType: "nothing"}  # fmt: skip
 # The files that a result depends on; their hash is part of a record's provenance.
 SOURCES = ("model", "init", "data/text", "device", "optim", "probes", "train")
 
@@ -61,6 +65,9 @@ class RunConfig:
     precision: str = "float32"
 
     def __post_init__(self):
+        for name in ("model", "init", "optim", "data", "probes"):
+            part = getattr(self, name)  # made in Python: held to the same types as one from a file
+            object.__setattr__(self, name, _build(type(part), asdict(part), f"{name}."))
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: got {getattr(self, name)}, allowed is 1 or more")
@@ -151,6 +158,8 @@ class Store:
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
+        if self.folder.is_file():
+            raise UserError(f"store: {folder} is a file, allowed is a folder")
 
     def path(self, key: str) -> Path:
         return self.folder / f"{key}.json"
@@ -188,8 +197,9 @@ class Store:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            aside = path.with_name(f"{path.name}.set-aside")
-            os.replace(path, aside)
+            aside = _free_name(path.with_name(f"{path.name}.set-aside"))
+            with suppress(FileNotFoundError):  # another process has set it aside just now
+                os.replace(path, aside)
             reason = str(error) or type(error).__name__
             warnings.warn(f"{path.name}: {reason}; set aside as {aside.name}", stacklevel=2)
             return None
@@ -209,6 +219,12 @@ def provenance(device: str, seconds: float, rules: dict | None) -> dict:
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "rules": rules or {},
     }
+
+
+def _free_name(path: Path) -> Path:
+    """The path itself, or with a number: what was set aside before is kept."""
+    others = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(p for p in itertools.chain([path], others) if not p.exists())
 
 
 @cache
@@ -248,7 +264,7 @@ def _digest(content) -> str:
 def _build(cls, mapping, prefix: str):
     """A dataclass from nested dicts, with one clear line for what does not fit."""
     if not isinstance(mapping, dict):
-        raise UserError(f"{prefix or 'config'}: got {mapping!r}, expected a mapping")
+        raise UserError(f"{prefix.rstrip('.') or 'config'}: got {mapping!r}, expected a mapping")
     hints = typing.get_type_hints(cls)
     for name in mapping:
         if name not in hints:
@@ -264,6 +280,6 @@ def _value(hint, value, name: str):
     if float in allowed and type(value) is int:
         value = float(value)
     if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):
-        words = " or ".join("nothing" if t is types.NoneType else t.__name__ for t in allowed)
-        raise UserError(f"{name}: got {value!r}, allowed is a finite {words}")
+        words = " or ".join(WORDS[kind] for kind in allowed)
+        raise UserError(f"{name}: got {value!r}, allowed is {words}")
     return value

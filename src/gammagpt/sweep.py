@@ -23,11 +23,12 @@ def sweep(configs, store: Store, *, workers: int | None = None, rules=None) -> l
     """
     if workers is not None and workers < 1:
         raise UserError(f"workers: got {workers}, allowed is 1 or more")
-    wanted = {config.key: config for config in (c.pinned() for c in configs)}
+    configs = [config.pinned() for config in configs]
+    wanted = {config.key: config for config in configs}
     missing = [config for config in wanted.values() if store.get(config) is None]
     if missing:
         _train_missing(missing, store, workers or _default_workers(), rules)
-    return [store.get(config) for config in wanted.values()]
+    return [store.get(config) for config in configs]
 
 
 def load_records(tier: str = "laptop") -> list[Record]:

