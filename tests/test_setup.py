@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 
+import generated
 import nbformat
 import pytest
 import runner
@@ -69,6 +70,22 @@ def test_importing_the_package_brings_in_none_of_the_books_tools():
     check = f"import sys, gammagpt; print([m for m in {tools.split()} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
+
+
+# ---- README ------------------------------------------------------------------------------------
+
+
+def test_the_readme_says_what_the_records_and_the_measured_times_say():
+    """If not: `make readme`."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert generated.readme_text(text) == text
+
+
+def test_the_readmes_links_and_pictures_are_in_the_repository():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r'\]\(([^)#]+)\)|(?:src|srcset)="([^"]+)"', text)
+    local = [t for pair in targets for t in pair if t and not t.startswith("http")]
+    assert local and [target for target in local if not (ROOT / target).exists()] == []
 
 
 # ---- notebooks ---------------------------------------------------------------------------------
