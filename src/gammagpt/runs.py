@@ -13,7 +13,7 @@ import typing
 import warnings
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from .data import DataConfig
@@ -92,9 +92,9 @@ class RunConfig:
 
     def pinned(self) -> "RunConfig":
         """The same run with the fingerprint of its data filled in."""
-        return replace(self, data=self.data.pinned())
+        return self if self.data.fingerprint else replace(self, data=self.data.pinned())
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Same key, same record: a hash of the configuration, its data and SEMANTICS.
 
@@ -261,11 +261,14 @@ def _digest(content) -> str:
     return hashlib.sha256(_canonical(content).encode()).hexdigest()
 
 
+_hints = cache(typing.get_type_hints)  # slow, and asked for at every configuration
+
+
 def _build(cls, mapping, prefix: str):
     """A dataclass from nested dicts, with one clear line for what does not fit."""
     if not isinstance(mapping, dict):
         raise UserError(f"{prefix.rstrip('.') or 'config'}: got {mapping!r}, expected a mapping")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     for name in mapping:
         if name not in hints:
             raise UserError(f"{prefix}{name}: unknown, allowed are {', '.join(hints)}")
