@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from helpers import made_up_claim, made_up_runs
 
-from gammagpt.claims import VERDICTS, Verdict, judge
-from gammagpt.pages import VerdictTable, badge, effect
+from gammagpt.claims import Verdict, judge
+from gammagpt.pages import SIGNS, VerdictTable, badge, effect
 
 
 def verdict(name="supported", **fields) -> Verdict:
@@ -32,11 +32,11 @@ def cells(html) -> list[str]:
 
 
 def test_every_verdict_has_a_sign_a_word_and_a_class_of_its_own():
-    badges = {name: badge(verdict(name)) for name in VERDICTS}
+    badges = {name: badge(verdict(name)) for name in SIGNS}
     assert all(f" {name}</span>" in html for name, html in badges.items())
     signs = {html.split(">")[1].split(" ")[0] for html in badges.values()}
     classes = {html.split('"')[1] for html in badges.values()}
-    assert len(signs) == len(classes) == len(VERDICTS)
+    assert len(signs) == len(classes) == len(SIGNS)
 
 
 def test_a_changed_rule_is_on_the_badge():

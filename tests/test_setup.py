@@ -1,5 +1,6 @@
 """What a fresh clone brings: three lists of dependencies that agree, and notebooks fit for git."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -118,6 +119,19 @@ def test_notebooks_are_valid_and_name_a_kernel_that_every_machine_has(notebook):
 def test_each_tier_gives_every_notebook_all_its_parameters_and_no_other(tier):
     given = {name: sorted(values or {}) for name, values in project.tier_parameters(tier).items()}
     assert given == {path.stem: sorted(runner.parameters_of(path)) for path in NOTEBOOKS}
+
+
+def test_a_notebook_run_by_itself_has_the_parameters_of_the_laptop_tier():
+    """So that papermill without a tier finds the committed records."""
+    given = project.tier_parameters("laptop")
+    assert {path.stem: defaults(path) for path in NOTEBOOKS} == given
+
+
+def defaults(path) -> dict:
+    cells = nbformat.read(path, as_version=4).cells
+    cell = next(cell for cell in cells if runner.tagged(cell, "parameters"))
+    statements = runner.assignments(cell.source).items()
+    return {name: ast.literal_eval(statement.value) for name, statement in statements}
 
 
 def test_every_notebook_is_a_chapter():

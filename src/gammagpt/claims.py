@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from .project import TIERS, UserError, read_yaml, root
 
-VERDICTS = ("supported", "contradicted", "inconclusive", "not run")
 LEARNING_RATES = ("common", "tuned")
 
 
