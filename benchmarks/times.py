@@ -26,12 +26,12 @@ COMMANDS = {
     "make test": "make test",
     "train": ".venv/bin/python -m gammagpt train --gamma 0.8",
 }
-# What `make book FRESH=1` does some two hundred times.
-FOUR_RUNS = """
+# What `make book FRESH=1` does some two hundred times: runs of the laptop tier, one a core at a time.
+RUNS = """
 import sys, gammagpt as gg
 if __name__ == "__main__":
-    configs = [gg.RunConfig(seed=seed) for seed in range(4)]
-    gg.sweep(configs, gg.Store(sys.argv[1]))
+    configs = [gg.RunConfig(seed=seed) for seed in range(int(sys.argv[1]))]
+    gg.sweep(configs, gg.Store("records-of-" + sys.argv[1]))
 """
 LIMITS = {"make book": 480, "make smoke": 180, "make test": 720, "import gammagpt": 0.3}
 
@@ -41,7 +41,7 @@ def main() -> None:
         clone = Path(folder) / "gammagpt"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         seconds = {what: measure(what, command, clone) for what, command in COMMANDS.items()}
-        seconds["four runs"] = four_runs(clone)
+        seconds |= runs(clone)
         seconds |= imports(clone / ".venv" / "bin" / "python")
     report = {"machine": machine(), **{what: round(s, 2) for what, s in seconds.items()}}
     (ROOT / "benchmarks" / "times.json").write_text(json.dumps(report, indent=1) + "\n")
@@ -61,10 +61,11 @@ def measure(what: str, command: str, clone: Path) -> float:
     return time.perf_counter() - start
 
 
-def four_runs(clone: Path) -> float:
-    """The seconds of four runs of the laptop tier, one a core at a time."""
-    (clone / "four_runs.py").write_text(FOUR_RUNS)  # a file: worker processes import it again
-    return measure("four runs", ".venv/bin/python four_runs.py four-records", clone)
+def runs(clone: Path) -> dict[str, float]:
+    """Four runs and eight: the difference is what a run costs once the processes have started."""
+    (clone / "runs.py").write_text(RUNS)  # a file, because worker processes import it again
+    four, eight = (measure(f"{n} runs", f".venv/bin/python runs.py {n}", clone) for n in (4, 8))
+    return {"four runs": four, "eight runs": eight}
 
 
 def imports(python: Path) -> dict[str, float]:
