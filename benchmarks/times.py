@@ -26,7 +26,7 @@ COMMANDS = {
     "make test": "make test",
     "train": ".venv/bin/python -m gammagpt train --gamma 0.8",
 }
-# What `make book FRESH=1` does some two hundred times: runs of the laptop tier, one a core at a time.
+# What `make book FRESH=1` does some two hundred times, one run a core at a time.
 RUNS = """
 import sys, gammagpt as gg
 if __name__ == "__main__":
