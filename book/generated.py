@@ -119,8 +119,6 @@ def _ledger_table(found) -> str:
 
 def _claim_section(verdict: Verdict) -> str:
     claim, rule, sides = verdict.claim, verdict.claim.rule, verdict.claim.comparison
-    expected = claim.expected.get(verdict.tier)
-    expected = f"{expected[0]:g} to {expected[1]:g} {claim.unit}" if expected else "nothing here"
     flag = "**The rule was changed after these runs.**" if verdict.rule_changed else ""
     return f"""
 (claim-{claim.id})=
@@ -137,11 +135,21 @@ Rule
   {rule["min_pairs"]} pairs. Judged at: {", ".join(claim.tiers)}. Rule hash `{claim.rule_hash}`.
 
 Expected beforehand
-: {expected}.
+: {_expectation(verdict)}
 
 (records-{claim.id})=
 {_record_table(verdict)}
 """
+
+
+def _expectation(verdict: Verdict) -> str:
+    """The range that was written down before the runs, and whether the effect lies in it."""
+    if verdict.tier not in verdict.claim.expected:
+        return "Nothing was written down for this tier."
+    low, high = verdict.claim.expected[verdict.tier]
+    outcome = {True: "The effect lies in it.", False: "The effect lies outside it.", None: ""}
+    words = outcome[verdict.to_dict()["as_expected"]]
+    return f"{low:g} to {high:g} {verdict.claim.unit}. {words}"
 
 
 def _record_table(verdict: Verdict) -> str:
