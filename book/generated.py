@@ -11,7 +11,7 @@ from gammagpt import Store, figures, verdicts
 from gammagpt.claims import Verdict
 from gammagpt.experiments import study
 from gammagpt.pages import SIGNS, badge, effect
-from gammagpt.project import TIERS, results_folder, root, tier_parameters
+from gammagpt.project import TIERS, results_folder, root
 from gammagpt.runs import InitConfig, RunConfig
 
 
@@ -33,8 +33,7 @@ def update_readme() -> None:
     """Bring the README's tables, and its picture in both schemes, up to date."""
     path = root() / "README.md"
     path.write_text(readme_text(path.read_text(encoding="utf-8")), encoding="utf-8")
-    parameters = tier_parameters("laptop")["02_gamma_scaling"]
-    runs = study("gamma_scaling", parameters).collect(Store(results_folder("laptop")))
+    runs = study("gamma_scaling", "laptop").collect(Store(results_folder("laptop")))
     picture = figures.loss_against_gamma(runs, "laptop")
     for ground in ("light", "dark"):
         target = root() / "book" / "static" / f"loss-against-gamma-{ground}.svg"

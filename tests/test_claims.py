@@ -14,7 +14,7 @@ from scipy import stats
 
 from gammagpt import project
 from gammagpt.claims import judge, load_ledger, paired_interval, placebo_rate, rule_hashes
-from gammagpt.experiments import study
+from gammagpt.experiments import EXPERIMENTS, study
 
 REAL = load_ledger()
 
@@ -365,7 +365,8 @@ def test_a_missing_or_broken_file_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize("tier", project.TIERS)
 @pytest.mark.parametrize("claim", REAL, ids=lambda claim: claim.id)
 def test_every_tier_can_decide_every_claim_that_it_must(claim, tier):
-    planned = study(claim.experiment, project.tier_parameters(tier)[claim.notebook])
+    planned = study(claim.experiment, tier)
+    assert EXPERIMENTS[claim.experiment][1] == claim.notebook
     settings = {init.label for init in planned.inits}
     assert {claim.comparison["baseline"], claim.comparison["treatment"]} <= settings
     assert len(planned.seeds) >= claim.rule["min_pairs"]

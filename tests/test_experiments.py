@@ -9,7 +9,7 @@ from helpers import made_up_claim, made_up_record, refusal
 from gammagpt import InitConfig, RunConfig, Store, verdicts
 from gammagpt.claims import judge
 from gammagpt.experiments import LearningRateStudy, gamma_scaling, study
-from gammagpt.project import TIERS, check_list, tier_parameters
+from gammagpt.project import TIERS, check_list
 
 RATES = (0.001, 0.002, 0.004, 0.008)
 PARAMETERS = {
@@ -119,7 +119,7 @@ def test_an_impossible_parameter_is_refused_before_any_training(change, words):
 
 
 def test_an_unknown_experiment_is_refused():
-    assert "alpha_scaling" in refusal(study, "alpha_scaling", {})
+    assert "alpha_scaling" in refusal(study, "alpha_scaling", "laptop")
 
 
 def test_whole_numbers_in_text_are_floats_where_floats_are_meant():
@@ -260,7 +260,7 @@ def test_without_records_every_claim_is_not_run(tier, tmp_path, monkeypatch):
 
 def test_verdicts_are_computed_from_the_records_of_their_tier(tmp_path, monkeypatch):
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
-    plan = study("gamma_scaling", tier_parameters("laptop")["02_gamma_scaling"])
+    plan = study("gamma_scaling", "laptop")
 
     def loss(config):
         noise = 1e-3 * (config.seed % 3)

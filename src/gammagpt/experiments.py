@@ -122,26 +122,25 @@ def gamma_scaling(
     )
 
 
-EXPERIMENTS = {"gamma_scaling": gamma_scaling}
+# Name -> what makes its study, and the notebook whose parameters in a tier say how large it is.
+EXPERIMENTS = {"gamma_scaling": (gamma_scaling, "02_gamma_scaling")}
+
+
+def study(experiment: str, tier: str) -> LearningRateStudy:
+    """An experiment at the size of a tier. Raises UserError for a name that is unknown."""
+    if experiment not in EXPERIMENTS:
+        allowed = ", ".join(EXPERIMENTS)
+        raise UserError(f"experiment: got {experiment!r}, allowed are {allowed}")
+    make, notebook = EXPERIMENTS[experiment]
+    return make(**{k: v for k, v in tier_parameters(tier)[notebook].items() if k != "tier"})
 
 
 def verdicts(tier: str = "laptop") -> list[Verdict]:
     """The verdict of every claim of the ledger, from the records of a tier; trains nothing."""
-    parameters, store = tier_parameters(tier), Store(results_folder(tier))
-    frames = {}
-    for claim in load_ledger():
-        if claim.experiment not in frames:
-            planned = study(claim.experiment, parameters[claim.notebook])
-            frames[claim.experiment] = planned.collect(store)
-    return [judge(claim, frames[claim.experiment], tier) for claim in load_ledger()]
-
-
-def study(experiment: str, parameters: dict) -> LearningRateStudy:
-    """An experiment from a notebook's parameters; the tier only says where records are kept."""
-    if experiment not in EXPERIMENTS:
-        allowed = ", ".join(EXPERIMENTS)
-        raise UserError(f"experiment: got {experiment!r}, allowed are {allowed}")
-    return EXPERIMENTS[experiment](**{k: v for k, v in parameters.items() if k != "tier"})
+    claims, store = load_ledger(), Store(results_folder(tier))
+    names = {claim.experiment for claim in claims}
+    frames = {name: study(name, tier).collect(store) for name in names}
+    return [judge(claim, frames[claim.experiment], tier) for claim in claims]
 
 
 def _outcomes(store: Store, configs, role: str):
