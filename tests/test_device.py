@@ -15,9 +15,15 @@ def test_without_a_gpu_the_cpu_is_chosen(name):
     assert describe(torch.device("cpu")) == "cpu, 1 thread(s)"
 
 
-@pytest.mark.parametrize("name", ["cuda", "mps", "gpu", ""])
+@pytest.mark.parametrize("name", ["cuda", "gpu", ""])
 def test_a_device_that_is_not_here_is_refused(name):
     assert refusal(pick_device, name) == f"device: got {name!r}, available here: cpu"
+
+
+def test_an_apple_gpu_is_refused_with_the_reason():
+    assert refusal(pick_device, "mps") == (
+        "device: got 'mps', which was never tried; allowed is cpu on an Apple"
+    )
 
 
 @pytest.mark.parametrize(

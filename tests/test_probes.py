@@ -15,9 +15,9 @@ from gammagpt.probes import (
     condensation,
     even_steps,
     log_steps,
+    mean_losses,
     spectra,
     spectrum,
-    validation_loss,
 )
 
 
@@ -111,7 +111,7 @@ def test_of_a_large_matrix_the_first_1024_rows_are_compared():
 
 def test_spectra_measure_every_matrix_by_name_and_no_vector():
     model = gamma_init_(GPT(GPTConfig(vocab_size=40, width=8, n_layer=1)), 0.5)
-    found = spectra(model)
+    found = spectra(dict(model.named_parameters()))
     assert list(found) == [name for name, p in model.named_parameters() if p.ndim == 2]
     head = model.head.weight.detach().double().numpy()
     assert found["head.weight"]["norm"] == pytest.approx(np.linalg.norm(head))
@@ -167,9 +167,14 @@ def test_validation_loss_is_the_mean_over_all_tokens(windows):
         logits = torch.cat([model(row[None, :-1]) for row in tokens]).double().numpy()
     shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     right = np.take_along_axis(shares, tokens[:, 1:, None].numpy(), axis=-1)
-    found = validation_loss(model, tokens[:, :-1], tokens[:, 1:])
-    assert found == pytest.approx(-np.log(right).mean(), rel=1e-6)
-    assert found == pytest.approx(validation_loss(model, tokens[:, :-1], tokens[:, 1:], batch=7))
+
+    def sums(inputs, targets):  # of two models, the second being twice as bad
+        return model.loss(inputs, targets, "sum") * torch.tensor([1, 2])
+
+    found = mean_losses(sums, tokens[:, :-1], tokens[:, 1:])
+    expected = -np.log(right).mean()
+    assert found == pytest.approx([expected, 2 * expected], rel=1e-6)
+    assert found == pytest.approx(mean_losses(sums, tokens[:, :-1], tokens[:, 1:], batch=7))
 
 
 @pytest.mark.parametrize(

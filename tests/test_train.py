@@ -10,7 +10,7 @@ from helpers import refusal, strict_json
 
 from gammagpt import GPT, InitConfig, OptimConfig, ProbeConfig, RunConfig, audit_init, train
 from gammagpt.data import load_text
-from gammagpt.train import build_model
+from gammagpt.engine import build_model
 
 
 @pytest.fixture(scope="module")

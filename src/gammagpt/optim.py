@@ -1,4 +1,4 @@
-"""AdamW with decay on matrices only, and the learning-rate schedule."""
+"""AdamW with decay on matrices only, for one model or a stack of them, and the schedule."""
 
 import math
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from .project import UserError
+
+EPS = 1e-8  # in AdamW's denominator; torch's default
 
 
 @dataclass(frozen=True)
@@ -47,4 +49,53 @@ def make_adamw(model, config: OptimConfig) -> torch.optim.AdamW:
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     betas = (config.beta1, config.beta2)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, fused=True)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=EPS, fused=True)
+
+
+class StackedAdamW:
+    """AdamW and clipping over weights (M, ...), every member by its own OptimConfig.
+
+    Each member gets the update that make_adamw and clip_grad_norm_ would give it alone. A member
+    whose loss was not finite is frozen: it keeps the weights that it had.
+    """
+
+    def __init__(self, weights, optims: list[OptimConfig], steps: int, update):
+        """`update` is `stacked_adamw_`, compiled or not."""
+        device = weights[0].device
+        self.weights, self._update = weights, update
+        self.alive = torch.ones(len(optims), dtype=torch.bool, device=device)
+        self.means = [torch.zeros_like(weight) for weight in weights]
+        self.squares = [torch.zeros_like(weight) for weight in weights]
+        numbers = [[_numbers(optim, step, steps) for optim in optims] for step in range(steps)]
+        self._numbers = torch.tensor(numbers).to(device).transpose(1, 2)  # (steps, 7, M)
+
+    def step(self, gradients, losses, step: int) -> None:
+        """Update all members; gradients (M, ...) of each weight, losses (M,)."""
+        self.alive = self.alive & losses.isfinite()
+        state = (self.weights, gradients, self.means, self.squares)
+        self._update(*state, self.alive, self._numbers[step])
+
+
+@torch.no_grad()
+def stacked_adamw_(weights, gradients, means, squares, alive, numbers):
+    """Update the lists of weights, means and squares, each (M, ...), in place."""
+    rate, decay, rest1, rest2, correct1, correct2, clip = numbers
+    norm = sum(g.square().flatten(1).sum(1) for g in gradients).sqrt()  # (M,)
+    scale = (clip / (norm + 1e-6)).clamp(max=1)  # as torch.nn.utils.clip_grad_norm_
+    for weight, gradient, mean, square in zip(weights, gradients, means, squares, strict=True):
+        each = (-1,) + (1,) * (weight.ndim - 1)  # (M,) -> (M, 1, ...)
+        gradient = gradient * scale.view(each)
+        mean.lerp_(gradient, rest1.view(each))
+        square.lerp_(gradient.square(), rest2.view(each))
+        step = mean / ((square / correct2.view(each)).sqrt() + EPS) * (rate / correct1).view(each)
+        shrink = 1 - (rate * decay).view(each) if weight.ndim > 2 else 1  # matrices only
+        weight.copy_(torch.where(alive.view(each), weight * shrink - step, weight))
+
+
+def _numbers(config: OptimConfig, step: int, steps: int) -> tuple[float, ...]:
+    """What the update of one member needs at a step; the order is stacked_adamw_'s."""
+    beta1, beta2 = config.beta1, config.beta2
+    return (
+        learning_rate(config, step, steps), config.weight_decay, 1 - beta1, 1 - beta2,
+        1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1), config.clip or math.inf,
+    )  # fmt: skip

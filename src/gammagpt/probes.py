@@ -1,4 +1,4 @@
-"""What is measured along the way: validation loss, and the spectrum and condensation of weights.
+"""What is measured along the way: validation losses, and the spectra and condensation of weights.
 
 Definitions (W has a row for each neuron or token):
 stable rank     ||W||_F^2 / ||W||_2^2                               (arXiv 2501.08537, its code)
@@ -47,19 +47,21 @@ def log_steps(count: int, last: int) -> set[int]:
 
 
 @torch.no_grad()
-def validation_loss(model, inputs, targets, batch: int = 64) -> float:
-    """Mean next-token loss in nats over all windows; inputs and targets: (N, T)."""
-    total = torch.zeros((), dtype=torch.float64, device=inputs.device)
+def mean_losses(sums, inputs, targets, batch: int = 64) -> list[float]:
+    """Mean next-token loss in nats over all windows, of each of M models.
+
+    `sums(inputs, targets)` gives the summed losses (M,) of some windows; inputs, targets: (N, T).
+    """
+    total = 0
     for i in range(0, len(inputs), batch):
-        total += model.loss(inputs[i : i + batch], targets[i : i + batch], reduction="sum").double()
-    return total.item() / targets.numel()
+        total += sums(inputs[i : i + batch], targets[i : i + batch]).double()
+    return (total / targets.numel()).tolist()
 
 
 @torch.no_grad()
-def spectra(model) -> dict[str, dict]:
-    """The spectrum and the condensation of every matrix of the model, by parameter name."""
-    matrices = {n: p for n, p in model.named_parameters() if p.ndim == 2}
-    return {n: spectrum(p) | condensation(p) for n, p in matrices.items()}
+def spectra(weights: dict[str, torch.Tensor]) -> dict[str, dict]:
+    """The spectrum and the condensation of every matrix among named weights, by its name."""
+    return {n: spectrum(w) | condensation(w) for n, w in weights.items() if w.ndim == 2}
 
 
 def spectrum(matrix) -> dict:

@@ -1,33 +1,40 @@
-"""A list of runs -> those missing from the store -> records. Killed and restarted, it goes on."""
+"""A list of runs -> those missing from the store -> stacks -> records. Killed, it goes on."""
 
 import math
 import os
-import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from multiprocessing import get_context
 
 from .project import UserError, results_folder
 from .runs import Record, RunConfig, Store
-from .train import train
 
 
-def sweep(configs, store: Store, *, workers: int | None = None, rules=None) -> list[Record]:
+def sweep(
+    configs, store: Store, *, workers: int | None = None, members: int | None = None,
+    executor: Executor | None = None, budget: float = math.inf, rules=None,
+) -> list[Record | None]:  # fmt: skip
     """The records of all `configs`, in their order; only those missing from `store` are trained.
 
-    `workers` runs go on at once, each in a process of its own with an equal share of the cores
-    (default: one a core on a CPU, where small models gain most from it, and one on a GPU).
-    Each record is written as soon as its run ends: a kill loses at most the runs in flight.
+    Runs of one shape train as stacks (train_stack), `members` at once (default: measured).
+    `workers` stacks go on at once, each in a process of its own with an equal share of the cores
+    (default: one a core on a CPU, where small models gain most from it, and one on a GPU); or
+    give an `executor`, any of concurrent.futures, and say how many `workers` it has.
+    Each record is written as soon as its stack ends: a kill loses at most what is in flight.
+    With a `budget` in seconds no stack is started that would not end in time; a record that is
+    then still missing is None.
     """
-    if workers is not None and workers < 1:
-        raise UserError(f"workers: got {workers}, allowed is 1 or more")
+    for name, value in (("workers", workers), ("members", members)):
+        if value is not None and value < 1:
+            raise UserError(f"{name}: got {value}, allowed is 1 or more")
     configs = [config.pinned() for config in configs]
     wanted = {config.key: config for config in configs}
     missing = [config for config in wanted.values() if store.get(config) is None]
     if missing:
-        _train_missing(missing, store, workers or _default_workers(), rules)
+        _train_missing(missing, store, workers, members, executor, budget, rules)
     return [store.get(config) for config in configs]
 
 
@@ -68,37 +75,141 @@ def _row(record: Record) -> dict:
     }
 
 
-def _train_missing(missing, store, workers, rules) -> None:
-    workers = min(workers, len(missing))
-    if workers == 1:
-        for number, config in enumerate(missing, 1):
-            with step_bar(config.steps, f"run {number} of {len(missing)}") as progress:
-                store.put(train(config, rules=rules, progress=progress))
-        return
+def _train_missing(missing, store, workers, members, executor, budget, rules) -> None:
+    from .progress import progress_bar
+
+    deadline = time.monotonic() + budget
+    workers = min(workers or _default_workers(), len(missing))
+    stacks = _stacks(missing, workers, members, measured=executor is None)
+    with progress_bar(missing) as bar, _running(executor, workers, bar) as submit:
+        flying: dict[Future, tuple] = {}
+        clock = _Clock(deadline)
+        while stacks or flying:
+            while stacks and len(flying) < workers and clock.allows(stacks[0]):
+                runs, plan = stacks.pop(0)
+                flying[submit(train_job, runs, plan.compiled, rules)] = runs, time.monotonic()
+            if not flying:
+                return  # the budget is spent
+            done, _ = wait_for(flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                clock.learn(*flying.pop(future))
+                for record in future.result():
+                    store.put(record)
+                    bar.done(record)
+
+
+class _Clock:
+    """Whether a stack still ends before the deadline, judged by those before it."""
+
+    def __init__(self, deadline: float):
+        self.deadline, self.seconds_per_token = deadline, 0.0
+
+    def allows(self, stack) -> bool:
+        runs, plan = stack
+        tokens = sum(config.tokens for config in runs)
+        pace = self.seconds_per_token or (
+            1 / plan.tokens_per_second if plan.tokens_per_second else 0.0
+        )
+        return time.monotonic() + tokens * pace <= self.deadline
+
+    def learn(self, runs, start: float) -> None:
+        """The slowest pace so far, start-up and all: better to stop early than to be cut off."""
+        pace = (time.monotonic() - start) / sum(config.tokens for config in runs)
+        self.seconds_per_token = max(self.seconds_per_token, pace)
+
+
+def _stacks(missing, workers, members, measured: bool) -> list[tuple[list[RunConfig], object]]:
+    """(runs, plan) of each stack: runs of one shape, in about equal numbers."""
+    from .device import pick_device
+    from .engine import shape
+    from .plan import Plan, make_plan
+
+    groups: dict[RunConfig, list[RunConfig]] = {}
+    for config in missing:
+        groups.setdefault(shape(config), []).append(config)
+    stacks = []
+    for runs in groups.values():
+        plan = Plan(members or 1)
+        if members is None and measured:
+            with _threads(workers):
+                plan = make_plan(runs, pick_device(), workers)
+        size = min(plan.members, math.ceil(len(runs) / workers))
+        count = math.ceil(len(runs) / size)
+        cuts = [round(i * len(runs) / count) for i in range(count + 1)]
+        stacks += [(runs[a:b], plan) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return stacks
+
+
+def train_job(configs, compiled: bool, rules, report=None) -> list[Record]:
+    """The records of one stack, which is cut in two if it does not fit into memory.
+
+    What an executor gets: it needs nothing but its arguments, and it writes nothing.
+    """
+    from .plan import out_of_memory
+    from .progress import every_percent
+    from .train import train_stack
+
+    progress = every_percent(configs, report or _report) if report or _report else None
+    try:
+        return train_stack(configs, compiled=compiled, rules=rules, progress=progress)
+    except (RuntimeError, MemoryError) as error:
+        if len(configs) == 1 or not out_of_memory(error):
+            raise
+    half = len(configs) // 2  # outside of the except clause, which would keep the memory alive
+    return [
+        record
+        for part in (configs[:half], configs[half:])
+        for record in train_job(part, compiled, rules, report)
+    ]
+
+
+@contextmanager
+def _running(executor, workers: int, bar):
+    """A `submit(function, *arguments)` that returns a Future."""
+    if executor is not None:
+        yield executor.submit
+    elif workers == 1:
+        yield lambda function, *arguments: _now(function, *arguments, bar.steps)
+    else:
+        with _processes(workers, bar) as pool:
+            yield pool.submit
+
+
+@contextmanager
+def _processes(workers: int, bar):
+    """A pool of processes that share the cores and report to the bar."""
+    from .progress import listening
+
+    context = get_context("spawn")
+    queue = context.Queue()
     threads = max(1, _cores() // workers)
     pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(threads,)
+        workers, mp_context=context, initializer=_start_worker, initargs=(threads, queue)
     )
-    with pool, run_bar(missing) as done:
-        futures = {pool.submit(_train_one, c, store, rules): c for c in missing}
+    with pool, listening(bar, queue):
         try:
-            for future in as_completed(futures):
-                done(futures[future], future.result())
+            yield pool
         except BaseException:  # Ctrl-C too: start no further run, keep what is written
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _train_one(config: RunConfig, store: Store, rules) -> float | None:
-    record = train(config, rules=rules)
-    store.put(record)
-    return record.final["validation_loss"]
+def _now(function, *arguments) -> Future:
+    """The future of what is done here and now."""
+    future = Future()
+    future.set_result(function(*arguments))
+    return future
 
 
-def _start_worker(threads: int) -> None:
+_report = None  # in a worker process: hands progress to the process that started it
+
+
+def _start_worker(threads: int, queue) -> None:
     """A worker has its share of the cores, and ends when the process that started it is gone."""
     import torch
 
+    global _report
+    _report = lambda *message: queue.put(message)  # noqa: E731
     torch.set_num_threads(threads)
     parent = os.getppid()
 
@@ -110,6 +221,19 @@ def _start_worker(threads: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+@contextmanager
+def _threads(workers: int):
+    """Measure with as many threads as a worker will have."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, _cores() // workers) if workers > 1 else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _default_workers() -> int:
     import torch
 
@@ -119,42 +243,3 @@ def _default_workers() -> int:
 def _cores() -> int:
     """The cores that this process may use (a container may grant fewer than there are)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def step_bar(steps: int, name: str):
-    """A progress bar over the steps of one run; quiet where nobody looks."""
-    from tqdm import tqdm
-
-    with tqdm(total=steps, desc=name, unit="step", disable=_nobody_looks()) as bar:
-
-        def progress(step: int, loss: float) -> None:
-            bar.update()
-            if step % 10 == 0:
-                bar.set_postfix_str(f"loss {loss:.3f}")
-
-        yield progress
-
-
-@contextmanager
-def run_bar(configs):
-    """A progress bar over the tokens of many runs, with tokens/s and the time left."""
-    from tqdm import tqdm
-
-    total = sum(config.tokens for config in configs)
-    with tqdm(total=total, unit="tok", unit_scale=True, disable=_nobody_looks()) as bar:
-        count = 0
-
-        def done(config, loss) -> None:
-            nonlocal count
-            count += 1
-            words = "diverged" if loss is None else f"loss {loss:.3f}"
-            bar.set_description(f"{count} of {len(configs)} runs")
-            bar.set_postfix_str(f"{config.init.label}, {words}")
-            bar.update(config.tokens)
-
-        yield done
-
-
-def _nobody_looks() -> bool:
-    return not (sys.stderr.isatty() or "ipykernel" in sys.modules)

@@ -1,0 +1,173 @@
+"""What does a training step: one model, or a stack of models of one shape as one program.
+
+A Single is the plain model with torch's own AdamW: the reference. A Stack gives every weight a
+leading member dimension, maps the same plain model over it (torch.func.vmap: a Linear becomes one
+batched matrix product) and updates all members at once, each with its own learning rate, decay,
+betas and clipping. Members never mix: each gets what it would get alone, up to rounding.
+
+Shapes in comments: M members, B batch, T tokens.
+"""
+
+from dataclasses import replace
+
+import torch
+import torch.nn as nn
+from torch.func import functional_call, vmap
+
+from .device import autocast, compiled_or_not
+from .init import gamma_init_
+from .model import GPT, RMSNorm, library_kernel, written_out
+from .optim import StackedAdamW, learning_rate, make_adamw, stacked_adamw_
+from .probes import mean_losses
+from .runs import RunConfig
+
+WRITTEN_OUT_UP_TO = 256  # tokens; beyond, the library's attention wins (benchmarks/README.md)
+
+
+def build_model(config: RunConfig) -> GPT:
+    """The model of a run at step 0, on the CPU: drawn from its seed by its gamma or std."""
+    init = config.init
+    return gamma_init_(
+        GPT(config.model), init.gamma, std=init.std,
+        residual_scaling=init.residual_scaling, seed=config.seed,
+    )  # fmt: skip
+
+
+def shape(config: RunConfig) -> RunConfig:
+    """What the members of a stack have in common: a run without what each has for itself."""
+    default = RunConfig()
+    model = replace(config.model, norm_eps=default.model.norm_eps)
+    return replace(config, model=model, init=default.init, optim=default.optim, seed=default.seed)
+
+
+def make_engine(configs: list[RunConfig], device: torch.device, compiled: bool):
+    """A Single for one run, a Stack for several of one shape."""
+    return (Single if len(configs) == 1 else Stack)(configs, device, compiled)
+
+
+class Loss(nn.Module):
+    """A model whose forward pass ends with its loss: what vmap and data parallelism can wrap."""
+
+    def __init__(self, model: GPT):
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs, targets, reduction: str = "mean"):
+        return self.model.loss(inputs, targets, reduction=reduction)
+
+
+class Single:
+    """One plain model and torch's fused AdamW."""
+
+    def __init__(self, configs, device, compiled: bool):
+        [self.config] = configs
+        self.device = device
+        self.model = build_model(self.config).to(device)
+        _choose_attention(self.model, compiled)
+        self.loss = Loss(self.model)
+        self.optimizer = make_adamw(self.model, self.config.optim)
+        self._loss_of = compiled_or_not(single_loss, device, compiled)
+
+    def step(self, inputs, targets, step: int):
+        """Train on a batch, inputs and targets (1, B, T); the loss before the step, (1,)."""
+        optim = self.config.optim
+        with autocast(self.device, self.config.precision):
+            loss = self._loss_of(self.loss, inputs[0], targets[0])
+        loss.backward()
+        if optim.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(optim, step, self.config.steps)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.detach()[None]
+
+    @torch.no_grad()
+    def validation_losses(self, inputs, targets):
+        """Mean loss over all windows, inputs and targets (N, T): a list of one float."""
+        return mean_losses(
+            lambda x, y: self.model.loss(x, y, reduction="sum")[None], inputs, targets
+        )
+
+    def weights(self, member: int) -> dict[str, torch.Tensor]:
+        """The weights of a member, by their names in the plain model."""
+        return {name: weight.detach() for name, weight in self.model.named_parameters()}
+
+
+class Stack:
+    """Several models of one shape; the same surface as a Single, with M members."""
+
+    def __init__(self, configs, device, compiled: bool):
+        self.config, self.device = configs[0], device
+        losses = [Loss(build_model(config)) for config in configs]
+        self._weights = _stacked([dict(loss.named_parameters()) for loss in losses], device)
+        for weight in self._weights.values():
+            weight.requires_grad_()
+        self._eps = _stacked([_eps_as_buffers(loss) for loss in losses], device)
+        self._base = losses[0].to(device)  # only its structure is used
+        _choose_attention(self._base.model, compiled, stacked=True)
+        self._losses_of = compiled_or_not(stacked_losses, device, compiled)
+        update = compiled_or_not(stacked_adamw_, device, compiled)
+        optims, weights = [config.optim for config in configs], list(self._weights.values())
+        self.optimizer = StackedAdamW(weights, optims, self.config.steps, update)
+
+    def step(self, inputs, targets, step: int):
+        """Train on batches, inputs and targets (M, B, T); the losses before the step, (M,)."""
+        with autocast(self.device, self.config.precision):
+            losses = self._losses_of(self._base, self._weights, self._eps, inputs, targets)
+        gradients = torch.autograd.grad(losses.sum(), list(self._weights.values()))
+        self.optimizer.step(gradients, losses.detach(), step)
+        return losses.detach()
+
+    @torch.no_grad()
+    def validation_losses(self, inputs, targets):
+        """Mean loss of each member over the same windows (N, T): a list of M floats."""
+
+        def sums(x, y):
+            return stacked_losses(self._base, self._weights, self._eps, x, y, "sum", None)
+
+        return mean_losses(sums, inputs, targets)
+
+    def weights(self, member: int) -> dict[str, torch.Tensor]:
+        """The weights of a member, by their names in the plain model."""
+        pairs = self._weights.items()
+        return {name.removeprefix("model."): w[member].detach() for name, w in pairs}
+
+
+def single_loss(loss: Loss, inputs, targets):
+    """A function and no method, so that all models of one shape share one compiled program."""
+    return loss(inputs, targets)
+
+
+def stacked_losses(base, weights, eps, inputs, targets, reduction="mean", batch_dim=0):
+    """The loss of every member, (M,): `base` called with the weights of each."""
+
+    def loss(weights, eps, inputs, targets):  # of one member
+        return functional_call(base, (weights, eps), (inputs, targets, reduction))
+
+    return vmap(loss, in_dims=(0, 0, batch_dim, batch_dim))(weights, eps, inputs, targets)
+
+
+def _stacked(members: list[dict], device) -> dict[str, torch.Tensor]:
+    """{name: (...)} of each member -> {name: (M, ...)}."""
+    return {
+        name: torch.stack([member[name].detach() for member in members]).to(device)
+        for name in members[0]
+    }
+
+
+def _eps_as_buffers(model) -> dict[str, torch.Tensor]:
+    """Make each norm's eps a tensor, which can be stacked like a weight; returns them by name."""
+    norms = {name: child for name, child in model.named_modules() if isinstance(child, RMSNorm)}
+    for norm in norms.values():
+        eps = torch.tensor(norm.eps)
+        del norm.eps
+        norm.register_buffer("eps", eps)
+    return {f"{name}.eps": norm.eps for name, norm in norms.items()}
+
+
+def _choose_attention(model: GPT, compiled: bool, stacked: bool = False) -> None:
+    """vmap and the compiler gain from plain operations; at long T the scores weigh too much."""
+    short = model.config.block_size <= WRITTEN_OUT_UP_TO
+    for block in model.blocks:
+        block.attention.attend = written_out if short and (compiled or stacked) else library_kernel
