@@ -23,8 +23,12 @@ TINY = {
 
 
 def pytest_configure():
-    """Records are compared with each other: on the CPU they are the same on every machine."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    """Records are compared with each other: on the CPU they are the same on every machine.
+
+    A GPU is seen only on request: GAMMAGPT_TEST_CUDA=1 python -m pytest tests/test_cuda.py
+    """
+    if not os.environ.get("GAMMAGPT_TEST_CUDA"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,11 +1,10 @@
-"""Devices and precisions, the measured speed of this machine, and where the project's files are."""
+"""Devices and precisions, the fastest matrix product, and where the project's files are."""
 
 import pytest
 import torch
-from helpers import refusal, strict_json
+from helpers import refusal
 
-from gammagpt import GPTConfig, bench, project
-from gammagpt.cli import main
+from gammagpt import project
 from gammagpt.device import autocast, describe, matmul_ceiling, pick_device
 
 
@@ -39,15 +38,6 @@ def test_precision_is_that_of_the_matrix_products(precision, dtype):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_ceiling_is_a_speed(precision):
     assert 0.1 < matmul_ceiling(torch.device("cpu"), precision, size=128) < 1e6
-
-
-def test_the_bench_measures_every_shape(monkeypatch, capsys):
-    shape = GPTConfig(n_layer=1, n_head=1, width=8, block_size=8)
-    monkeypatch.setattr(bench, "SHAPES", {"tiny": shape})
-    assert main(["bench", "--json"]) == 0
-    content = strict_json(capsys.readouterr().out)
-    assert list(content) == ["matmul ceiling, float32", "tiny"]
-    assert all(value > 0 for value in content.values())
 
 
 def test_the_projects_folders_follow_their_variables(tmp_path, monkeypatch):

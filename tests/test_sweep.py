@@ -10,11 +10,15 @@ import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from helpers import made_up_record, refusal
 
-from gammagpt import InitConfig, RunConfig, Store, frame, load_records, sweep
+from gammagpt import InitConfig, RunConfig, Store, frame, load_records, plan, progress, sweep
+from gammagpt.device import Policy
+from gammagpt.train import train_stack
 
 
 def grid(config, gammas=(0.5, 0.8), seeds=(0, 1)) -> list[RunConfig]:
@@ -24,6 +28,13 @@ def grid(config, gammas=(0.5, 0.8), seeds=(0, 1)) -> list[RunConfig]:
 def numbers(records) -> list:
     """All that a run left, but for its date and duration."""
     return [(r.key, r.status, r.diverged_at, r.curves, r.probes, r.final) for r in records]
+
+
+def assert_close(records, others) -> None:
+    """The same outcomes up to the rounding of a short run in another stack."""
+    for record, other in zip(records, others, strict=True):
+        assert (record.key, record.status) == (other.key, other.status)
+        assert record.final == pytest.approx(other.final, rel=1e-4)
 
 
 def times(folder) -> dict[str, int]:
@@ -113,6 +124,180 @@ def test_bad_data_stops_a_sweep_with_one_line(tiny, tmp_path):
     assert refusal(sweep, [wrong], Store(tmp_path), workers=1).startswith("data.fingerprint")
 
 
+# ---- stacks ------------------------------------------------------------------------------------
+
+
+def test_a_stacked_sweep_leaves_the_records_of_one_run_after_another(tiny, tmp_path):
+    configs = grid(tiny, seeds=(0, 1, 2))
+    alone = sweep(configs, Store(tmp_path / "alone"), workers=1, members=1)
+    stacked = sweep(configs, Store(tmp_path / "stacked"), workers=1, members=4)
+    assert [r.provenance["members"] for r in stacked] == [3] * 6  # two equal stacks, not 4 and 2
+    assert_close(stacked, alone)
+
+
+def test_runs_of_different_shape_go_into_stacks_of_their_own(tiny, tmp_path):
+    short = replace(tiny, steps=6)
+    configs = [tiny, short, replace(tiny, seed=1), replace(short, seed=1), replace(short, seed=2)]
+    records = sweep(configs, Store(tmp_path), workers=1, members=8)
+    assert [r.provenance["members"] for r in records] == [2, 3, 2, 3, 3]
+    assert [r.config for r in records] == configs
+
+
+def test_a_stack_that_does_not_fit_into_memory_is_cut_until_it_does(tiny, tmp_path, monkeypatch):
+    tried = []
+
+    def narrow(configs, **named):
+        tried.append(len(configs))
+        if len(configs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return train_stack(configs, **named)
+
+    monkeypatch.setattr(sys.modules["gammagpt.train"], "train_stack", narrow)
+    configs = grid(tiny, seeds=(0, 1, 2))
+    records = sweep(configs, Store(tmp_path), workers=1, members=6)
+    assert tried == [6, 3, 1, 2, 3, 1, 2] and len(times(tmp_path)) == 6
+    assert [r.config for r in records] == configs
+
+
+def test_one_run_that_does_not_fit_into_memory_is_an_error(tiny, tmp_path, monkeypatch):
+    def full(configs, **named):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(sys.modules["gammagpt.train"], "train_stack", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        sweep([tiny], Store(tmp_path), workers=1)
+
+
+@pytest.mark.parametrize("members", [0, -1])
+def test_an_impossible_number_of_members_is_refused(tiny, tmp_path, members):
+    message = refusal(sweep, [tiny], Store(tmp_path), members=members)
+    assert message.startswith(f"members: got {members}")
+
+
+# ---- the plan ----------------------------------------------------------------------------------
+
+
+def planned(monkeypatch, speeds, *, compiles=False, runs=64, steps=400, workers=1) -> plan.Plan:
+    """The plan for a machine with these speeds: {(members, compiled): tokens per second}."""
+
+    def measure(configs, device, compiled=False):
+        speed = speeds[len(configs), compiled]
+        if speed is None:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plan.Plan(len(configs), compiled, speed)
+
+    monkeypatch.setattr(plan, "measure", measure)
+    monkeypatch.setattr(plan, "policy", lambda device: Policy("float32", compiles, ""))
+    configs = [replace(RunConfig(), seed=seed, steps=steps) for seed in range(runs)]
+    return plan.make_plan(configs, torch.device("cpu"), workers)
+
+
+def test_the_stack_that_was_measured_as_the_fastest_is_taken(monkeypatch):
+    speeds = {(1, False): 1e4, (4, False): 3e4, (16, False): 9e4, (64, False): 8e4}
+    assert planned(monkeypatch, speeds) == plan.Plan(16, False, 9e4)
+
+
+def test_one_run_at_a_time_where_stacks_gain_nothing(monkeypatch):
+    assert planned(monkeypatch, {(1, False): 1e4, (4, False): 1.05e4}).members == 1
+
+
+def test_no_stack_is_larger_than_what_a_process_has_to_do(monkeypatch):
+    speeds = {(1, False): 1e4, (4, False): 3e4}
+    assert planned(monkeypatch, speeds, runs=6, workers=2).members == 4
+
+
+def test_little_work_is_not_worth_measuring(monkeypatch):
+    assert planned(monkeypatch, {(1, False): 1e5}, runs=2, steps=40).members == 1
+
+
+def test_a_stack_too_large_for_the_memory_is_not_planned(monkeypatch):
+    speeds = {(1, False): 1e4, (4, False): 3e4, (16, False): None}
+    with pytest.warns(UserWarning, match="16 runs at once do not fit"):
+        assert planned(monkeypatch, speeds).members == 4
+
+
+def test_compiling_is_tried_where_the_policy_says_so_and_there_is_much_to_do(monkeypatch):
+    speeds = {(1, False): 1e4, (4, False): 3e4, (16, False): 3e4, (4, True): 6e4}
+    assert planned(monkeypatch, speeds, compiles=True) == plan.Plan(4, True, 6e4)
+    speeds[4, True] = 3.1e4  # gains too little
+    assert planned(monkeypatch, speeds, compiles=True) == plan.Plan(4, False, 3e4)
+    assert planned(monkeypatch, speeds, compiles=True, runs=5) == plan.Plan(4, False, 3e4)
+
+
+def test_a_measured_speed_is_a_speed(tiny):
+    found = plan.measure([tiny, replace(tiny, seed=1)], torch.device("cpu"), seconds=0.05)
+    assert (found.members, found.compiled) == (2, False) and found.tokens_per_second > 100
+
+
+# ---- budgets -----------------------------------------------------------------------------------
+
+
+def test_without_time_nothing_is_trained(tiny, tmp_path):
+    assert sweep(grid(tiny), Store(tmp_path), workers=1, budget=-1) == [None] * 4
+    assert times(tmp_path) == {}
+
+
+def test_a_budget_does_the_first_runs_and_a_later_sweep_the_rest(tiny, tmp_path, monkeypatch):
+    configs, store = grid(tiny, seeds=(0, 1, 2)), Store(tmp_path)
+    clock = iter(range(1000))  # every look at the clock takes a second
+    with monkeypatch.context() as patch:
+        ticking = SimpleNamespace(monotonic=lambda: next(clock))
+        patch.setattr(sys.modules["gammagpt.sweep"], "time", ticking)
+        records = sweep(configs, store, workers=1, members=2, budget=6)
+    done = sum(record is not None for record in records)
+    assert 0 < done < 6 and all(records[:done]) and not any(records[done:])
+    before = times(tmp_path)
+    assert all(sweep(configs, store, workers=1, members=2))
+    assert before.items() <= times(tmp_path).items()
+
+
+# ---- progress ----------------------------------------------------------------------------------
+
+
+def bar_of(configs, monkeypatch):
+    """A bar that somebody sees, and a clock of our own for its estimate."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(progress, "_unseen", lambda: False)
+    bar = progress.Progress(configs)
+    bar.bar._time = lambda: clock.now
+    return bar, clock
+
+
+def test_the_time_left_is_right_after_the_first_tenth(tiny, monkeypatch):
+    """Runs of two processes, in bursts, after a start that took longer than all the rest."""
+    configs = grid(replace(tiny, steps=100), seeds=range(5))
+    bar, clock = bar_of(configs, monkeypatch)
+    bar.bar.start_t = bar.bar.last_print_t = clock.now
+    clock.now += 500  # starting the processes
+    total, step = sum(c.tokens for c in configs), 100 * 8 * 16 // 100
+    for tick in range(100 * len(configs) // 2):
+        clock.now += 1.0
+        for config in configs[2 * (tick // 100) : 2 * (tick // 100) + 2]:
+            bar.steps([config.key], step, 3.0)
+        if tick == 100 * len(configs) // 20:
+            numbers = bar.bar.format_dict
+            rate = numbers["n"] / (clock.now - bar.bar.start_t)
+            assert (total - numbers["n"]) / rate == pytest.approx(450, rel=0.2)
+    assert bar.bar.n == total
+
+
+def test_the_bar_names_runs_loss_and_members_and_counts_every_run_once(tiny, monkeypatch):
+    configs = grid(tiny)
+    bar, _ = bar_of(configs, monkeypatch)
+    bar.steps([c.key for c in configs[:2]], 500, 3.25)
+    bar.steps([c.key for c in configs[:2]], 10**9, 3.25)  # never more than a run has
+    for config in configs:
+        bar.done(made_up_record(config, 3.0))
+    assert bar.bar.n == sum(c.tokens for c in configs)
+    last = str(bar.bar)
+    assert "4 of 4 runs" in last and "loss 3.250, 2 members" in last and "tok/s" in last
+
+
+def test_a_sweep_that_nobody_watches_prints_nothing(tiny, tmp_path, capfd):
+    sweep(grid(tiny), Store(tmp_path), workers=2)
+    assert capfd.readouterr() == ("", "")
+
+
 # ---- several processes, and kill -9 ------------------------------------------------------------
 
 
@@ -127,7 +312,7 @@ def name_the_workers():
 
 threading.Thread(target=name_the_workers, daemon=True).start()
 configs = [RunConfig.from_dict(mapping) for mapping in json.loads(sys.argv[2])]
-sweep(configs, Store(sys.argv[1]), workers=2)
+sweep(configs, Store(sys.argv[1]), workers=2, members=int(sys.argv[3]))
 """
 
 
@@ -144,14 +329,16 @@ def wait_until(condition, seconds=60) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("members", [1, 2], ids=["one at a time", "stacked"])
 def test_a_killed_sweep_takes_its_workers_along_and_goes_on_to_the_same_numbers(
-    tiny, tmp_path, two_cores
+    tiny, tmp_path, two_cores, members
 ):
     configs = grid(replace(tiny, steps=60), seeds=(0, 1, 2, 3))
     folder, mappings = tmp_path / "killed", json.dumps([c.to_dict() for c in configs])
     process = subprocess.Popen(
-        [sys.executable, "-c", SWEEP, str(folder), mappings], stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", SWEEP, str(folder), mappings, str(members)],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     workers = [int(pid) for pid in process.stdout.readline().split()]
     try:
         wait_until(lambda: times(folder))
@@ -166,9 +353,12 @@ def test_a_killed_sweep_takes_its_workers_along_and_goes_on_to_the_same_numbers(
     assert 0 < len(kept) < len(configs)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        resumed = sweep(configs, Store(folder), workers=2)
+        resumed = sweep(configs, Store(folder), workers=2, members=members)
     assert kept.items() <= times(folder).items()
-    assert numbers(resumed) == numbers(sweep(configs, Store(tmp_path / "alone"), workers=1))
+    alone = sweep(configs, Store(tmp_path / "alone"), workers=1, members=1)
+    if members == 1:
+        assert numbers(resumed) == numbers(alone)
+    assert_close(resumed, alone)
 
 
 # ---- frames ------------------------------------------------------------------------------------

@@ -35,11 +35,50 @@ def main(arguments=None) -> int:
 
 def run_train(options) -> None:
     """Train one GPT, unless its record is there already, and print its final loss."""
-    from .runs import RunConfig, Store
-    from .sweep import sweep
+    from .parallel import process_group
 
+    with process_group() as group:
+        config, store, record = group.agreed(lambda: _asked_for(options, group))
+        record = record or _trained(config, store, options.fast, group)
+    if group.rank == 0:
+        _print_run(options, store, record)
+
+
+def _asked_for(options, group):
+    """The run, its store, and its record if it is there; what cannot be trained is refused."""
+    from .data import load_text
+    from .device import pick_device, policy
+    from .runs import RunConfig, Store
+
+    content = _config(options)
+    if options.fast:
+        content.setdefault("precision", policy(pick_device()).precision)
+    config = RunConfig.from_dict(content).pinned()
     store = Store(options.store or cache_folder() / "runs")
-    record = sweep([RunConfig.from_dict(_config(options))], store, workers=1)[0]
+    record = store.get(config)
+    if record is None:
+        group.share(config.batch_size)
+        load_text(config.data, config.model.block_size)
+    return config, store, record
+
+
+def _trained(config, store, fast: bool, group):
+    """The record of a run, trained by all processes of the group; the first one writes it."""
+    from .device import pick_device, policy
+    from .progress import every_percent, progress_bar
+    from .train import train
+
+    compiled = fast and policy(pick_device()).compile
+    if group.rank > 0:
+        return train(config, compiled=compiled, group=group)
+    with progress_bar([config]) as bar:
+        progress = every_percent([config], bar.steps)
+        record = train(config, compiled=compiled, progress=progress, group=group)
+    store.put(record)
+    return record
+
+
+def _print_run(options, store, record) -> None:
     loss = record.final["validation_loss"]
     lines = [
         f"validation loss {loss:.4f} nats per token"
@@ -146,12 +185,11 @@ def run_audit(options) -> int:
 
 
 def run_bench(options) -> None:
-    """Measure this machine: its matmul ceiling, and the training speed at the default shape."""
-    from .bench import measure
+    """Measure this machine: its matmul ceilings, and the training speed of a ladder of shapes."""
+    from .bench import bench, in_words
 
-    result = measure()
-    lines = [f"{name:32} {value:12,.1f} {unit}" for name, (value, unit) in result.items()]
-    _print(options, {name: value for name, (value, _) in result.items()}, "\n".join(lines))
+    report = bench(options.quick, options.only, options.peer, options.out)
+    _print(options, report, in_words(report))
 
 
 def run_doctor(options) -> int:
@@ -274,7 +312,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(verbs)
     _add_carrying(verbs)
     _verb(verbs, "claims", run_claims, "claims --json").add_argument("--tier", **_tier("laptop"))
-    _verb(verbs, "bench", run_bench, "bench --json")
+    _add_bench(verbs)
     _verb(verbs, "doctor", run_doctor, "doctor")
     return parser
 
@@ -290,6 +328,10 @@ def _add_runs(verbs) -> None:
         command.add_argument("--set", action="append", metavar="NAME=VALUE",
                              help="a field of RunConfig, like optim.clip=0.5")  # fmt: skip
     train.add_argument("--store", help="folder for the record (default: .cache/runs)")
+    train.add_argument("--fast", action="store_true",
+                       help="in the precision that is fastest here (bfloat16 on a GPU or CPU with "
+                       "units for it), and compiled where that pays; without it float32, the "
+                       "reference, of which this is another run")  # fmt: skip
     sweep = _verb(verbs, "sweep", run_sweep,
                   "sweep gamma_scaling --tier gpu --budget 9m --bundle gpu.bundle")  # fmt: skip
     sweep.add_argument("experiment", help="gamma_scaling")
@@ -297,6 +339,14 @@ def _add_runs(verbs) -> None:
     sweep.add_argument("--tier", **_tier("laptop"))
     sweep.add_argument("--budget", metavar="TIME", help="stop after this time: 540s, 9m, 1.5h")
     sweep.add_argument("--bundle", metavar="FILE", help="pack the tier's records at the end")
+
+
+def _add_bench(verbs) -> None:
+    bench = _verb(verbs, "bench", run_bench, "bench --quick --only laptop --peer ../nanoGPT")
+    bench.add_argument("--quick", action="store_true", help="short bursts: a first look")
+    bench.add_argument("--only", metavar="PART", help="shapes whose name has this part")
+    bench.add_argument("--peer", metavar="FOLDER", help="a checkout of karpathy/nanoGPT, timed too")
+    bench.add_argument("--out", metavar="FILE", help="write the report there, after every shape")
 
 
 def _add_carrying(verbs) -> None:

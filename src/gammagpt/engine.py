@@ -18,7 +18,9 @@ from .device import autocast, compiled_or_not
 from .init import gamma_init_
 from .model import GPT, RMSNorm, library_kernel, written_out
 from .optim import StackedAdamW, learning_rate, make_adamw, stacked_adamw_
+from .parallel import ALONE
 from .probes import mean_losses
+from .project import UserError
 from .runs import RunConfig
 
 WRITTEN_OUT_UP_TO = 256  # tokens; beyond, the library's attention wins (benchmarks/README.md)
@@ -40,9 +42,13 @@ def shape(config: RunConfig) -> RunConfig:
     return replace(config, model=model, init=default.init, optim=default.optim, seed=default.seed)
 
 
-def make_engine(configs: list[RunConfig], device: torch.device, compiled: bool):
-    """A Single for one run, a Stack for several of one shape."""
-    return (Single if len(configs) == 1 else Stack)(configs, device, compiled)
+def make_engine(configs: list[RunConfig], device: torch.device, compiled: bool, group=ALONE):
+    """A Single for one run (of this process, or of a group of them), a Stack for several."""
+    if len(configs) == 1:
+        return Single(configs, device, compiled, group)
+    if group.count > 1:
+        raise UserError(f"stack: got {len(configs)} runs, allowed is one on several processes")
+    return Stack(configs, device, compiled)
 
 
 class Loss(nn.Module):
@@ -59,12 +65,12 @@ class Loss(nn.Module):
 class Single:
     """One plain model and torch's fused AdamW."""
 
-    def __init__(self, configs, device, compiled: bool):
+    def __init__(self, configs, device, compiled: bool, group=ALONE):
         [self.config] = configs
         self.device = device
         self.model = build_model(self.config).to(device)
         _choose_attention(self.model, compiled)
-        self.loss = Loss(self.model)
+        self.loss = group.wrapped(Loss(self.model))
         self.optimizer = make_adamw(self.model, self.config.optim)
         self._loss_of = compiled_or_not(single_loss, device, compiled)
 

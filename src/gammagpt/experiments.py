@@ -105,6 +105,7 @@ class LearningRateStudy:
 def gamma_scaling(
     gammas, fixed_stds, learning_rates, common_learning_rate, tuning_seeds, seeds,
     n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size,
+    precision,
 ) -> LearningRateStudy:  # fmt: skip
     """Chapter 2: final loss against gamma, and against fixed stds with and without scaling.
 
@@ -118,7 +119,7 @@ def gamma_scaling(
         "model": model | {"vocab_size": vocab_size},
         "optim": {"learning_rate": common_learning_rate},
         "data": {"corpus": corpus, "vocab_size": vocab_size},
-        "steps": steps, "batch_size": batch_size,
+        "steps": steps, "batch_size": batch_size, "precision": precision,
     })  # fmt: skip
     return LearningRateStudy(
         base.pinned(),

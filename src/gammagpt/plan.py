@@ -45,17 +45,26 @@ def measure(configs: list[RunConfig], device, compiled: bool = False, seconds=0.
     model, batch = configs[0].model, configs[0].batch_size
     size = (len(configs), batch, model.block_size)
     tokens = torch.randint(model.vocab_size, size).to(device)
-    taken, last = [], configs[0].steps - 1  # the rate of the last step is small: nothing diverges
-    while sum(taken) < seconds or len(taken) < 5:
-        wait(device)
-        start = time.perf_counter()
+    last = configs[0].steps - 1  # the rate of the last step is small: nothing diverges
+
+    def step():
         engine.step(tokens, tokens, last)
-        wait(device)
-        taken.append(time.perf_counter() - start)
-        if len(taken) == 2 or compiled and len(taken) == 3:
-            taken = [0.0] * len(taken)  # the first steps fill caches and compile
-    counted = [t for t in taken if t]
-    return Plan(len(configs), compiled, tokens.numel() / (sum(counted) / len(counted)))
+
+    taken = seconds_a_step(step, device, seconds, uncounted=3 if compiled else 2)
+    return Plan(len(configs), compiled, tokens.numel() / taken)
+
+
+def seconds_a_step(step, device, seconds: float, uncounted: int = 2) -> float:
+    """Mean time of a `step()`; the first ones fill caches and compile, and are not counted."""
+    for _ in range(uncounted):
+        step()
+    wait(device)
+    start, count = time.perf_counter(), 0
+    while count < 3 or time.perf_counter() - start < seconds:
+        step()
+        count += 1
+    wait(device)  # once: like the training loop, which never waits for a step
+    return (time.perf_counter() - start) / count
 
 
 def _faster(best: Plan, configs, device, sizes, compiled) -> Plan:

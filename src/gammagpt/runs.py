@@ -29,7 +29,7 @@ SCHEMA = 1  # the layout of a record
 WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text",
          types.NoneType: "nothing"}  # fmt: skip
 # The files that a result depends on; their hash is part of a record's provenance.
-SOURCES = ("model", "init", "data/text", "device", "optim", "probes", "engine", "train")
+SOURCES = ("model", "init", "data/text", "device", "optim", "probes", "parallel", "engine", "train")
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,13 @@ def sweep(
     Runs of one shape train as stacks (train_stack), `members` at once (default: measured).
     `workers` stacks go on at once, each in a process of its own with an equal share of the cores
     (default: one a core on a CPU, where small models gain most from it, and one on a GPU); or
-    give an `executor`, any of concurrent.futures, and say how many `workers` it has.
+    give an `executor`, any of concurrent.futures, and say how many `workers` it has. Many machines:
+
+        client = dask.distributed.Client("scheduler:8786")  # workers that can import gammagpt
+        sweep(configs, store, executor=client.get_executor(), workers=16)
+
     Each record is written as soon as its stack ends: a kill loses at most what is in flight.
+    If a run cannot be trained, those that go on are waited for before its error is raised.
     With a `budget` in seconds no stack is started that would not end in time; a record that is
     then still missing is None.
     """
@@ -78,24 +83,46 @@ def _row(record: Record) -> dict:
 def _train_missing(missing, store, workers, members, executor, budget, rules) -> None:
     from .progress import progress_bar
 
-    deadline = time.monotonic() + budget
+    clock = _Clock(time.monotonic() + budget)
     workers = min(workers or _default_workers(), len(missing))
     stacks = _stacks(missing, workers, members, measured=executor is None)
     with progress_bar(missing) as bar, _running(executor, workers, bar) as submit:
-        flying: dict[Future, tuple] = {}
-        clock = _Clock(deadline)
-        while stacks or flying:
-            while stacks and len(flying) < workers and clock.allows(stacks[0]):
+
+        def start(runs, plan) -> Future:
+            return submit(train_job, runs, plan.compiled, rules)
+
+        for records in _outcomes(stacks, start, workers, clock):
+            for record in records:
+                store.put(record)
+                bar.done(record)
+
+
+def _outcomes(stacks, start, workers: int, clock):
+    """The records of each stack as soon as it ends; at most `workers` stacks go on at once.
+
+    If one fails, no other is started, those that go on are waited for, and then its error is
+    raised: what has been computed is kept.
+    """
+    flying: dict[Future, tuple] = {}
+    failed = None
+    try:
+        while True:
+            while stacks and len(flying) < workers and not failed and clock.allows(stacks[0]):
                 runs, plan = stacks.pop(0)
-                flying[submit(train_job, runs, plan.compiled, rules)] = runs, time.monotonic()
+                flying[start(runs, plan)] = runs, time.monotonic()
             if not flying:
-                return  # the budget is spent
-            done, _ = wait_for(flying, return_when=FIRST_COMPLETED)
-            for future in done:
+                break  # all is done, or the budget is spent
+            for future in wait_for(flying, return_when=FIRST_COMPLETED).done:
                 clock.learn(*flying.pop(future))
-                for record in future.result():
-                    store.put(record)
-                    bar.done(record)
+                if future.exception():
+                    failed = failed or future.exception()
+                else:
+                    yield future.result()
+    finally:
+        for future in flying:  # Ctrl-C: an executor of the caller's would go on with them
+            future.cancel()
+    if failed:
+        raise failed
 
 
 class _Clock:

@@ -13,6 +13,7 @@ import torch
 from .data import load_text
 from .device import describe, keep_freed_memory, pick_device
 from .engine import make_engine, shape
+from .parallel import ALONE
 from .probes import even_steps, log_steps, spectra
 from .project import UserError
 from .runs import Record, RunConfig, provenance
@@ -20,17 +21,22 @@ from .runs import Record, RunConfig, provenance
 TRAIN_POINTS = 100  # points of the training curve, each a mean over the steps since the last
 
 
-def train(config: RunConfig, *, device=None, compiled=False, rules=None, progress=None) -> Record:
+def train(
+    config: RunConfig, *, device=None, compiled=False, rules=None, progress=None, group=ALONE
+) -> Record:
     """Train one model and return its record; writes nothing.
 
     `progress(step, loss)` is called for every step (loss in nats, a float), some steps at once.
+    The processes of a `group` (parallel.py) train it together, all by the same call.
     Raises UserError for bad data or a device that is not here.
     """
     named = {"device": device, "compiled": compiled, "rules": rules, "progress": progress}
-    return train_stack([config], **named)[0]
+    return train_stack([config], group=group, **named)[0]
 
 
-def train_stack(configs, *, device=None, compiled=False, rules=None, progress=None) -> list[Record]:
+def train_stack(
+    configs, *, device=None, compiled=False, rules=None, progress=None, group=ALONE
+) -> list[Record]:
     """Train the members of a stack at once; their records, in the order of `configs`.
 
     The configurations may differ in init, optim, seed and norm_eps, and in nothing else
@@ -44,14 +50,16 @@ def train_stack(configs, *, device=None, compiled=False, rules=None, progress=No
         raise UserError("stack: its runs may differ in init, optim, seed and norm_eps only")
     text = load_text(configs[0].data, configs[0].model.block_size)
     logs = [Log(config) for config in configs]
-    engine = make_engine(configs, device, compiled)
-    _run(engine, logs, Windows(configs, text, device), progress)
+    engine = make_engine(configs, device, compiled, group)
+    windows = Windows(configs, text, device, group.share(configs[0].batch_size))
+    _run(engine, logs, windows, group, progress)
     seconds = (time.perf_counter() - start) / len(configs)
-    origin = provenance(describe(device), seconds, rules) | {"members": len(configs)}
+    origin = provenance(describe(device), seconds, rules)
+    origin |= {"members": len(configs), "processes": group.count}
     return [log.record(origin) for log in logs]
 
 
-def _run(engine, logs, windows, progress) -> None:
+def _run(engine, logs, windows, group, progress) -> None:
     """All steps; what came out is in the logs."""
     stops = sorted(logs[0].stops)  # the same for all members; the first is 0, the last the end
     _measure(engine, logs, windows, 0)
@@ -59,7 +67,8 @@ def _run(engine, logs, windows, progress) -> None:
         if not any(log.alive for log in logs):
             return
         losses = [engine.step(*windows.train(step), step) for step in range(since, until)]
-        for step, row in enumerate(torch.stack(losses).tolist(), since):  # waits for the device
+        losses = group.mean(torch.stack(losses)).tolist()  # waits for the device
+        for step, row in enumerate(losses, since):
             for log, loss in zip(logs, row, strict=True):
                 log.add(step, loss)
             alive = [loss for log, loss in zip(logs, row, strict=True) if log.alive]
@@ -85,14 +94,17 @@ def _finish(engine, logs, windows) -> None:
 
 
 class Windows:
-    """The token windows of a stack, on the device: training batches, and the validation sets."""
+    """The token windows of a stack, on the device: training batches, and the validation sets.
 
-    def __init__(self, configs, text, device):
+    Of every batch a process takes its `share`.
+    """
+
+    def __init__(self, configs, text, device, share: slice):
         config = configs[0]
         self._length, probes = config.model.block_size, config.probes
         self._tokens = torch.from_numpy(text.train.astype("int32")).to(device)
         starts = [text.starts(c.seed, c.steps, c.batch_size, self._length) for c in configs]
-        self._starts = torch.stack(starts, 1).to(device)  # (steps, M, B)
+        self._starts = torch.stack(starts, 1)[..., share].to(device)  # (steps, M, B)
         self._offsets = torch.arange(self._length + 1, device=device)
 
         def validation(count):
