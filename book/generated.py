@@ -9,8 +9,10 @@ from pathlib import Path
 
 from gammagpt import Store, figures, verdicts
 from gammagpt.claims import Verdict
+from gammagpt.comparison import MANY, ONE
 from gammagpt.experiments import study
 from gammagpt.pages import SIGNS, badge, effect
+from gammagpt.peer import NAME as PEER
 from gammagpt.project import TIERS, results_folder, root
 from gammagpt.runs import InitConfig, RunConfig
 
@@ -45,6 +47,7 @@ def readme_text(text: str) -> str:
     parts = {
         "claims": _summary(verdicts("laptop"), "notebooks/{notebook}.ipynb", _plain_badge),
         "start": _quick_start(),
+        "speed": _speed(sorted((root() / "benchmarks").glob("ladder*.json"))),
     }
     for name, part in parts.items():
         pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
@@ -69,6 +72,45 @@ def _quick_start() -> str:
     lines = [f"| {m} | {c} | {_minutes(t)} | {w} |" for m, c, t, w in rows]
     head = ["| Machine | Command | Minutes | You get |", "|---|---|---|---|"]
     return "\n".join(head + lines) + "\n"
+
+
+def _speed(files: list[Path]) -> str:
+    """A table for each report of `python -m gammagpt bench`, one file a machine."""
+    reports = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return "\n".join(map(_speed_table, reports)) or "Not measured yet.\n"
+
+
+def _speed_table(report: dict) -> str:
+    columns = ("Model", "One run, tokens/s", "Of the ceiling", f"Against {PEER}", "Many runs")
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for name, shape in report["shapes"].items():
+        if ONE in shape["ways"]:
+            lines.append("| " + " | ".join(_speed_cells(name, shape)) + " |")
+    here, ceilings = report["machine"], report["ceilings"]
+    found = " and ".join(f"{speed:,.0f} GFLOP/s in {name}" for name, speed in ceilings.items())
+    device = here["cpu"] if here["device"].startswith("cpu") else here["device"]
+    quick = ", in short bursts (`--quick`)" if report["quick"] else ""
+    words = f"Measured on {device}, {here['cores']} cores, torch {here['torch']}{quick}"
+    return "\n".join([*lines, "", f"{words}. The fastest matrix products: {found}."]) + "\n"
+
+
+def _speed_cells(name: str, shape: dict) -> list[str]:
+    """One run beside the peer, and the best way to train many, beside one after another."""
+    one, ratios = shape["ways"][ONE], shape["ratios"]
+    many = [(ratios[f"{way} / {ONE}"], way) for way in MANY if f"{way} / {ONE}" in ratios]
+    best, way = max(many, key=lambda pair: pair[0]["median"], default=(None, ""))
+    beside_peer = ratios.get(f"{ONE} / {PEER}")
+    return [
+        f"{name}: {shape['shape']}",
+        f"{one['tokens_per_second']['median']:,.0f} ({one['setting']})",
+        f"{one['share_of_ceiling']:.0%}",
+        _times(beside_peer) if beside_peer else "not measured",
+        f"{_times(best)}, {way}" if best else "not measured",
+    ]
+
+
+def _times(ratio: dict) -> str:
+    return f"{ratio['median']:.2f} x ({ratio['low']:.2f} to {ratio['high']:.2f})"
 
 
 def _minutes(seconds: float) -> str:

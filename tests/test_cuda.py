@@ -61,16 +61,6 @@ def test_a_sweep_on_the_gpu_is_stacked_and_resumable(runs, tmp_path):
     assert records[:2] == first
 
 
-def test_a_stack_too_large_for_the_gpu_is_cut(runs, tmp_path):
-    wide = [replace(run, batch_size=16, steps=2) for run in runs]
-    torch.cuda.set_per_process_memory_fraction(0.0005)  # some 40 MB
-    try:
-        records = sweep(wide * 1, Store(tmp_path), members=len(wide))
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0)
-    assert len(losses(records)) == len(wide)
-
-
 def test_speeds_are_measured_on_the_gpu(runs):
     assert matmul_ceiling(pick_device(), "bfloat16") > 1000
     assert measure(runs, pick_device(), seconds=0.1).tokens_per_second > 1000

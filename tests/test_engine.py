@@ -156,8 +156,9 @@ def test_bfloat16_moves_a_gamma_sweep_less_than_a_seed_does(tiny):
     assert (shift < spread).all() and (shift < 0.02).all(), (shift, spread)
 
 
-@pytest.mark.skipif(not can_compile(CPU), reason="no C++ compiler here: torch.compile cannot run")
 def test_a_compiled_run_or_stack_gives_the_same_records(tiny):
+    if not can_compile(CPU):
+        pytest.skip("torch.compile cannot run here: there is no C++ compiler")
     runs = member_runs(tiny)[:2]
     plain = train_stack(runs)
     assert_same_outcome(train(runs[0], compiled=True), plain[0], tolerance=1e-4)

@@ -210,6 +210,10 @@ def test_little_work_is_not_worth_measuring(monkeypatch):
     assert planned(monkeypatch, {(1, False): 1e5}, runs=2, steps=40).members == 1
 
 
+def test_a_process_with_one_run_measures_nothing(monkeypatch):
+    assert planned(monkeypatch, {}, runs=2, workers=2) == plan.Plan()
+
+
 def test_a_stack_too_large_for_the_memory_is_not_planned(monkeypatch):
     speeds = {(1, False): 1e4, (4, False): 3e4, (16, False): None}
     with pytest.warns(UserWarning, match="16 runs at once do not fit"):

@@ -342,6 +342,7 @@ def _add_runs(verbs) -> None:
 
 
 def _add_bench(verbs) -> None:
+    """bench."""
     bench = _verb(verbs, "bench", run_bench, "bench --quick --only laptop --peer ../nanoGPT")
     bench.add_argument("--quick", action="store_true", help="short bursts: a first look")
     bench.add_argument("--only", metavar="PART", help="shapes whose name has this part")

@@ -29,6 +29,8 @@ class Plan:
 def make_plan(configs: list[RunConfig], device: torch.device, workers: int = 1) -> Plan:
     """The fastest way found to train these runs, of one shape, in so many processes."""
     share = math.ceil(len(configs) / workers)  # runs of one process
+    if share == 1 and not policy(device).compile:
+        return Plan()
     best = measure(configs[:1], device)
     if share * configs[0].tokens / best.tokens_per_second < WORTH_MEASURING:
         return best
