@@ -85,7 +85,7 @@ SMALL_TIER = """
 02_gamma_scaling: {
   tier: smoke, gammas: [0.5, 0.8], fixed_stds: [], learning_rates: [0.004, 0.016],
   common_learning_rate: 0.002, tuning_seeds: [1000], seeds: [0], n_layer: 1, n_head: 2, width: 16,
-  block_size: 16, vocab_size: 512, corpus: sotu, steps: 3, batch_size: 4}
+  block_size: 16, vocab_size: 512, corpus: sotu, steps: 3, batch_size: 4, precision: float32}
 03_without_data:
 """
 SWEEP = ("sweep", "gamma_scaling", "--tier", "smoke", "--workers", 1)

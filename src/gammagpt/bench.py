@@ -17,7 +17,7 @@ from .device import PRECISIONS, can_compile, describe, matmul_ceiling, pick_devi
 from .model import GPTConfig
 from .project import UserError
 from .runs import provenance
-from .sweep import _cores as cores
+from .sweep import cores
 from .timing import Shape, Worker
 
 LADDER = {

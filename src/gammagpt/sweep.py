@@ -209,7 +209,7 @@ def _processes(workers: int, bar):
 
     context = get_context("spawn")
     queue = context.Queue()
-    threads = max(1, _cores() // workers)
+    threads = max(1, cores() // workers)
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_worker, initargs=(threads, queue)
     )
@@ -254,7 +254,7 @@ def _threads(workers: int):
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(max(1, _cores() // workers) if workers > 1 else before)
+    torch.set_num_threads(max(1, cores() // workers) if workers > 1 else before)
     try:
         yield
     finally:
@@ -264,9 +264,9 @@ def _threads(workers: int):
 def _default_workers() -> int:
     import torch
 
-    return 1 if torch.cuda.is_available() else _cores()
+    return 1 if torch.cuda.is_available() else cores()
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use (a container may grant fewer than there are)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

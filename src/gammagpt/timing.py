@@ -72,7 +72,9 @@ class Worker:
         self._process = context.Process(
             target=_serve, args=(other, threads, make, arguments), daemon=True
         )
-        self._process.start()
+        heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._process.start()  # it will not hear Ctrl-C, which is for the process that asks
+        signal.signal(signal.SIGINT, heard)
         other.close()  # now only the process has it: should that die, answer() notices
 
     def ask(self, *arguments) -> None:
@@ -164,7 +166,6 @@ def _give_memory_back(device) -> None:
 
 def _serve(pipe, threads: int, make, arguments) -> None:
     """The whole life of a worker process; it ends when nobody can ask any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     torch.set_num_threads(threads)
     function = _attempt(make, *arguments)
     ready = not isinstance(function, Exception)
