@@ -519,3 +519,12 @@ def test_a_folder_without_texts_is_one_line(call, tmp_path, fresh_cache):
 def test_a_store_that_is_a_file_is_one_line(call, tiny_train, novel):
     arguments = [novel if str(a).endswith("records") else a for a in tiny_train]
     assert_is_one_clear_line(*call(*arguments), str(novel))
+
+
+def test_a_tier_that_lacks_a_parameter_is_refused_in_one_line(call, made_up_study, tmp_path):
+    made_up_study(0)
+    tier = SMALL_TIER.replace(", precision: float32", "")
+    (tmp_path / "notebooks" / "tiers" / "smoke.yml").write_text(tier)
+    code, _, error = call(*SWEEP)
+    assert code == 2
+    assert error == "error: smoke.yml: 02_gamma_scaling lacks, or does not know, precision\n"

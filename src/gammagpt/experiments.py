@@ -1,5 +1,6 @@
 """Experiments: parameters -> the runs that answer a question -> one frame of their outcomes."""
 
+import inspect
 import math
 import time
 from dataclasses import dataclass, replace
@@ -140,7 +141,11 @@ def study(experiment: str, tier: str) -> LearningRateStudy:
         allowed = ", ".join(EXPERIMENTS)
         raise UserError(f"experiment: got {experiment!r}, allowed are {allowed}")
     make, notebook = EXPERIMENTS[experiment]
-    return make(**{k: v for k, v in tier_parameters(tier)[notebook].items() if k != "tier"})
+    given = {k: v for k, v in tier_parameters(tier)[notebook].items() if k != "tier"}
+    if wrong := set(inspect.signature(make).parameters) ^ set(given):
+        names = ", ".join(sorted(wrong))
+        raise UserError(f"{tier}.yml: {notebook} lacks, or does not know, {names}")
+    return make(**given)
 
 
 def verdicts(tier: str = "laptop") -> list[Verdict]:
