@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from .project import TIERS, UserError, read_yaml, root
 
 LEARNING_RATES = ("common", "tuned")
+SIDES = ({"baseline", "treatment"}, {"setting"})  # what a claim compares
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,22 @@ class Claim:
     notebook: str
     experiment: str  # a name in experiments.EXPERIMENTS
     figure: str  # anchor of the figure that shows it
-    metric: str  # a column of the experiment's frame; smaller is better
+    metric: str  # a column of the experiment's frame
     unit: str
-    comparison: dict  # baseline and treatment (settings), learning_rate (common or tuned)
+    comparison: dict  # learning_rate (common or tuned), and: baseline, treatment; or one setting
     rule: dict  # margin (in `unit`), confidence, min_pairs
     tiers: list  # where it is judged; elsewhere its effect is shown without a verdict
     expected: dict  # tier -> [low, high] of the effect, before the runs
+
+    @property
+    def paired(self) -> bool:
+        """Whether two settings are compared, seed by seed; or one setting is looked at."""
+        return "setting" not in self.comparison
+
+    @property
+    def higher(self) -> bool:
+        """Whether a higher metric speaks for the claim; of two settings, that of the treatment."""
+        return self.comparison.get("better", "lower" if self.paired else "higher") == "higher"
 
     @property
     def rule_hash(self) -> str:
@@ -42,7 +53,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the records of one tier say of a claim. The effect is baseline minus treatment."""
+    """What the records of one tier say of a claim; see claims.yml for what the effect is."""
 
     claim: Claim
     tier: str
@@ -51,7 +62,7 @@ class Verdict:
     effect: float = math.nan
     low: float = math.nan  # the interval's ends
     high: float = math.nan
-    pairs: tuple = ()  # (seed, baseline's run key, treatment's run key, difference)
+    pairs: tuple = ()  # (seed, baseline's run key or None, treatment's run key, effect)
     rule_changed: bool = field(default=False)
 
     @property
@@ -91,9 +102,13 @@ def load_ledger() -> list[Claim]:
     return claims
 
 
-def rule_hashes() -> dict[str, str]:
-    """The rule of every claim as it stands now, for the provenance of the runs made now."""
-    return {claim.id: claim.rule_hash for claim in load_ledger()}
+def rule_hashes(*experiments: str) -> dict[str, str]:
+    """The rules of these experiments' claims (of all if none is named) as they stand now.
+
+    They go into the provenance of the runs that are made now.
+    """
+    asked = [c for c in load_ledger() if not experiments or c.experiment in experiments]
+    return {claim.id: claim.rule_hash for claim in asked}
 
 
 def paired_interval(differences, confidence: float) -> tuple[float, float, float]:
@@ -115,7 +130,8 @@ def judge(claim: Claim, runs, tier: str) -> Verdict:
     """The verdict of one claim on an experiment's frame.
 
     `runs` has a row a run: setting, role (tuning, common, tuned), seed, key, resolved, rules and
-    the claim's metric. Only the claim's own role counts; pairs share a seed.
+    the claim's metric. Only the claim's own role counts; pairs share a seed. A metric that is
+    missing or nan leaves the claim inconclusive.
     """
     pairs, unresolved, changed = _pairs(claim, runs)
     effect, low, high = paired_interval([p[3] for p in pairs], claim.rule["confidence"])
@@ -138,37 +154,46 @@ def placebo_rate(claim: Claim, runs, tier: str, draws: int = 200, seed: int = 0)
 
 
 def _pairs(claim: Claim, runs):
-    """Differences by seed; whether a learning rate is unresolved; whether the rule was changed."""
+    """Effects by seed; settings whose learning rate is unresolved; whether the rule was changed."""
     role = runs[runs.role == claim.comparison["learning_rate"]] if len(runs) else runs
-    sides = []
-    for side in ("baseline", "treatment"):
-        chosen = role[role.setting == claim.comparison[side]] if len(role) else role
-        sides.append({row.seed: row for row in chosen.itertuples()})
-    baseline, treatment = sides
     pairs, rows = [], []
-    for seed in sorted(baseline.keys() & treatment.keys()):
-        one, other = baseline[seed], treatment[seed]
-        difference = getattr(one, claim.metric) - getattr(other, claim.metric)
-        pairs.append((int(seed), one.key, other.key, difference))
-        rows += [one, other]
+    for seed, sides in _by_seed(claim, role):
+        values = [getattr(side, claim.metric, math.nan) for side in sides]
+        effect = values[0] - values[1] if claim.paired else -values[0]
+        effect = -effect if claim.higher else effect
+        keys = [side.key for side in sides]
+        pairs.append((int(seed), keys[0] if claim.paired else None, keys[-1], effect))
+        rows += sides
     unresolved = sorted({row.setting for row in rows if not row.resolved})
     changed = any(row.rules.get(claim.id) != claim.rule_hash for row in rows)
     return pairs, unresolved, changed
 
 
+def _by_seed(claim: Claim, role) -> list:
+    """(seed, [the run of each side]) of the seeds that have a run of every side."""
+    names = ("baseline", "treatment") if claim.paired else ("setting",)
+    sides = []
+    for name in names:
+        chosen = role[role.setting == claim.comparison[name]] if len(role) else role
+        sides.append({row.seed: row for row in chosen.itertuples()})
+    seeds = sorted(set.intersection(*map(set, sides)))
+    return [(seed, [side[seed] for side in sides]) for seed in seeds]
+
+
 def _decide(claim, tier, pairs, low, high, unresolved) -> tuple[str, str]:
     rule = claim.rule
     if not pairs:
-        return "not run", "no records of both settings"
+        return "not run", f"no records of {'both settings' if claim.paired else 'the setting'}"
     if tier not in claim.tiers:
         return "not run", f"{tier} runs are too small to count"
     if len(pairs) < rule["min_pairs"]:
-        return "inconclusive", f"{len(pairs)} pairs, the rule needs {rule['min_pairs']}"
+        noun = "pairs" if claim.paired else "runs"
+        return "inconclusive", f"{len(pairs)} {noun}, the rule needs {rule['min_pairs']}"
     if unresolved:
         settings = " and ".join(unresolved)
         return "inconclusive", f"best learning rate at the grid's edge for {settings}"
     if math.isnan(low):
-        return "inconclusive", "a run diverged, so there is no interval"
+        return "inconclusive", "a run diverged or did not get that far, so there is no interval"
     if low > rule["margin"]:
         return "supported", f"the whole interval is above {rule['margin']:g}"
     if high < rule["margin"]:
@@ -182,15 +207,21 @@ def _claim(entry) -> Claim:
         claim = Claim(**entry)
     except TypeError as error:
         raise UserError(f"claims.yml: claim {name!r}: {str(error).split('() ')[-1]}") from None
-    needed = {"comparison": {"baseline", "treatment", "learning_rate"},
-              "rule": {"margin", "confidence", "min_pairs"}}  # fmt: skip
-    for part, keys in needed.items():
-        if not isinstance(getattr(claim, part), dict) or set(getattr(claim, part)) != keys:
-            raise UserError(f"claims.yml: claim {name!r}: {part} needs exactly {sorted(keys)}")
+    rule = {"margin", "confidence", "min_pairs"}
+    if not isinstance(claim.rule, dict) or set(claim.rule) != rule:
+        raise UserError(f"claims.yml: claim {name!r}: rule needs exactly {sorted(rule)}")
+    given = set(claim.comparison) if isinstance(claim.comparison, dict) else set()
+    if given - {"better"} not in [{"learning_rate", *sides} for sides in SIDES]:
+        raise UserError(
+            f"claims.yml: claim {name!r}: comparison needs learning_rate and either setting, "
+            "or baseline and treatment"
+        )
     margin, confidence, min_pairs = (claim.rule[n] for n in ("margin", "confidence", "min_pairs"))
     must = {
         "learning_rate must be common or tuned":
             claim.comparison["learning_rate"] in LEARNING_RATES,
+        "better must be higher or lower":
+            claim.comparison.get("better", "lower") in ("higher", "lower"),
         "margin must be a finite number": type(margin) in (int, float) and math.isfinite(margin),
         "confidence must be between 0 and 1": type(confidence) is float and 0 < confidence < 1,
         "min_pairs must be a whole number from 2": type(min_pairs) is int and min_pairs >= 2,

@@ -100,7 +100,8 @@ def run_sweep(options) -> None:
     limit = {} if options.budget is None else {"budget": _seconds(options.budget)}
     chosen, store = study(options.experiment, options.tier), Store(results_folder(options.tier))
     with _packing(store, options.bundle):
-        runs = chosen.run(store, workers=options.workers, rules=rule_hashes(), **limit)
+        rules = rule_hashes(options.experiment)
+        runs = chosen.run(store, workers=options.workers, rules=rules, **limit)
     counts = runs.drop_duplicates("key").status.value_counts().to_dict() if len(runs) else {}
     missing = _missing(chosen, store)
     words = [f"{count} {status}" for status, count in counts.items()]

@@ -95,7 +95,8 @@ class Comparison:
         if self.shape.model.width > STACKED_UP_TO:
             return None
         sizes = STACKS["cpu" if self._on_cpu else "cuda"]
-        stack = self._look(STACK, [replace(one, compiled=False, members=m) for m in sizes])
+        larger = [replace(one, compiled=False, members=m) for m in sizes]
+        stack = self._look(STACK, larger, until_slower=True)
         if stack and self.machine["compiler"]:
             return self._look(STACK, [replace(stack, compiled=True)])
         return stack
@@ -106,13 +107,18 @@ class Comparison:
         compiled = (False, True) if self.machine["compiler"] else (False,)
         return [Setting(p, c) for p in precisions for c in compiled]
 
-    def _look(self, way: str, settings) -> Setting | None:
-        """Time each setting shortly, one after another; the fastest one of this way so far."""
+    def _look(self, way: str, settings, until_slower=False) -> Setting | None:
+        """Time each setting shortly, one after another; the fastest one of this way so far.
+
+        `until_slower`: past the best size of a stack, a larger one would only take longer to try.
+        """
         speeds = self.looks.setdefault(way, {})
         for setting in settings:
             say(f"{self.name}: first look, {way}, {setting}")
             with self._noting(way, setting), closing(self._ready(setting)) as contestant:
                 speeds[setting] = max(contestant.burst(self.effort.seconds) for _ in range(2))
+            if until_slower and speeds.get(setting, 0) < max(speeds.values(), default=0):
+                break
         return max(speeds, key=speeds.get, default=None)
 
     def rounds(self, settings: dict[str, Setting]) -> dict[str, list[float]]:

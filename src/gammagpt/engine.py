@@ -8,6 +8,7 @@ betas and clipping. Members never mix: each gets what it would get alone, up to 
 Shapes in comments: M members, B batch, T tokens.
 """
 
+import copy
 from dataclasses import replace
 
 import torch
@@ -16,29 +17,32 @@ from torch.func import functional_call, vmap
 
 from .device import autocast, compiled_or_not
 from .init import gamma_init_
-from .model import GPT, RMSNorm, library_kernel, written_out
+from .model import GPT, RMSNorm, cross_entropy, library_kernel, written_out
 from .optim import StackedAdamW, learning_rate, make_adamw, stacked_adamw_
 from .parallel import ALONE
-from .probes import mean_losses
+from .probes import mean_scores, score_sums
 from .project import UserError
 from .runs import RunConfig
+from .toys import EmbMLP
 
 WRITTEN_OUT_UP_TO = 256  # tokens; beyond, the library's attention wins (benchmarks/README.md)
+MODELS = {"gpt": GPT, "emb_mlp": EmbMLP}
 
 
-def build_model(config: RunConfig) -> GPT:
+def build_model(config: RunConfig) -> nn.Module:
     """The model of a run at step 0, on the CPU: drawn from its seed by its gamma or std."""
     init = config.init
     return gamma_init_(
-        GPT(config.model), init.gamma, std=init.std,
+        MODELS[config.model.kind](config.model), init.gamma, std=init.std,
         residual_scaling=init.residual_scaling, seed=config.seed,
     )  # fmt: skip
 
 
 def shape(config: RunConfig) -> RunConfig:
     """What the members of a stack have in common: a run without what each has for itself."""
-    default = RunConfig()
-    model = replace(config.model, norm_eps=default.model.norm_eps)
+    default, model = RunConfig(), config.model
+    if model.kind == "gpt":
+        model = replace(model, norm_eps=default.model.norm_eps)
     return replace(config, model=model, init=default.init, optim=default.optim, seed=default.seed)
 
 
@@ -54,12 +58,14 @@ def make_engine(configs: list[RunConfig], device: torch.device, compiled: bool, 
 class Loss(nn.Module):
     """A model whose forward pass ends with its loss: what vmap and data parallelism can wrap."""
 
-    def __init__(self, model: GPT):
+    def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, inputs, targets, reduction: str = "mean"):
-        return self.model.loss(inputs, targets, reduction=reduction)
+    def forward(self, inputs, targets, measured: bool = False):
+        """The mean loss; or, to measure it, the sums of probes.score_sums."""
+        logits = self.model(inputs, last=targets.ndim == 1)
+        return score_sums(logits, targets) if measured else cross_entropy(logits, targets)
 
 
 class Single:
@@ -89,11 +95,14 @@ class Single:
         return loss.detach()[None]
 
     @torch.no_grad()
-    def validation_losses(self, inputs, targets):
-        """Mean loss over all windows, inputs and targets (N, T): a list of one float."""
-        return mean_losses(
-            lambda x, y: self.model.loss(x, y, reduction="sum")[None], inputs, targets
-        )
+    def scores(self, inputs, targets):
+        """What mean_scores gives, of one member; inputs (1, N, T), targets (1, N, T) or (1, N)."""
+        loss = Loss(self.model)
+        return mean_scores(lambda x, y: loss(x[0], y[0], True)[None], inputs, targets)
+
+    def plain(self, member: int) -> nn.Module:
+        """The plain model with the weights of a member."""
+        return self.model
 
     def weights(self, member: int) -> dict[str, torch.Tensor]:
         """The weights of a member, by their names in the plain model."""
@@ -126,13 +135,21 @@ class Stack:
         return losses.detach()
 
     @torch.no_grad()
-    def validation_losses(self, inputs, targets):
-        """Mean loss of each member over the same windows (N, T): a list of M floats."""
+    def scores(self, inputs, targets):
+        """What mean_scores gives, of each member; a leading 1 means the same for all members."""
 
         def sums(x, y):
-            return stacked_losses(self._base, self._weights, self._eps, x, y, "sum", None)
+            return stacked_losses(self._base, self._weights, self._eps, x, y, True)
 
-        return mean_losses(sums, inputs, targets)
+        count = len(self.optimizer.alive)
+        return mean_scores(sums, *(z.expand(count, *z.shape[1:]) for z in (inputs, targets)))
+
+    def plain(self, member: int) -> nn.Module:
+        """The plain model with the weights of a member: a copy."""
+        model = copy.deepcopy(self._base.model)
+        state = {n.removeprefix("model."): e[member] for n, e in self._eps.items()}
+        model.load_state_dict(self.weights(member) | state)
+        return model
 
     def weights(self, member: int) -> dict[str, torch.Tensor]:
         """The weights of a member, by their names in the plain model."""
@@ -145,13 +162,13 @@ def single_loss(loss: Loss, inputs, targets):
     return loss(inputs, targets)
 
 
-def stacked_losses(base, weights, eps, inputs, targets, reduction="mean", batch_dim=0):
-    """The loss of every member, (M,): `base` called with the weights of each."""
+def stacked_losses(base, weights, eps, inputs, targets, measured=False):
+    """The loss of every member, (M,), or its sums, (M, 3): `base` with the weights of each."""
 
     def loss(weights, eps, inputs, targets):  # of one member
-        return functional_call(base, (weights, eps), (inputs, targets, reduction))
+        return functional_call(base, (weights, eps), (inputs, targets, measured))
 
-    return vmap(loss, in_dims=(0, 0, batch_dim, batch_dim))(weights, eps, inputs, targets)
+    return vmap(loss)(weights, eps, inputs, targets)
 
 
 def _stacked(members: list[dict], device) -> dict[str, torch.Tensor]:
@@ -172,8 +189,8 @@ def _eps_as_buffers(model) -> dict[str, torch.Tensor]:
     return {f"{name}.eps": norm.eps for name, norm in norms.items()}
 
 
-def _choose_attention(model: GPT, compiled: bool, stacked: bool = False) -> None:
+def _choose_attention(model: nn.Module, compiled: bool, stacked: bool = False) -> None:
     """vmap and the compiler gain from plain operations; at long T the scores weigh too much."""
     short = model.config.block_size <= WRITTEN_OUT_UP_TO
-    for block in model.blocks:
+    for block in getattr(model, "blocks", ()):
         block.attention.attend = written_out if short and (compiled or stacked) else library_kernel

@@ -36,11 +36,12 @@ class LearningRateStudy:
         return replace(self.base, init=init, optim=optim, seed=seed)
 
     def tuning(self) -> list[RunConfig]:
-        """Every setting at every learning rate, on the tuning seeds."""
-        return [
+        """Every setting at every learning rate, on the tuning seeds, without long probes."""
+        grid = [
             self.config(init, rate, seed)
             for seed in self.tuning_seeds for init in self.inits for rate in self.learning_rates
         ]  # fmt: skip
+        return [replace(c, probes=replace(c.probes, geometry=0)) for c in grid]
 
     def at_common_rate(self) -> list[RunConfig]:
         rate = self.base.optim.learning_rate
@@ -131,8 +132,83 @@ def gamma_scaling(
     )
 
 
+def bias(
+    keys, tasks, held_out, anchors, vocab_size, tuning_seeds, seeds, precision, probes,
+    emb_gammas, activation, emb_width, emb_hidden, emb_steps, emb_batch_size,
+    emb_learning_rates, emb_common_rate,
+    gpt_gammas, samples, length, n_layer, n_head, width, positions, steps, batch_size,
+    learning_rates, common_rate,
+) -> dict[str, LearningRateStudy]:  # fmt: skip
+    """The second paper's tasks, learned by an Emb-MLP and by a Transformer.
+
+    The Emb-MLP gets key and anchors only, and each sequence there is; the Transformer finds them
+    among noise, `length` tokens in all. Raises UserError for bad values.
+    """
+    data = {"kind": "anchors", "keys": keys, "tasks": tasks, "held_out": held_out,
+            "anchors": anchors, "vocab_size": vocab_size}  # fmt: skip
+    rest = tuning_seeds, seeds, precision, probes
+    emb_mlp = {"kind": "emb_mlp", "width": emb_width, "hidden": emb_hidden,
+               "activation": activation}  # fmt: skip
+    gpt = {"n_layer": n_layer, "n_head": n_head, "width": width, "positions": positions}
+    short = data | {"length": anchors + 1, "samples": 0}
+    long = data | {"length": length, "samples": samples}
+    return {
+        "bias_emb_mlp": _anchor_study(emb_mlp, short, emb_gammas, emb_steps, emb_batch_size,
+                                      emb_learning_rates, emb_common_rate, *rest),
+        "bias_gpt": _anchor_study(gpt, long, gpt_gammas, steps, batch_size, learning_rates,
+                                  common_rate, *rest),
+    }  # fmt: skip
+
+
+def labels(
+    keys, range_tasks, near_tasks, anchors, vocab_size, tuning_seeds, seeds, precision, probes,
+    gammas, activation, emb_width, emb_hidden, emb_steps, emb_batch_size, emb_learning_rates,
+    emb_common_rate,
+) -> dict[str, LearningRateStudy]:  # fmt: skip
+    """Memory alone, with laws that say more or less about the labels (arXiv 2502.04375, Fig. 8)."""
+    emb_mlp = {"kind": "emb_mlp", "width": emb_width, "hidden": emb_hidden,
+               "activation": activation}  # fmt: skip
+    data = {"kind": "anchors", "keys": keys, "held_out": "", "anchors": anchors,
+            "vocab_size": vocab_size, "length": anchors + 1, "samples": 0}  # fmt: skip
+    rest = (gammas, emb_steps, emb_batch_size, emb_learning_rates, emb_common_rate, tuning_seeds,
+            seeds, precision, probes)  # fmt: skip
+    return {
+        "labels_ranges": _anchor_study(emb_mlp, data | {"tasks": range_tasks}, *rest),
+        "labels_near": _anchor_study(emb_mlp, data | {"tasks": near_tasks}, *rest),
+    }
+
+
+def _anchor_study(
+    model, data, gammas, steps, batch_size, learning_rates, common_rate, tuning_seeds, seeds,
+    precision, probes,
+) -> LearningRateStudy:  # fmt: skip
+    base = RunConfig.from_dict({
+        "model": model | {"vocab_size": data["vocab_size"], "block_size": data["length"]},
+        "optim": {"learning_rate": common_rate}, "data": data, "steps": steps,
+        "batch_size": batch_size, "precision": precision,
+        "probes": {"losses": 31, "windows": 200, "final_windows": 2000, "geometry": probes},
+    })  # fmt: skip
+    return _rate_study(base, gammas, learning_rates, tuning_seeds, seeds)
+
+
+def _rate_study(base, gammas, learning_rates, tuning_seeds, seeds) -> LearningRateStudy:
+    return LearningRateStudy(
+        base.pinned(),
+        tuple(InitConfig(gamma=g) for g in check_list("gammas", gammas)),
+        tuple(sorted(check_list("learning_rates", learning_rates))),
+        tuple(check_list("tuning_seeds", tuning_seeds, int)),
+        tuple(check_list("seeds", seeds, int)),
+    )
+
+
 # Name -> what makes its study, and the notebook whose parameters in a tier say how large it is.
-EXPERIMENTS = {"gamma_scaling": (gamma_scaling, "02_gamma_scaling")}
+EXPERIMENTS = {
+    "gamma_scaling": (gamma_scaling, "02_gamma_scaling"),
+    "bias_emb_mlp": (bias, "03_bias"),
+    "bias_gpt": (bias, "03_bias"),
+    "labels_ranges": (labels, "06_labels"),
+    "labels_near": (labels, "06_labels"),
+}
 
 
 def study(experiment: str, tier: str) -> LearningRateStudy:
@@ -145,7 +221,8 @@ def study(experiment: str, tier: str) -> LearningRateStudy:
     if wrong := set(inspect.signature(make).parameters) ^ set(given):
         names = ", ".join(sorted(wrong))
         raise UserError(f"{tier}.yml: {notebook} lacks, or does not know, {names}")
-    return make(**given)
+    made = make(**given)
+    return made[experiment] if isinstance(made, dict) else made
 
 
 def verdicts(tier: str = "laptop") -> list[Verdict]:

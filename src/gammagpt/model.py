@@ -14,9 +14,12 @@ import torch.nn.functional as F
 
 from .project import UserError
 
+POSITIONS = ("rotary", "learned")
+
 
 @dataclass(frozen=True)
 class GPTConfig:
+    kind: str = "gpt"
     vocab_size: int = 1024
     block_size: int = 64  # longest context, in tokens
     n_layer: int = 2
@@ -26,6 +29,7 @@ class GPTConfig:
     norm_eps: float = 1e-5  # RMSNorm's epsilon, compared with the mean square of its input
     gate: bool = False  # elementwise sigmoid gate on the attention output (arXiv 2505.06708)
     tied: bool = False  # the head shares the embedding: same d_in, so gamma means the same std
+    positions: str = "rotary"  # or "learned": an embedding of the position, as in GPT-2
     rope_base: float = 10000.0
 
     def __post_init__(self):
@@ -36,7 +40,10 @@ class GPTConfig:
             raise UserError(
                 f"model.width: got {self.width}, must be a multiple of n_head = {self.n_head}"
             )
-        if self.head_size % 2:
+        if self.positions not in POSITIONS:
+            allowed = ", ".join(POSITIONS)
+            raise UserError(f"model.positions: got {self.positions!r}, allowed are {allowed}")
+        if self.head_size % 2 and self.positions == "rotary":
             raise UserError(
                 f"model.width: got {self.width} with {self.n_head} heads, but rotary positions "
                 f"need an even head size (here {self.head_size})"
@@ -89,16 +96,21 @@ def rotate(x, table):
     return x * cos + torch.cat((-second, first), dim=-1) * sin
 
 
-def written_out(q, k, v):
-    """Causal attention in plain operations, its softmax in float32. q, k, v: (B, H, T, D).
-
-    The same function as the library's kernel, which neither a compiler nor vmap can look into.
-    """
+def attention_weights(q, k):
+    """Causal softmax(q k^T / sqrt(D)), in float32. q, k: (B, H, T, D); result (B, H, T, T)."""
     T, D = q.shape[-2:]
     scores = q @ k.transpose(-2, -1) / math.sqrt(D)  # (B, H, T, T)
     scores = scores if scores.dtype == torch.float64 else scores.float()
     future = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)
-    return scores.masked_fill(future, -math.inf).softmax(-1).to(v.dtype) @ v
+    return scores.masked_fill(future, -math.inf).softmax(-1)
+
+
+def written_out(q, k, v):
+    """Causal attention in plain operations. q, k, v: (B, H, T, D).
+
+    The same function as the library's kernel, which neither a compiler nor vmap can look into.
+    """
+    return attention_weights(q, k).to(v.dtype) @ v
 
 
 def library_kernel(q, k, v):
@@ -107,13 +119,13 @@ def library_kernel(q, k, v):
 
 
 class Attention(nn.Module):
-    """Causal self-attention with rotary positions and, if asked for, a sigmoid output gate."""
+    """Causal self-attention and, if asked for, rotary positions and a sigmoid output gate."""
 
     attend = staticmethod(library_kernel)  # or written_out: the engine chooses
 
     def __init__(self, config: GPTConfig):
         super().__init__()
-        self.n_head = config.n_head
+        self.n_head, self.rotary = config.n_head, config.positions == "rotary"
         self.query = nn.Linear(config.width, config.width, bias=False)
         self.key = nn.Linear(config.width, config.width, bias=False)
         self.value = nn.Linear(config.width, config.width, bias=False)
@@ -126,9 +138,9 @@ class Attention(nn.Module):
         def heads(y):  # (B, T, C) -> (B, H, T, D)
             return y.view(B, T, self.n_head, C // self.n_head).transpose(1, 2)
 
-        q = rotate(heads(self.query(x)), table)  # (B, H, T, D)
-        k = rotate(heads(self.key(x)), table)  # (B, H, T, D)
-        v = heads(self.value(x))  # (B, H, T, D)
+        q, k, v = heads(self.query(x)), heads(self.key(x)), heads(self.value(x))  # (B, H, T, D)
+        if self.rotary:
+            q, k = rotate(q, table), rotate(k, table)  # (B, H, T, D)
         y = self.attend(q, k, v)  # (B, H, T, D)
         y = y.transpose(1, 2).reshape(B, T, C)  # (B, T, C)
         if self.gate is not None:
@@ -169,6 +181,8 @@ class GPT(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.width)
+        learned = config.positions == "learned"
+        self.positions = nn.Embedding(config.block_size, config.width) if learned else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm = RMSNorm(config.width, config.norm_eps)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
@@ -176,19 +190,27 @@ class GPT(nn.Module):
             self.head.weight = self.embedding.weight  # tied before init: the tensor is drawn once
         self.register_buffer("rotary", rotary_table(config), persistent=False)
 
-    def forward(self, tokens):  # (B, T) -> (B, T, V)
-        if tokens.size(1) > self.config.block_size:
+    def forward(self, tokens, last: bool = False):  # (B, T) -> (B, T, V), or (B, V)
+        """Logits of the next token at every position, or at the `last` one only."""
+        if tokens.size(-1) > self.config.block_size:
             raise UserError(
-                f"tokens: got {tokens.size(1)} positions, "
+                f"tokens: got {tokens.size(-1)} positions, "
                 f"allowed are at most block_size = {self.config.block_size}"
             )
         x = self.embedding(tokens)  # (B, T, C)
+        if self.positions is not None:
+            x = x + self.positions.weight[: tokens.size(-1)]  # (B, T, C)
         for block in self.blocks:
             x = block(x, self.rotary)
-        return self.head(self.norm(x))
+        return self.head(self.norm(x[..., -1, :] if last else x))
 
-    def loss(self, tokens, targets, reduction: str = "mean"):
-        """Next-token cross-entropy in nats. tokens, targets: (B, T)."""
-        logits = self(tokens).flatten(0, 1)  # (B*T, V)
-        logits = logits if logits.dtype == torch.float64 else logits.float()
-        return F.cross_entropy(logits, targets.flatten(), reduction=reduction)
+    def loss(self, tokens, targets):
+        """Mean cross-entropy in nats. tokens (B, T); targets (B, T), or (B,) of the last token."""
+        return cross_entropy(self(tokens, last=targets.ndim == 1), targets)
+
+
+def cross_entropy(logits, targets, reduction: str = "mean"):
+    """In nats, in float32 or wider. logits (..., V), targets (...); a target of -100 is left out"""
+    logits = logits.flatten(0, -2)
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    return F.cross_entropy(logits, targets.flatten(), reduction=reduction)

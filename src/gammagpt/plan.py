@@ -47,10 +47,11 @@ def measure(configs: list[RunConfig], device, compiled: bool = False, seconds=0.
     model, batch = configs[0].model, configs[0].batch_size
     size = (len(configs), batch, model.block_size)
     tokens = torch.randint(model.vocab_size, size).to(device)
+    targets = tokens if configs[0].data.kind == "text" else tokens[..., -1]
     last = configs[0].steps - 1  # the rate of the last step is small: nothing diverges
 
     def step():
-        engine.step(tokens, tokens, last)
+        engine.step(tokens, targets, last)
 
     taken = seconds_a_step(step, device, seconds, uncounted=3 if compiled else 2)
     return Plan(len(configs), compiled, tokens.numel() / taken)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
+from .model import cross_entropy
 from .project import UserError
 
+SCORES = ("loss", "accuracy", "exact")
 COSINE_THRESHOLD = 0.7
 TOP_VALUES = 8  # singular values kept for each matrix
 MOST_ROWS = 1024  # rows compared by cosine; of a larger matrix the first ones
@@ -23,10 +25,11 @@ class ProbeConfig:
     windows: int = 64  # validation windows for each of them
     final_windows: int = 512  # validation windows for the final loss
     spectra: int = 0  # times that every matrix is measured, at log-spaced steps
+    geometry: int = 0  # times that embeddings and attention are, likewise (geometry.py)
 
     def __post_init__(self):
-        for name in ("losses", "windows", "final_windows", "spectra"):
-            low = 0 if name == "spectra" else 1
+        for name in ("losses", "windows", "final_windows", "spectra", "geometry"):
+            low = 0 if name in ("spectra", "geometry") else 1
             if getattr(self, name) < low:
                 raise UserError(
                     f"probes.{name}: got {getattr(self, name)}, allowed is {low} or more"
@@ -46,16 +49,30 @@ def log_steps(count: int, last: int) -> set[int]:
     return {0, last} | {round(last ** (i / (count - 2))) for i in inner}
 
 
-@torch.no_grad()
-def mean_losses(sums, inputs, targets, batch: int = 64) -> list[float]:
-    """Mean next-token loss in nats over all windows, of each of M models.
+def score_sums(logits, targets):
+    """(3,): the summed loss in nats, targets met by the likeliest token, sequences met whole.
 
-    `sums(inputs, targets)` gives the summed losses (M,) of some windows; inputs, targets: (N, T).
+    logits (B, T, V), targets (B, T); or logits (B, V), targets (B,). A target of -100 is left out.
+    """
+    met = (logits.argmax(-1) == targets) | (targets < 0)
+    right = met.sum() - (targets < 0).sum()
+    whole = met.flatten(1).all(1).sum() if met.ndim > 1 else right
+    return torch.stack([cross_entropy(logits, targets, "sum"), right, whole])
+
+
+@torch.no_grad()
+def mean_scores(sums, inputs, targets, batch: int = 64) -> list[dict[str, float]]:
+    """Of each of M models: loss (nats a target), accuracy (of targets), exact (of sequences).
+
+    `sums(inputs, targets)` gives the score_sums (M, 3) of some sequences; inputs (M, N, T),
+    targets (M, N, T) or (M, N), with as many targets for every model.
     """
     total = 0
-    for i in range(0, len(inputs), batch):
-        total += sums(inputs[i : i + batch], targets[i : i + batch]).double()
-    return (total / targets.numel()).tolist()
+    for i in range(0, inputs.size(1), batch):
+        total += sums(inputs[:, i : i + batch], targets[:, i : i + batch]).double()
+    count = (targets[0] >= 0).sum().item()
+    means = total / torch.tensor([count, count, inputs.size(1)], device=total.device)
+    return [dict(zip(SCORES, row, strict=True)) for row in means.tolist()]
 
 
 @torch.no_grad()

@@ -16,20 +16,24 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
-from .data import DataConfig
+from .data import AnchorConfig, DataConfig
 from .device import PRECISIONS
 from .init import check_scale
 from .model import GPTConfig
 from .optim import OptimConfig
 from .probes import ProbeConfig
 from .project import UserError, root
+from .toys import EmbMLPConfig
 
 SEMANTICS = 1  # raise when a change of code alters results: old records then no longer match
 SCHEMA = 1  # the layout of a record
 WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text",
          types.NoneType: "nothing"}  # fmt: skip
 # The files that a result depends on; their hash is part of a record's provenance.
-SOURCES = ("model", "init", "data/text", "device", "optim", "probes", "parallel", "engine", "train")
+SOURCES = (
+    "model", "toys", "init", "data/text", "data/anchors", "data/batches", "device", "optim",
+    "probes", "geometry", "parallel", "engine", "train",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,10 @@ class InitConfig:
 class RunConfig:
     """Everything that can change a number of a run."""
 
-    model: GPTConfig = field(default_factory=GPTConfig)
+    model: GPTConfig | EmbMLPConfig = field(default_factory=GPTConfig)
     init: InitConfig = field(default_factory=lambda: InitConfig(gamma=0.5))
     optim: OptimConfig = field(default_factory=OptimConfig)
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig | AnchorConfig = field(default_factory=DataConfig)
     probes: ProbeConfig = field(default_factory=ProbeConfig)
     steps: int = 400
     batch_size: int = 32  # windows of model.block_size tokens
@@ -81,6 +85,14 @@ class RunConfig:
                 f"data.vocab_size: got {self.data.vocab_size}, "
                 f"must equal model.vocab_size = {self.model.vocab_size}"
             )
+        if self.data.kind == "anchors" and self.model.block_size != self.data.length:
+            raise UserError(
+                f"model.block_size: got {self.model.block_size}, "
+                f"must equal data.length = {self.data.length}"
+            )
+        if self.data.kind != "anchors" and (self.model.kind != "gpt" or self.probes.geometry):
+            what = "model.kind emb_mlp" if self.model.kind != "gpt" else "probes.geometry"
+            raise UserError(f"{what}: needs data of kind 'anchors', got {self.data.kind!r}")
 
     @classmethod
     def from_dict(cls, mapping: dict) -> "RunConfig":
@@ -250,7 +262,8 @@ def _difference(config: dict, default: dict) -> dict:
         name: _difference(value, default[name]) if isinstance(value, dict) else value
         for name, value in config.items()
     }
-    return {name: value for name, value in parts.items() if value not in ({}, default[name])}
+    same = [name for name, value in parts.items() if value in ({}, default.get(name, {}))]
+    return {name: value for name, value in parts.items() if name not in same}
 
 
 def _canonical(content) -> str:
@@ -275,11 +288,23 @@ def _build(cls, mapping, prefix: str):
     return cls(**{n: _value(hints[n], v, prefix + n) for n, v in mapping.items()})
 
 
+def _of_kind(classes, value, name: str):
+    """Which of several dataclasses is meant: `kind` says it, and the first is the default."""
+    if isinstance(value, classes) or len(classes) == 1:
+        return type(value) if isinstance(value, classes) else classes[0]
+    kinds = {cls.kind: cls for cls in classes}
+    kind = value.get("kind", classes[0].kind) if isinstance(value, dict) else classes[0].kind
+    if kind not in kinds:
+        raise UserError(f"{name}.kind: got {kind!r}, allowed are {', '.join(kinds)}")
+    return kinds[kind]
+
+
 def _value(hint, value, name: str):
     """`value` as the type `hint`: whole numbers may stand for floats, nothing else is bent."""
-    if is_dataclass(hint):
-        return value if isinstance(value, hint) else _build(hint, value, f"{name}.")
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if is_dataclass(allowed[0]):
+        cls = _of_kind(allowed, value, name)
+        return value if isinstance(value, cls) else _build(cls, value, f"{name}.")
     if float in allowed and type(value) is int:
         value = float(value)
     if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):

