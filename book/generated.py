@@ -135,45 +135,44 @@ def _tier_words(tier: str) -> str:
 
 def _summary(found, link: str, mark) -> str:
     rows = [
-        f"| [{v.claim.title}]({link.format(notebook=v.claim.notebook)}) | {effect(v)} | {v.n} "
-        f"| {mark(v)} |"
+        f"| [{v.claim.title}]({link.format(notebook=v.claim.notebook)}) | {effect(v)} "
+        f"| {v.claim.unit} | {v.n} | {mark(v)} |"
         for v in found
     ]
-    head = "| Claim | Effect, nats per token (95 % interval) | Pairs | Verdict |"
-    return "\n".join([head, "|---|---|---|---|", *rows]) + "\n"
+    head = "| Claim | Effect (95 % interval) | Unit | Runs or pairs | Verdict |"
+    return "\n".join([head, "|---" * 5 + "|", *rows]) + "\n"
 
 
 def _ledger_table(found) -> str:
-    columns = ("Claim", "Paper, place", "Rule", "Tier", "Effect", "Pairs", "Verdict", "Evidence")
+    columns = ("Claim", "Paper, place", "Rule", "Tier", "Effect", "n", "Verdict", "Evidence")
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for v in found:
         figure = f"../notebooks/{v.claim.notebook}.html#{v.claim.figure}"
+        records = (1 + v.claim.paired) * v.n
         cells = (
             f"[{v.claim.title}](claim-{v.claim.id})",
             f"{{cite}}`{v.claim.paper}`, {v.claim.place}",
-            f"> {v.claim.rule['margin']:g}", v.tier, effect(v), str(v.n), badge(v),
-            f'<a href="{figure}">figure</a>, [{2 * v.n} records](records-{v.claim.id})',
+            v.claim.bound, v.tier, effect(v), str(v.n), badge(v),
+            f'<a href="{figure}">figure</a>, [{records} records](records-{v.claim.id})',
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def _claim_section(verdict: Verdict) -> str:
-    claim, rule, sides = verdict.claim, verdict.claim.rule, verdict.claim.comparison
+    claim = verdict.claim
     flag = "**The rule was changed after these runs.**" if verdict.rule_changed else ""
+    noun = "pairs" if claim.paired else "runs"
     return f"""
 (claim-{claim.id})=
 ## {claim.title}
 
 {claim.statement}
 
-{badge(verdict)} Effect {effect(verdict)} {claim.unit}, {verdict.n} pairs: {verdict.reason}. {flag}
+{badge(verdict)} Effect {effect(verdict)} {claim.unit}, {verdict.n} {noun}: {verdict.reason}. {flag}
 
 Rule
-: {claim.metric} of {sides["baseline"]} minus that of {sides["treatment"]}, learning rate
-  {sides["learning_rate"]}, paired by seed. Supported if the whole {rule["confidence"]:.0%} interval
-  lies above {rule["margin"]:g} {claim.unit}, contradicted if it lies below, with at least
-  {rule["min_pairs"]} pairs. Judged at: {", ".join(claim.tiers)}. Rule hash `{claim.rule_hash}`.
+: {_rule(claim)} Judged at: {", ".join(claim.tiers)}. Rule hash `{claim.rule_hash}`.
 
 Expected beforehand
 : {_expectation(verdict)}
@@ -183,11 +182,27 @@ Expected beforehand
 """
 
 
+def _rule(claim) -> str:
+    """What is compared and what decides, as sentences."""
+    sides, rule = claim.comparison, claim.rule
+    what = f"`{claim.metric}` of {sides.get('setting')}, run by run"
+    if claim.paired:
+        more, less = ("treatment", "baseline") if claim.higher else ("baseline", "treatment")
+        what = f"`{claim.metric}` of {sides[more]} minus that of {sides[less]}, paired by seed"
+    noun = "pairs" if claim.paired else "runs"
+    return (
+        f"{what}; learning rate {sides['learning_rate']}. Supported if the whole "
+        f"{rule['confidence']:.0%} interval lies {claim.bound} ({claim.unit}), contradicted if "
+        f"no part of it does, with at least {rule['min_pairs']} {noun}."
+    )
+
+
 def _expectation(verdict: Verdict) -> str:
     """The range that was written down before the runs, and whether the effect lies in it."""
     if verdict.tier not in verdict.claim.expected:
         return "Nothing was written down for this tier."
     low, high = verdict.claim.expected[verdict.tier]
+    low, high = (-high, -low) if verdict.claim.turned else (low, high)
     outcome = {True: "The effect lies in it.", False: "The effect lies outside it.", None: ""}
     words = outcome[verdict.to_dict()["as_expected"]]
     return f"{low:g} to {high:g} {verdict.claim.unit}. {words}"
@@ -195,18 +210,22 @@ def _expectation(verdict: Verdict) -> str:
 
 def _record_table(verdict: Verdict) -> str:
     if not verdict.pairs:
-        return "There are no records of both settings at this tier.\n"
+        return "There are no records for it at this tier.\n"
 
     def link(key):
         return f'<a href="../records/{verdict.tier}/{key}.json"><code>{key}</code></a>'
 
-    comparison = verdict.claim.comparison
-    head = f"| Seed | {comparison['baseline']} | {comparison['treatment']} | Difference |"
-    rows = [
-        f"| {seed} | {link(baseline)} | {link(treatment)} | {difference:+.4f} |"
-        for seed, baseline, treatment, difference in verdict.pairs
-    ]
-    return "\n".join([head, "|---|---|---|---|", *rows]) + "\n"
+    sides = verdict.claim.comparison
+    if verdict.claim.paired:
+        names = [sides["baseline"], sides["treatment"], "Difference"]
+    else:
+        names = [sides["setting"], "Value"]
+    turn = -1 if verdict.claim.turned else 1
+    lines = ["| " + " | ".join(["Seed", *names]) + " |", "|---" * (len(names) + 1) + "|"]
+    for seed, *keys, value in verdict.pairs:
+        cells = [str(seed), *(link(key) for key in keys if key), f"{turn * value:+.4f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from .project import UserError
 from .runs import provenance
 from .sweep import cores
 from .timing import Shape, Worker
+from .toys import EmbMLPConfig
 
 LADDER = {
     "laptop": Shape(GPTConfig()),
@@ -31,6 +32,7 @@ LADDER = {
         batch_size=16,
     ),
     "toy": Shape(GPTConfig(block_size=9, vocab_size=201), batch_size=100),
+    "Emb-MLP": Shape(EmbMLPConfig(), batch_size=100),
 }
 GPU_ONLY = ("GPT-2 124M",)
 LONG = 0.02  # seconds of a matrix product, to find the ceiling

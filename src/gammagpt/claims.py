@@ -45,6 +45,17 @@ class Claim:
         return self.comparison.get("better", "lower" if self.paired else "higher") == "higher"
 
     @property
+    def turned(self) -> bool:
+        """Whether the effect is a metric's negative: of one setting that wants a low one."""
+        return not (self.paired or self.higher)
+
+    @property
+    def bound(self) -> str:
+        """What the whole interval must be, in words, as people read the effect: 'above 0.01'."""
+        margin = self.rule["margin"]
+        return f"below {-margin:g}" if self.turned else f"above {margin:g}"
+
+    @property
     def rule_hash(self) -> str:
         """Changes when anything that decides a verdict does; wording is free to improve."""
         decisive = [self.experiment, self.metric, self.comparison, self.rule, self.tiers]
@@ -68,6 +79,13 @@ class Verdict:
     @property
     def n(self) -> int:
         return len(self.pairs)
+
+    @property
+    def shown(self) -> tuple[float, float, float]:
+        """(effect, low, high) as people read them: of one setting, the metric with its own sign."""
+        if self.claim.turned:
+            return -self.effect, -self.high, -self.low
+        return self.effect, self.low, self.high
 
     def to_dict(self) -> dict:
         """Strict JSON content; numbers that do not exist are null."""
@@ -195,10 +213,11 @@ def _decide(claim, tier, pairs, low, high, unresolved) -> tuple[str, str]:
     if math.isnan(low):
         return "inconclusive", "a run diverged or did not get that far, so there is no interval"
     if low > rule["margin"]:
-        return "supported", f"the whole interval is above {rule['margin']:g}"
+        return "supported", f"the whole interval is {claim.bound}"
     if high < rule["margin"]:
-        return "contradicted", f"the whole interval is below {rule['margin']:g}"
-    return "inconclusive", f"the interval holds {rule['margin']:g}"
+        side = "above" if claim.turned else "below"
+        return "contradicted", f"the whole interval is {side} {claim.bound.split()[1]}"
+    return "inconclusive", f"the interval holds {claim.bound.split()[1]}"
 
 
 def _claim(entry) -> Claim:

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, replace
 import torch
 import torch.nn as nn
 
-from .model import GPT, GPTConfig
+from .engine import MODELS
 from .peer import NAME
 from .timing import Contestant, Failed, Setting, Shape
 
 STACKS = {"cpu": (4, 8, 24), "cuda": (16, 64)}  # members that are tried, up to this width:
-STACKED_UP_TO = 128
+STACKED_UP_TO = 200
 
 # The ways to train; each speed is that of all runs together.
 ONE, STACK, RUNS, STACKS_EACH = "one run", "a stack", "a run on each core", "a stack on each core"
@@ -37,15 +37,18 @@ class Effort:
 FULL, QUICK = Effort(2.0, 5), Effort(0.3, 3)
 
 
-def flops_per_token(config: GPTConfig) -> int:
+def flops_per_token(config) -> int:
     """6 N + 12 L C T: forward and backward, after PaLM (arXiv 2204.02311), appendix B.
 
     N are the weights in matrix products: not the embedding table, which is looked up, nor the
     norms' gains. Attention counts in full, as is usual, though half of its scores are masked.
+    An Emb-MLP goes through its matrices once a sequence.
     """
     with torch.device("meta"):
-        linear = [module for module in GPT(config).modules() if isinstance(module, nn.Linear)]
+        linear = [m for m in MODELS[config.kind](config).modules() if isinstance(m, nn.Linear)]
     weights = sum(module.weight.numel() for module in linear)
+    if config.kind == "emb_mlp":
+        return 6 * weights // config.block_size
     return 6 * weights + 12 * config.n_layer * config.width * config.block_size
 
 
@@ -86,7 +89,7 @@ class Comparison:
         if self._on_cpu and cores > 1:
             found[RUNS] = one and replace(one, processes=cores)
             found[STACKS_EACH] = stack and replace(stack, processes=cores)
-        if self.peer:
+        if self.peer and self.shape.model.kind == "gpt":
             found[NAME] = self._look(NAME, [replace(kind, peer=self.peer) for kind in kinds])
         return {way: setting for way, setting in found.items() if setting}
 

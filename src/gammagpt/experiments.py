@@ -178,6 +178,22 @@ def labels(
     }
 
 
+def language(
+    gammas, learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width,
+    block_size, vocab_size, corpus, steps, batch_size, precision, probes,
+) -> LearningRateStudy:
+    """A GPT on a mixture of texts, one that asks to reason and one that does not."""
+    model = {"n_layer": n_layer, "n_head": n_head, "width": width, "block_size": block_size}
+    base = RunConfig.from_dict({
+        "model": model | {"vocab_size": vocab_size},
+        "optim": {"learning_rate": common_learning_rate},
+        "data": {"corpus": corpus, "vocab_size": vocab_size},
+        "steps": steps, "batch_size": batch_size, "precision": precision,
+        "probes": {"losses": 25, "windows": 64, "final_windows": 256, "geometry": probes},
+    })  # fmt: skip
+    return _rate_study(base, gammas, learning_rates, tuning_seeds, seeds)
+
+
 def _anchor_study(
     model, data, gammas, steps, batch_size, learning_rates, common_rate, tuning_seeds, seeds,
     precision, probes,
@@ -208,6 +224,7 @@ EXPERIMENTS = {
     "bias_gpt": (bias, "03_bias"),
     "labels_ranges": (labels, "06_labels"),
     "labels_near": (labels, "06_labels"),
+    "language": (language, "07_language"),
 }
 
 

@@ -81,7 +81,7 @@ def std_dictionary(widths, stds=(0.02,), gammas=(0.5, 0.8, 1.0)) -> Picture:
         axes = figure.subplots()
         for i, std in enumerate(stds):
             values = [implied_gamma(std, width) for width in widths]
-            axes.plot(widths, values, **_style(i), label=f"std {std:g}")
+            axes.plot(widths, values, **style(i), label=f"std {std:g}")
         for gamma in gammas:
             axes.axhline(gamma, color=COLOURS[5], linestyle=":")
             x, side = (widths[0], "left") if gamma <= 0.5 else (widths[-1], "right")
@@ -110,7 +110,7 @@ def eps_effect(widths, gammas, eps_values) -> Picture:
         for axes, eps in zip(panels, eps_values, strict=True):
             for i, gamma in enumerate(gammas):
                 values = [rms(width, gamma, eps) for width in widths]
-                axes.plot(widths, values, **_style(i), label=f"{gamma:g}")
+                axes.plot(widths, values, **style(i), label=f"{gamma:g}")
             axes.set_xscale("log", base=2)
             axes.set(xlabel="width d", title=f"eps = {eps:g}", ylim=(0, 1.08))
         panels[0].set_ylabel("RMS after the first norm")
@@ -136,9 +136,9 @@ def loss_curves(runs, tier: str, settings=None, anchor="fig-curves") -> Picture:
         axes = figure.subplots()
         for i, setting in enumerate(settings):
             steps, curves = _curves(runs[runs.setting == setting])
-            axes.plot(steps, curves.mean(axis=0), label=setting, markersize=4, **_style(i))
+            axes.plot(steps, curves.mean(axis=0), label=setting, markersize=4, **style(i))
             low, high = curves.min(axis=0), curves.max(axis=0)
-            axes.fill_between(steps, low, high, color=_style(i)["color"], alpha=0.2)
+            axes.fill_between(steps, low, high, color=style(i)["color"], alpha=0.2)
         axes.set(xlabel="training tokens (millions)", ylabel="validation loss (nats per token)")
         axes.legend()
 
@@ -156,7 +156,7 @@ def stable_ranks(runs, tier: str, tensor: str = "embedding.weight") -> Picture:
         axes = figure.subplots()
         for i, run in enumerate(runs.itertuples()):
             steps, ranks = _ranks(run.probes, tensor)
-            axes.plot(steps, ranks, **_style(i), label=run.setting)
+            axes.plot(steps, ranks, **style(i), label=run.setting)
         axes.set_xscale("symlog", linthresh=1)
         axes.set(xlabel="step", ylabel=f"stable rank of {tensor}", ylim=(0, None))
         axes.legend()
@@ -246,7 +246,7 @@ def gain_by_rate(runs, tier: str, baseline: str = "gamma 0.5") -> Picture:
     def draw(figure):
         axes = figure.subplots()
         for i, setting in enumerate(gains):
-            axes.plot(gains.index, gains[setting], label=setting, **_style(i))
+            axes.plot(gains.index, gains[setting], label=setting, **style(i))
         axes.axhline(0, color=COLOURS[5], linestyle=":")
         axes.set_xscale("log", base=2)
         axes.set_xlim(gains.index[0] / 1.2, gains.index[-1] * 1.2)
@@ -278,7 +278,7 @@ def _write_cells(axes, table, middle: float) -> None:
             axes.add_patch(plt.Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, **frame))
 
 
-def _style(i: int) -> dict:
+def style(i: int) -> dict:
     """Colour and marker of the i-th line; beyond six, the same with dashes."""
     return {"color": COLOURS[i % 6], "marker": MARKERS[i % 6], "linestyle": "-" if i < 6 else "--"}
 

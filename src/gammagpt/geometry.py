@@ -1,6 +1,7 @@
-"""How a model that learns anchor functions sees them: embeddings, attention, first gradients.
+"""How a model sees its tokens: embeddings, attention, first gradients.
 
-Everything here compares a trained model with what arXiv 2502.04375 derives for it.
+Nearly everything here is about anchor functions, and compares a trained model with what
+arXiv 2502.04375 derives for it.
 Shapes in comments: A anchors, C width, L tokens of a sequence, N sequences, V vocabulary.
 """
 
@@ -11,6 +12,7 @@ import torch
 
 from .data.anchors import Sequences, held_sequences, keys, label_laws, parse_tasks, tasks
 from .data.anchors import training_sequences as all_sequences
+from .data.text import load_text, own_tokens
 from .model import attention_weights, cross_entropy
 from .probes import condensation, spectrum
 
@@ -20,6 +22,8 @@ WATCHED = 256  # sequences of each task whose attention is looked at
 
 def geometry(model, config) -> dict:
     """All of it that this model has; numbers and lists, as a record can hold them."""
+    if config.data.kind == "text":
+        return {"groups": group_cosines(model, load_text(config.data))}
     found = {
         "anchors": anchors(config.data),
         "cosine": upper_triangle(cosines(model, anchors(config.data))),
@@ -30,6 +34,16 @@ def geometry(model, config) -> dict:
     if config.model.kind == "emb_mlp":
         return found | {"gradient": gradient_agreement(model, config)}
     return found | {"value": value_direction(model, config.data), **attention(model, config)}
+
+
+def group_cosines(model, text) -> dict[str, float]:
+    """Mean cosine between the embeddings of the tokens that each part has for itself."""
+    found = {}
+    for name, tokens in own_tokens(text).items():
+        cosine, count = cosines(model, tokens), len(tokens)
+        if count > 1:
+            found[name] = ((cosine.sum() - count) / (count * (count - 1))).item()
+    return found
 
 
 def anchors(data) -> list[int]:

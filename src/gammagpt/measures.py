@@ -9,6 +9,7 @@ early       the last probe at or before a tenth of the steps; late: the last pro
 
 import math
 from functools import cache
+from math import nan
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from .data.anchors import (
     tasks,
     training_sequences,
 )  # fmt: skip
+from .data.text import corpora, load_text, unigram_losses
 from .geometry import full_matrix
 
 HALF = 0.5  # of a task is left: it is half learned
@@ -27,8 +29,44 @@ EARLY = 0.1  # of the steps
 
 def measures(record) -> dict:
     """All measures of a run, by name; nan where the run did not get that far."""
-    if record.config.data.kind != "anchors" or record.status != "ok":
+    if record.status != "ok":
         return {}
+    return (of_text if record.config.data.kind == "text" else of_anchors)(record)
+
+
+def of_text(record) -> dict:
+    """Of a mixture of two corpora, in their order (arXiv 2502.04375, Figure 7): delta, and the
+    same with each loss as a share of that of guessing by frequency; progress; chains of thought.
+    """
+    names = corpora(record.config.data)
+    if len(names) != 2:
+        return {}
+    chance = unigrams(record.config.data)
+    one, other = (record.final[f"{name}_loss"] for name in names)
+    found = progress(record.curves, chance) | {
+        "delta": (other - one) / one,
+        "delta_normalised": other / chance[names[1]] - one / chance[names[0]],
+    }
+    found |= {name: value for name, value in record.final.items() if name.endswith("_exact")}
+    probes = [probe for probe in record.probes if "geometry" in probe]
+    if probes:
+        groups = early_probe(record, probes)["geometry"]["groups"]
+        found |= {f"{name}_cosine_early": value for name, value in groups.items()}
+        found["cosine_gap_early"] = groups.get(names[1], nan) - groups.get(names[0], nan)
+    return found
+
+
+@cache
+def unigrams(data) -> dict[str, float]:
+    return unigram_losses(load_text(data))
+
+
+def early_probe(record, probes) -> dict:
+    """The last one at or before a tenth of the steps."""
+    return [probe for probe in probes if probe["step"] <= EARLY * record.config.steps][-1]
+
+
+def of_anchors(record) -> dict:
     found = progress(record.curves, chance_losses(record.config.data, record.config.seed))
     reasoning = [name for name, _, law in parse_tasks(record.config.data) if law == "sum"]
     if reasoning and "unseen_loss" in record.final:
@@ -36,8 +74,7 @@ def measures(record) -> dict:
         found["unseen_gap"] = gap
     probes = [probe for probe in record.probes if "geometry" in probe]
     if probes:
-        early = max((p for p in probes if p["step"] <= EARLY * record.config.steps),
-                    key=lambda probe: probe["step"])  # fmt: skip
+        early = early_probe(record, probes)
         found |= shape_of_embeddings(record, early["geometry"], "early")
         found |= shape_of_embeddings(record, probes[-1]["geometry"], "late")
         found |= first_steps(record, probes[0]["geometry"], early["geometry"], probes[-1])

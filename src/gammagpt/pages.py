@@ -17,11 +17,13 @@ def badge(verdict: Verdict) -> str:
 
 def effect(verdict: Verdict) -> str:
     """The effect with its interval, or a dash where there is none."""
-    if not math.isfinite(verdict.effect):
+    value, low, high = verdict.shown
+    sign = "+" if verdict.claim.paired else ""
+    if not math.isfinite(value):
         return "–"
-    if math.isnan(verdict.low):
-        return f"{verdict.effect:+.3f}"
-    return f"{verdict.effect:+.3f} [{verdict.low:+.3f}, {verdict.high:+.3f}]"
+    if math.isnan(low):
+        return f"{value:{sign}.3f}"
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
 class VerdictTable:
@@ -31,10 +33,11 @@ class VerdictTable:
         self.found = list(found)
 
     def _repr_html_(self) -> str:
-        names = ("Claim", "Effect, 95 % interval", "Pairs", "Verdict", "Why")
+        names = ("Claim", "Effect, 95 % interval", "Unit", "Runs or pairs", "Verdict", "Why")
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
         rows = "".join(
-            f"<tr><td>{html.escape(v.claim.title)}</td><td>{effect(v)}</td><td>{v.n}</td>"
+            f"<tr><td>{html.escape(v.claim.title)}</td><td>{effect(v)}</td>"
+            f"<td>{html.escape(v.claim.unit)}</td><td>{v.n}</td>"
             f"<td>{badge(v)}</td><td>{html.escape(v.reason)}</td></tr>"
             for v in self.found
         )

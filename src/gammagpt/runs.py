@@ -90,9 +90,8 @@ class RunConfig:
                 f"model.block_size: got {self.model.block_size}, "
                 f"must equal data.length = {self.data.length}"
             )
-        if self.data.kind != "anchors" and (self.model.kind != "gpt" or self.probes.geometry):
-            what = "model.kind emb_mlp" if self.model.kind != "gpt" else "probes.geometry"
-            raise UserError(f"{what}: needs data of kind 'anchors', got {self.data.kind!r}")
+        if self.model.kind != "gpt" and self.data.kind == "text":
+            raise UserError(f"model.kind: got {self.model.kind!r}, text needs 'gpt'")
 
     @classmethod
     def from_dict(cls, mapping: dict) -> "RunConfig":

