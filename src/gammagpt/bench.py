@@ -35,20 +35,24 @@ LADDER = {
     "Emb-MLP": Shape(EmbMLPConfig(), batch_size=100),
 }
 GPU_ONLY = ("GPT-2 124M",)
+SAME = ("device", "cpu", "cores", "system", "torch")  # what makes two machines one
 LONG = 0.02  # seconds of a matrix product, to find the ceiling
 
 
 def bench(quick=False, only=None, peer=None, out=None) -> dict:
     """The report, as JSON can hold it. With `out`, it is written there after every shape.
 
+    A report that is there already, made in the same way on the same machine, is added to.
     Raises UserError for an `only` that is part of no shape's name, a `peer` that is no checkout
     of it, or an `out` that cannot be written.
     """
     shapes = chosen(only, pick_device())
     check_file(out)
-    report = {"quick": quick, "peer": peer and peers.NAME, **ask_machine(peer), "shapes": {}}
+    report = {"quick": quick, "peer": peer and peers.NAME, **ask_machine(peer)}
+    report["shapes"] = shapes_so_far(report, out)
     effort = QUICK if quick else FULL
     for name, shape in shapes.items():
+        report["shapes"].pop(name, None)
         report["shapes"][name] = Comparison(name, shape, report, effort, peer).run()
         if out:
             Path(out).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
@@ -63,6 +67,17 @@ def chosen(only: str | None, device) -> dict[str, Shape]:
     if not found:
         raise UserError(f"--only: got {only!r}, allowed is a part of {', '.join(here)}")
     return found
+
+
+def shapes_so_far(report: dict, out: str | None) -> dict:
+    """The shapes in the file `out`, if it was made in the same way on the same machine."""
+    try:
+        old = json.loads(Path(out or "").read_text())
+        same = all(old[name] == report[name] for name in ("quick", "peer"))
+        same &= all(old["machine"][name] == report["machine"][name] for name in SAME)
+        return old["shapes"] if same else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def check_file(out: str | None) -> None:

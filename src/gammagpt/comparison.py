@@ -68,6 +68,8 @@ class Comparison:
         speeds = self.rounds(settings)
         return {
             "shape": str(self.shape),
+            "commit": self.machine["commit"],
+            "date": self.machine["date"],
             "model": asdict(self.shape.model),
             "batch_size": self.shape.batch_size,
             "flops_per_token": flops_per_token(self.shape.model),

@@ -47,11 +47,17 @@ def shape(config: RunConfig) -> RunConfig:
 
 
 def make_engine(configs: list[RunConfig], device: torch.device, compiled: bool, group=ALONE):
-    """A Single for one run (of this process, or of a group of them), a Stack for several."""
-    if len(configs) == 1:
+    """A Single for one run (of this process, or of a group of them), a Stack for several.
+
+    torch's AdamW knows no relative steps: a run with these is a Stack of one.
+    """
+    if len(configs) == 1 and not configs[0].optim.relative:
         return Single(configs, device, compiled, group)
     if group.count > 1:
-        raise UserError(f"stack: got {len(configs)} runs, allowed is one on several processes")
+        raise UserError(
+            f"stack: got {len(configs)} runs, allowed on several processes is one, "
+            "with optim.relative false"
+        )
     return Stack(configs, device, compiled)
 
 

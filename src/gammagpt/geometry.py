@@ -5,7 +5,9 @@ arXiv 2502.04375 derives for it.
 Shapes in comments: A anchors, C width, L tokens of a sequence, N sequences, V vocabulary.
 """
 
+import copy
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -23,7 +25,7 @@ WATCHED = 256  # sequences of each task whose attention is looked at
 def geometry(model, config) -> dict:
     """All of it that this model has; numbers and lists, as a record can hold them."""
     if config.data.kind == "text":
-        return {"groups": group_cosines(model, load_text(config.data))}
+        return {"groups": group_cosines(model, groups_of_tokens(config.data))}
     found = {
         "anchors": anchors(config.data),
         "cosine": upper_triangle(cosines(model, anchors(config.data))),
@@ -36,10 +38,16 @@ def geometry(model, config) -> dict:
     return found | {"value": value_direction(model, config.data), **attention(model, config)}
 
 
-def group_cosines(model, text) -> dict[str, float]:
-    """Mean cosine between the embeddings of the tokens that each part has for itself."""
+@cache
+def groups_of_tokens(data) -> dict[str, list[int]]:
+    """`own_tokens` of a text, found once: every probe of every run asks for them."""
+    return own_tokens(load_text(data))
+
+
+def group_cosines(model, groups) -> dict[str, float]:
+    """Mean cosine between the embeddings of the tokens of each group."""
     found = {}
-    for name, tokens in own_tokens(text).items():
+    for name, tokens in groups.items():
         cosine, count = cosines(model, tokens), len(tokens)
         if count > 1:
             found[name] = ((cosine.sum() - count) / (count * (count - 1))).item()
@@ -122,7 +130,7 @@ def measured_gradient(model, sequences: Sequences):
 def gradient_agreement(model, config) -> dict[str, float]:
     """Mean cosine between predicted and measured gradient, over the anchors of each task, keys."""
     sequences = _first(all_sequences(config.data, config.seed), MOST_SEQUENCES)
-    model = model.to("cpu")
+    model = copy.deepcopy(model).to("cpu")  # the model itself goes on training where it is
     pair = predicted_gradient(model, sequences), measured_gradient(model, sequences)
     agreement = torch.nn.functional.cosine_similarity(*pair, dim=1)
     groups = {name: among for name, among, _ in parse_tasks(config.data)}

@@ -96,7 +96,7 @@ def chance_losses(data, seed: int) -> dict[str, float]:
 def progress(curves: dict, chance: dict[str, float]) -> dict:
     """Steps until each task is half learned, and what is left of each other one just then."""
     found = {}
-    names = [name for name in chance if name in curves]
+    names = [name for name in chance if name in curves and chance[name] > 0]  # else: one label
     left = {n: np.array([(s, min(1, v / chance[n])) for s, v in curves[n]]) for n in names}
     for name in names:
         step = half_learned(left[name])

@@ -19,6 +19,7 @@ class OptimConfig:
     clip: float = 1.0  # largest gradient norm; 0 switches clipping off
     warmup: float = 0.1  # share of the steps spent on the linear warm-up
     final_ratio: float = 0.1  # the cosine ends at this share of the peak
+    relative: bool = False  # each matrix takes steps in proportion to its own size (see below)
 
     def __post_init__(self):
         bounds = {
@@ -67,7 +68,7 @@ class StackedAdamW:
         self.means = [torch.zeros_like(weight) for weight in weights]
         self.squares = [torch.zeros_like(weight) for weight in weights]
         numbers = [[_numbers(optim, step, steps) for optim in optims] for step in range(steps)]
-        self._numbers = torch.tensor(numbers).to(device).transpose(1, 2)  # (steps, 7, M)
+        self._numbers = torch.tensor(numbers).to(device).transpose(1, 2)  # (steps, 8, M)
 
     def step(self, gradients, losses, step: int) -> None:
         """Update all members; gradients (M, ...) of each weight, losses (M,)."""
@@ -78,8 +79,12 @@ class StackedAdamW:
 
 @torch.no_grad()
 def stacked_adamw_(weights, gradients, means, squares, alive, numbers):
-    """Update the lists of weights, means and squares, each (M, ...), in place."""
-    rate, decay, rest1, rest2, correct1, correct2, clip = numbers
+    """Update the lists of weights, means and squares, each (M, ...), in place.
+
+    A `relative` member multiplies the rate of each matrix by its root mean square over d_in^-0.5,
+    that of the usual initialization: what is then the same for all gammas is the relative step.
+    """
+    rate, decay, rest1, rest2, correct1, correct2, clip, relative = numbers
     norm = sum(g.square().flatten(1).sum(1) for g in gradients).sqrt()  # (M,)
     scale = (clip / (norm + 1e-6)).clamp(max=1)  # as torch.nn.utils.clip_grad_norm_
     for weight, gradient, mean, square in zip(weights, gradients, means, squares, strict=True):
@@ -88,7 +93,10 @@ def stacked_adamw_(weights, gradients, means, squares, alive, numbers):
         mean.lerp_(gradient, rest1.view(each))
         square.lerp_(gradient.square(), rest2.view(each))
         step = mean / ((square / correct2.view(each)).sqrt() + EPS) * (rate / correct1).view(each)
-        shrink = 1 - (rate * decay).view(each) if weight.ndim > 2 else 1  # matrices only
+        if weight.ndim > 2:  # matrices only
+            size = (weight.square().flatten(1).mean(1) * weight.shape[-1]).sqrt()  # (M,)
+            step = step * torch.where(relative > 0, size, 1).view(each)
+        shrink = 1 - (rate * decay).view(each) if weight.ndim > 2 else 1
         weight.copy_(torch.where(alive.view(each), weight * shrink - step, weight))
 
 
@@ -98,4 +106,5 @@ def _numbers(config: OptimConfig, step: int, steps: int) -> tuple[float, ...]:
     return (
         learning_rate(config, step, steps), config.weight_decay, 1 - beta1, 1 - beta2,
         1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1), config.clip or math.inf,
+        float(config.relative),
     )  # fmt: skip

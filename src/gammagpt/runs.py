@@ -31,8 +31,8 @@ WORDS = {float: "a finite number", int: "a whole number", bool: "true or false",
          types.NoneType: "nothing"}  # fmt: skip
 # The files that a result depends on; their hash is part of a record's provenance.
 SOURCES = (
-    "model", "toys", "init", "data/text", "data/anchors", "data/batches", "device", "optim",
-    "probes", "geometry", "parallel", "engine", "train",
+    "model", "toys", "init", "data/text", "data/logic", "data/stories", "data/anchors",
+    "data/batches", "device", "optim", "probes", "geometry", "parallel", "engine", "train",
 )  # fmt: skip
 
 

@@ -81,6 +81,8 @@ def _run(engine, logs, batches, group, progress) -> None:
 def _measure(engine, logs, batches, step: int) -> None:
     """The spectra, geometry and losses that are due at this step."""
     for member, log in enumerate(logs):
+        if log.alive and step in log.spectra_steps | log.geometry_steps:
+            log.check_weights(step, engine.weights(member))
         if log.alive and step in log.spectra_steps:
             log.add_spectra(step, engine.weights(member))
         if log.alive and step in log.geometry_steps:
@@ -130,14 +132,20 @@ class Log:
             self._point("train", step + 1, sum(self._recent) / len(self._recent))
             self._recent = []
 
-    def add_spectra(self, step: int, weights: dict) -> None:
+    def check_weights(self, step: int, weights: dict) -> None:
+        """Weights that are not all finite end the run for this log: they cannot be measured."""
         if not all(weight.isfinite().all() for weight in weights.values()):
             self.diverged_at = step
-        else:
-            self._probe(step, "tensors", spectra(weights))
+
+    def add_spectra(self, step: int, weights: dict) -> None:
+        self._probe(step, "tensors", spectra(weights))
 
     def add_geometry(self, step: int, found: dict) -> None:
-        self._probe(step, "geometry", found)
+        """As for a loss: numbers that are not finite end the run for this log."""
+        if _all_finite(found):
+            self._probe(step, "geometry", found)
+        else:
+            self.diverged_at = step
 
     def add_scores(self, step: int, scores: dict) -> None:
         """What came out on each set; a loss that is not finite ends the run for this log."""
@@ -191,6 +199,11 @@ class Log:
 def _short(value: float) -> float:
     """Six significant digits: what a curve needs, in a file that stays small."""
     return float(f"{value:.6g}")
+
+
+def _all_finite(tree) -> bool:
+    parts = tree.values() if isinstance(tree, dict) else tree
+    return all(map(_all_finite, parts)) if isinstance(tree, dict | list) else math.isfinite(tree)
 
 
 def _shorten(tree):

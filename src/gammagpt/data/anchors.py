@@ -27,6 +27,8 @@ from ..project import UserError
 FORMAT = 1  # raise when a change here alters the sequences of the same configuration
 LAWS = "sum, random, near or a range A..B"
 MOST_LABELS = 4_000_000  # rows of (anchors, key) of a task
+MOST_TOKENS = 4096  # the label laws are a table of this size squared
+TAKEN = ("unseen", "train", "validation")  # names of what a record has beside the tasks
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class AnchorConfig:
         for name, low in {"anchors": 1, "samples": 0, "length": self.anchors + 1}.items():
             if getattr(self, name) < low:
                 raise UserError(f"data.{name}: got {getattr(self, name)}, allowed is {low} or more")
+        if not 1 <= self.vocab_size <= MOST_TOKENS:
+            raise UserError(
+                f"data.vocab_size: got {self.vocab_size}, allowed is 1 to {MOST_TOKENS}"
+            )
         _check_tokens(self)
 
     def pinned(self) -> "AnchorConfig":
@@ -107,16 +113,24 @@ def held_sequences(config: AnchorConfig, seed: int, count: int) -> dict[str, Seq
     }
 
 
-def label_laws(sequences: Sequences, vocab_size: int):
-    """(P, r): P[s, i], the share of label i among sequences with token s; r[s], how many have s.
+def check_fingerprint(config: AnchorConfig) -> None:
+    """Refuse a fingerprint of other data, which a changed copy of a configuration would keep."""
+    found = replace(config, fingerprint="").pinned().fingerprint
+    if config.fingerprint not in ("", found):
+        raise UserError(
+            f"data.fingerprint: got {config.fingerprint[:12]}, but this data has {found[:12]}; "
+            "allowed is that, or none"
+        )
 
-    arXiv 2502.04375, Proposition 1: P_s and r_s. P is (V, V), r is (V,); P is zero where r is.
+
+def label_laws(sequences: Sequences, vocab_size: int):
+    """(P, r): P[s, i], the share of label i where token s occurs; r[s], how often a sequence has s.
+
+    arXiv 2502.04375, Proposition 1: P_s and r_s. What occurs twice in a sequence counts twice, as
+    in the gradient and in Eq. 8. P is (V, V), r is (V,); P is zero where r is.
     """
-    counts = np.zeros((vocab_size, vocab_size))
-    has = np.zeros((len(sequences), vocab_size), dtype=bool)
-    np.put_along_axis(has, sequences.tokens.astype(np.int64), True, axis=1)
-    for label in np.unique(sequences.labels):
-        counts[:, label] = has[sequences.labels == label].sum(0)
+    pairs = sequences.tokens.astype(np.int64) * vocab_size + sequences.labels[:, None]
+    counts = np.bincount(pairs.ravel(), minlength=vocab_size**2).reshape(vocab_size, vocab_size)
     total = counts.sum(1, keepdims=True)
     return counts / np.maximum(total, 1), total[:, 0] / len(sequences)
 
@@ -190,7 +204,7 @@ def _check_tokens(config: AnchorConfig) -> None:
         for other, tokens in taken:
             if set(tokens) & set(anchors):
                 raise UserError(f"data.tasks: {name} shares tokens with {other}, allowed are none")
-        if name in [other for other, _ in taken] or name == "unseen":
+        if name in [other for other, _ in taken] or name in TAKEN:
             raise UserError(f"data.tasks: the name {name!r} is taken, allowed is another one")
         taken.append((name, anchors))
         _check_labels(config, name, anchors, law)
@@ -203,9 +217,9 @@ def _check_tokens(config: AnchorConfig) -> None:
 
 
 def _check_labels(config: AnchorConfig, name: str, anchors: range, law: str) -> None:
-    key, most = keys(config), config.anchors * anchors[-1]
+    key, least, most = keys(config), config.anchors * anchors[0], config.anchors * anchors[-1]
     low, high = {
-        "sum": (0, key[-1] + most), "random": (key[0], key[-1]),
+        "sum": (key[0] + least, key[-1] + most), "random": (key[0], key[-1]),
         "near": (key[0] - most, key[-1] + most),
     }.get(law) or (_range("tasks", law)[0], _range("tasks", law)[-1])  # fmt: skip
     if low < 0 or high >= config.vocab_size:
@@ -228,6 +242,12 @@ def _held_out(config: AnchorConfig) -> list[tuple[int, ...]]:
                 "joined by +, as in '11+13'"
             )
         found.append(combination)
+    for name, anchors, _ in parse_tasks(config):
+        if sum(set(c) <= set(anchors) for c in set(found)) == len(anchors) ** config.anchors:
+            raise UserError(
+                f"data.held_out: got {config.held_out!r}, which is all of {name}; "
+                "allowed is to hold out less"
+            )
     return found
 
 

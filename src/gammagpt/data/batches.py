@@ -7,7 +7,7 @@ leading dimension of M members, or of 1 if all members have the same.
 import torch
 
 from . import logic
-from .anchors import held_sequences, parse_tasks, training_sequences
+from .anchors import check_fingerprint, held_sequences, parse_tasks, training_sequences
 from .text import load_text
 
 DEPTHS = (1, 2, 3, 4, 5)  # of chains of thought; training text has up to 3
@@ -61,6 +61,7 @@ class AnchorBatches:
 
     def __init__(self, configs, device, share: slice):
         config, probes = configs[0], configs[0].probes
+        check_fingerprint(config.data)
         self.measured = tuple(name for name, _, _ in parse_tasks(config.data))
         trained = [training_sequences(c.data, c.seed) for c in configs]
         self._tokens, self._labels = _stacked(trained, device, torch.int16)

@@ -4,8 +4,8 @@ The kind of text is that of TinyStories (arXiv 2305.07759); words and program ar
 is a plot of up to a dozen beats. A beat is one of several templates and is filled in from lists of
 words. Who and what a story is about, its cast, is drawn once and stays the same.
 
-The words are in stories.txt. In a template, `{a|b}` is one of the two, `$name` what the cast has under that name, or else any
-word of the list with that name, and `?name` the same or nothing.
+The words are in stories.txt. In a template, `{a|b}` is one of the two, `$name` what the cast has
+under that name, or else any word of the list with that name, and `?name` the same or nothing.
 """
 
 import random

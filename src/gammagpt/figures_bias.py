@@ -1,0 +1,584 @@
+"""Figures of anchor functions: which task a run learns first, and what a label law gives away.
+
+Several models on one page come as {title: runs}, a panel each; where panels show different
+measures, as {title: (runs, measure)}. Runs are rows of a frame (sweep.frame, with roles).
+"""
+
+import math
+from dataclasses import fields
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from .claims import paired_interval
+from .data.anchors import AnchorConfig, keys, parse_tasks, tasks
+from .figures import COLOURS, Picture, provenance, style
+from .measures import HALF, chance_losses
+
+ROLES = {"common": "one common learning rate", "tuned": "each at its own best"}
+GREY = COLOURS[5]
+
+
+def task_curves(runs, tier: str, score="loss", anchor="fig-tasks", levels=None) -> Picture:
+    """Loss or accuracy of every task against the step, a panel a setting; mean and range.
+
+    `levels` {task: value} are drawn as dotted lines: what one law or another would give.
+    """
+    settings, levels = list(runs.setting.unique()), levels or {}
+    unit = "loss (nats)" if score == "loss" else "accuracy"
+
+    def draw(figure):
+        panels = _panels(figure, len(settings), sharey=True)
+        for axes, setting in zip(panels, settings, strict=True):
+            for i, task in enumerate(_sets(runs)):
+                steps, values = _curves(runs[runs.setting == setting], _curve(task, score))
+                _band(axes, steps, values, label=task, color=COLOURS[i % 6])
+                if task in levels:
+                    axes.axhline(levels[task], color=COLOURS[i % 6], linestyle=":")
+            axes.set(title=setting, xlabel="step")
+        panels[0].set(ylabel=unit, ylim=(0, None if score == "loss" else 1.05))
+        panels[0].legend(fontsize=9)
+
+    ends = "; ".join(f"{s}: {_ends(runs[runs.setting == s], score)}" for s in settings)
+    alt = f"The {unit} of each task against the step, which ends at: {ends}."
+    dotted = "Dotted: what knowing the task and its labels' law gives. " if levels else ""
+    caption = f"Mean over seeds; the band is their range. {dotted}{provenance(runs, tier)}"
+    rows = math.ceil(len(settings) / 3)
+    return Picture(anchor, draw, alt, caption, (7.2, 0.5 + 2.3 * rows))
+
+
+def time_gap(frames, tier: str, slow="memory", fast="reasoning") -> Picture:
+    """How many times longer one task takes than another until it is half learned, by gamma.
+
+    A task that is never half learned would have taken longer than the run: a bound, not a gap in
+    the data.
+    """
+    gaps = {title: _gaps(runs, slow, fast) for title, runs in frames.items()}
+
+    def draw(figure):
+        panels = _panels(figure, len(frames))
+        for axes, (title, rows) in zip(panels, gaps.items(), strict=True):
+            for i, (role, words) in enumerate(ROLES.items()):
+                _draw_gaps(axes, rows[rows.role == role], i, words)
+            axes.axhline(1, color=GREY, linestyle=":")
+            axes.set_yscale("log", base=2)
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.set(title=title, xlabel="gamma (std = d_in^-gamma)")
+        panels[0].set_ylabel(f"steps to half learn {slow}\nover those for {fast}")
+        panels[0].legend(fontsize=9)
+
+    found = "; ".join(_gaps_in_words(title, rows) for title, rows in gaps.items())
+    alt = f"Steps until {slow} is half learned, over those until {fast} is. {found}."
+    everything = pd.concat(list(gaps.values()))
+    bounds = int((everything.bound != "").sum())
+    caption = (
+        f"Each dot is a run; bars are 95 % intervals of the geometric mean. Hollow triangles: "
+        f"bounds, from {bounds} of {len(everything)} runs in which a task was never half learned. "
+        f"{_origin(_compared(frames.values()), tier)}"
+    )
+    return Picture("fig-time-gap", draw, alt, caption, (7.2, 4.0))
+
+
+def paths(frames, tier: str, done="reasoning", left="memory", anchor="fig-path", known=None):
+    """Each run's way through the plane of what is left of two tasks. It has no clock.
+
+    `known` marks how much of `done` is left to who knows the law of its labels, and no label.
+    """
+
+    def draw(figure):
+        shape = len(frames), len(ROLES)
+        panels = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
+        for row, (title, runs) in zip(panels, frames.items(), strict=True):
+            for axes, (role, words) in zip(row, ROLES.items(), strict=True):
+                _draw_paths(axes, runs[runs.role == role], done, left, known)
+                axes.set_title(f"{title}, {words}", fontsize=10)
+            row[0].set_ylabel(f"share of {left} left")
+        for axes in panels[-1]:
+            axes.set_xlabel(f"share of {done} left")
+        _legend(figure, panels, "gamma")
+
+    measure = f"{left}_left_at_{done}"
+    found = _by_panel({title: (runs, measure) for title, runs in frames.items()})
+    alt = (
+        f"Every run's way from all of {done} and {left} left (bottom left) to nothing left (top "
+        f"right). Share of {left} left when {done} is half learned: {found}."
+    )
+    line = f" Dotted: what is left of {done} when only its labels' law is known." if known else ""
+    caption = (
+        f"Below the diagonal {done} is ahead; a cross marks where it is half learned.{line} "
+        f"{_origin(_compared(frames.values()), tier)}"
+    )
+    return Picture(anchor, draw, alt, caption, (7.2, 1.0 + 2.9 * len(frames)))
+
+
+def against_gamma(panels, tier: str, label: str, anchor: str, line=None) -> Picture:
+    """A measure against gamma: one common learning rate, and each at its own best, with 95 %.
+
+    `panels` is {title: (runs, measure)}; `line` (value, words) is a level worth knowing. A setting
+    with a run that has no such number gets dots and no mean.
+    """
+
+    def draw(figure):
+        all_axes = _panels(figure, len(panels), sharey=True)
+        for axes, (title, (runs, measure)) in zip(all_axes, panels.items(), strict=True):
+            for i, (role, words) in enumerate(ROLES.items()):
+                _draw_means(axes, _values(runs, role, measure), i, words)
+            axes.set(title=title, xlabel="gamma (std = d_in^-gamma)")
+            if line:
+                axes.axhline(line[0], color=GREY, linestyle=":")
+        if line:
+            where = all_axes[-1].get_yaxis_transform()
+            all_axes[-1].text(0.99, line[0], line[1], transform=where, color=GREY, fontsize=9,
+                              ha="right", va="bottom")  # fmt: skip
+        all_axes[0].set_ylabel(label)
+        all_axes[0].legend(fontsize=9)
+
+    alt = f"{label[0].upper()}{label[1:]}, against gamma. {_by_panel(panels)}."
+    missing = sum(_values(r, role, m)[m].isna().sum() for r, m in panels.values() for role in ROLES)
+    lacking = f"{missing} runs have no such number and no dot. " if missing else ""
+    origin = _origin(_compared(runs for runs, _ in panels.values()), tier)
+    caption = f"Each dot is a run; bars are 95 % intervals. {lacking}{origin}"
+    return Picture(anchor, draw, alt, caption, (7.2, 4.0))
+
+
+def rate_planes(panels, tier: str, label: str, anchor: str) -> Picture:
+    """A measure over (gamma, learning rate), the mean over the tuning seeds.
+
+    Framed: the rate that the tuning chose for its row, by the loss and not by this measure.
+    """
+    planes = {title: (tuning_plane(runs, measure), tuning_plane(runs, "loss"))
+              for title, (runs, measure) in panels.items()}  # fmt: skip
+    heights = [len(plane) + 1.5 for plane, _ in planes.values()]
+    loss = all(measure == "loss" for _, measure in panels.values())
+
+    def draw(figure):
+        values = np.concatenate([plane.to_numpy().ravel() for plane, _ in planes.values()])
+        scale = plt.Normalize(*np.quantile(values[np.isfinite(values)], (0, 1))
+                              if np.isfinite(values).any() else (0, 1))  # fmt: skip
+        all_axes = figure.subplots(len(planes), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, (title, (plane, losses)) in zip(all_axes, planes.items(), strict=True):
+            finite, cmap = plane.where(np.isfinite(plane)), "viridis_r" if loss else "viridis"
+            image = axes.imshow(finite.astype(float), cmap=cmap, norm=scale, aspect="auto")
+            _write_cells(axes, plane, losses, image)
+            axes.set_xticks(range(len(plane.columns)), [f"{rate:g}" for rate in plane.columns])
+            axes.set_yticks(range(len(plane)), plane.index)
+            axes.grid(False)
+            axes.set(title=title, xlabel="peak learning rate")
+        figure.colorbar(image, ax=list(all_axes), label=label)
+
+    rows = [f"{title}, {_ends_of_rows(plane)}" for title, (plane, _) in planes.items()]
+    alt = f"{label[0].upper()}{label[1:]}, by initialization and learning rate. {'; '.join(rows)}."
+    tuning = [runs[runs.role == "tuning"] for runs, _ in panels.values()]
+    dash = "" if loss else "A dash: a run did not get that far. "
+    caption = f"Framed: the rate that the tuning chose. {dash}{_origin(tuning, tier)}"
+    return Picture(anchor, draw, alt, caption, (7.2, 0.42 * sum(heights) + 0.6))
+
+
+def range_shares(runs, tier: str, anchor="fig-ranges") -> Picture:
+    """How often answers lie inside their task's labels, beside how often they are right."""
+    settings = list(runs.setting.unique())
+
+    def draw(figure):
+        panels = _panels(figure, len(settings), sharey=True)
+        for axes, setting in zip(panels, settings, strict=True):
+            chosen = runs[runs.setting == setting]
+            for i, task in enumerate(_sets(runs)):
+                inside, right = _in_range(chosen, task), _curves(chosen, _curve(task, "accuracy"))
+                for (steps, values), look in ((inside, {"marker": "o", "label": task}),
+                                              (right, {"linestyle": "--"})):  # fmt: skip
+                    if len(steps):
+                        axes.plot(steps, values.mean(0), color=COLOURS[i % 6], markersize=4, **look)
+            axes.set_xscale("symlog", linthresh=1)
+            axes.set(title=setting, xlabel="step (log from 1)", ylim=(-0.02, 1.04))
+        panels[0].plot([], [], color=GREY, linestyle="--", label="right")
+        panels[0].set_ylabel("share of answers")
+        _legend(figure, panels, "inside the range of task")
+
+    words = [f"{s}: {_range_in_words(runs[runs.setting == s], _sets(runs))}" for s in settings]
+    alt = f"Share of answers inside their task's range of labels. {'; '.join(words)}."
+    caption = (
+        "Mean over seeds. Solid: answers inside the task's range, right or not; dashed: right "
+        f"ones. {provenance(runs, tier)}"
+    )
+    return Picture(anchor, draw, alt, caption, (7.2, 4.4))
+
+
+# ---- numbers that pages ask for as well ----------------------------------------------------------
+
+
+def rivals(data) -> tuple[str, str]:
+    """(memory, reasoning): the names of the first task that does not add, and of the first that
+    does. Where all tasks are of one sort, the last and the first.
+    """
+    names = {name: law for name, _, law in parse_tasks(data)}
+    adds = [name for name, law in names.items() if law == "sum"] or list(names)[:1]
+    others = [name for name, law in names.items() if law != "sum" and name not in adds]
+    return (others or list(names)[-1:])[0], adds[0]
+
+
+def told_losses(data) -> pd.DataFrame:
+    """The least loss in nats on each task of who knows all label laws but not one label.
+
+    A column for what is told: nothing; the task; besides, an anchor, or the key, or all of it.
+    Exact. Every law is uniform over an interval of labels, given the key and all anchors.
+    """
+    parts = []
+    laws = {name: law for name, _, law in parse_tasks(data)}
+    for task in (task for task in tasks(data, 0) if task.name in laws):
+        which, key = (x.ravel() for x in np.indices((len(task.combinations), len(keys(data)))))
+        part = pd.DataFrame({"task": task.name, "key": key, "all": np.arange(len(key))})
+        part["anchor"] = task.combinations[which, 0]
+        total = task.combinations[which].sum(1)
+        part["low"], part["high"] = _interval(laws[task.name], key + keys(data)[0], total, data)
+        parts.append(part)
+    rows = pd.concat(parts, ignore_index=True)
+    told = {"nothing": [], "the task": ["task"], "and an anchor": ["task", "anchor"],
+            "and the key": ["task", "key"], "and all of it": ["task", "all"]}  # fmt: skip
+    for words, columns in told.items():
+        rows[words] = _surprise(rows, columns)
+    return rows.groupby("task", sort=False)[list(told)].mean()
+
+
+def blind_losses(data, seed: int) -> pd.Series:
+    """The least loss in nats on each task of who sees which tokens there are, but not their order.
+
+    Exact, for the labels that this seed draws; zero means that the order does not matter.
+    """
+    found = {}
+    for task in tasks(data, seed):
+        alike = pd.DataFrame(np.sort(task.combinations)).groupby(list(range(data.anchors))).ngroup()
+        key = np.arange(task.labels.shape[1])
+        seen = alike.to_numpy()[:, None] * len(key) + key
+        rows = pd.DataFrame({"seen": seen.ravel(), "label": task.labels.ravel()})
+        same = rows.value_counts()
+        total = rows.seen.value_counts().loc[same.index.get_level_values("seen")]
+        found[task.name] = float(-(same * np.log(same / total.to_numpy())).sum() / len(rows)) + 0.0
+    return pd.Series(found)
+
+
+def share_left(run, task: str):
+    """(points, 2) of step and share left, of a row of a frame: loss over that of guessing."""
+    data = AnchorConfig(**{field.name: getattr(run, field.name) for field in fields(AnchorConfig)})
+    chance = chance_losses(data, run.seed).get(task, math.nan)
+    return _points(run, task) * (1, 1 / chance) if task in run.curves else np.empty((0, 2))
+
+
+def left_at(run, done: str, left: str, level: float) -> float:
+    """The share of one task that is left when of another only `level` is; nan if never."""
+    step = crossing(share_left(run, done), level)
+    shares = share_left(run, left)
+    return float(np.interp(step, *shares.T).clip(max=1)) if math.isfinite(step) else math.nan
+
+
+def crossing(points, level: float) -> float:
+    """The step, on a line between two points, at which a curve first falls to a level, or nan."""
+    below = np.flatnonzero(points[:, 1] <= level)
+    if len(below) == 0:
+        return math.nan
+    (s0, v0), (s1, v1) = points[max(0, below[0] - 1)], points[below[0]]
+    return float(s1 if v0 <= level else s0 + (s1 - s0) * (v0 - level) / (v0 - v1))
+
+
+def when_passed(runs, task: str, level: float) -> pd.DataFrame:
+    """When each run's loss on a task first falls to a level, and its accuracy on it just then.
+
+    Columns: setting, seed, step, accuracy; nan where it never does.
+    """
+    rows = []
+    for run in runs.itertuples():
+        step, accuracy = crossing(_points(run, task), level), math.nan
+        if math.isfinite(step):
+            accuracy = float(np.interp(step, *_points(run, f"{task}_accuracy").T))
+        rows.append((run.setting, run.seed, step, accuracy))
+    return pd.DataFrame(rows, columns=["setting", "seed", "step", "accuracy"])
+
+
+def half_steps(runs, names) -> pd.DataFrame:
+    """The mean steps to half of each task, and how many runs of how many got there."""
+    rows = []
+    for setting, group in runs.groupby("setting", sort=False) if len(runs) else ():
+        row = {"setting": setting}
+        for name in names:
+            steps = _columns(group, [f"steps_to_{name}"]).iloc[:, 0]
+            mean = f"{steps.mean():.0f} " if steps.count() else ""
+            row[f"steps to {name}"] = f"{mean}({steps.count()} of {len(steps)})"
+        rows.append(row | {"final loss": f"{group.loss.mean():.2f}"})
+    return pd.DataFrame(rows)
+
+
+def lead_by_level(runs, done: str, left: str, sides, levels=(0.7, 0.5, 0.3)) -> dict:
+    """{'70% left': difference between two settings in what is left of one task at that level of
+    the other}, paired by seed, with its interval; a dash where a run did not get that far.
+    """
+    found = {}
+    for level in levels:
+        chosen = [runs[runs.setting == side].itertuples() for side in sides]
+        shares = [{run.seed: left_at(run, done, left, level) for run in side} for side in chosen]
+        gains = [shares[1][seed] - shares[0][seed] for seed in shares[0] if seed in shares[1]]
+        mean, low, high = paired_interval(gains, 0.95)
+        words = f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" if low <= high else "–"
+        found[f"{level:.0%} left"] = words
+    return found
+
+
+def tuning_plane(runs, measure: str) -> pd.DataFrame:
+    """The mean of a measure on the tuning seeds, settings by rates; nan where a run lacks it."""
+    tuning = _columns(runs[runs.role == "tuning"], ["setting", "learning_rate", measure])
+    means = tuning.groupby(["setting", "learning_rate"], sort=False)[measure]
+    plane = means.agg(lambda values: values.mean(skipna=False)).unstack("learning_rate")
+    return plane.reindex(index=tuning.setting.unique()).sort_index(axis=1)
+
+
+def _interval(law: str, key, total, data):
+    """The first and last label that a law allows, given the key and the sum of the anchors."""
+    if law == "near":
+        return key - total, key + total
+    if law == "sum":
+        return key + total, key + total
+    if law == "random":
+        return keys(data)[0], keys(data)[-1]
+    return tuple(map(int, law.split("..")))
+
+
+def _surprise(rows, columns: list):
+    """Of each row, the mean loss of its labels under the mean law of the rows that look alike."""
+    group = rows.groupby(columns).ngroup().to_numpy() if columns else np.zeros(len(rows), int)
+    low, high = rows.low.to_numpy(), rows.high.to_numpy()
+    share = 1 / (high - low + 1)
+    law = np.zeros((group.max() + 1, high.max() + 2))
+    np.add.at(law, (group, low), share)
+    np.add.at(law, (group, high + 1), -share)
+    law = law.cumsum(1) / np.bincount(group)[:, None]
+    surprise = -np.log(np.maximum(law, 1e-12))
+    total = np.concatenate([np.zeros((len(law), 1)), surprise.cumsum(1)], axis=1)
+    return share * (total[group, high + 1] - total[group, low])
+
+
+# ---- parts of figures ----------------------------------------------------------------------------
+
+
+def _panels(figure, count: int, sharey=False):
+    """`count` axes in rows of up to three; what is left over of the last row stays empty."""
+    columns = max(1, min(3, count))
+    rows = math.ceil(count / columns) or 1
+    all_axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey).ravel()
+    for axes in all_axes[count:]:
+        axes.set_axis_off()
+    return all_axes[: max(1, count)]
+
+
+def _sets(runs) -> list[str]:
+    """The tasks as the configuration names them, and the held-out pairs, if any were measured."""
+    names = [part.split()[0] for part in runs.iloc[0].tasks.split(",")] if len(runs) else []
+    measured = set().union(*runs.curves.map(set)) if len(runs) else set()
+    return [name for name in [*names, "unseen"] if name in measured]
+
+
+def _curve(task: str, score: str) -> str:
+    return task if score == "loss" else f"{task}_{score}"
+
+
+def _points(run, curve: str):
+    """(points, 2) of step and value of one curve of a row of a frame; none: no points."""
+    return np.array(run.curves.get(curve, [])).reshape(-1, 2)
+
+
+def _columns(runs, names):
+    """Some columns of a frame, with nan for those that it lacks."""
+    return runs.reindex(columns=list(names))
+
+
+def _curves(runs, name: str):
+    """(steps, values (seeds, points)) of the runs that got to their end; none: both empty."""
+    found = [run.curves.get(name, []) for run in runs[runs.status == "ok"].itertuples()]
+    longest = max(map(len, found), default=0)
+    points = np.array([curve for curve in found if len(curve) == longest]).reshape(-1, longest, 2)
+    return (points[0, :, 0], points[:, :, 1]) if points.size else (np.array([]), np.empty((0, 0)))
+
+
+def _in_range(runs, task: str):
+    """(steps, shares (seeds, probes)) of answers inside a task's labels."""
+    found = []
+    for run in runs[runs.status == "ok"].itertuples():
+        shares = [(probe["step"], probe["geometry"]["in_range"].get(task, math.nan))
+                  for probe in run.probes if "geometry" in probe]  # fmt: skip
+        found += [shares] if shares else []
+    points = np.array(found)
+    return (points[0, :, 0], points[:, :, 1]) if points.size else (np.array([]), np.empty((0, 0)))
+
+
+def _band(axes, steps, values, **look) -> None:
+    if len(steps):
+        axes.plot(steps, values.mean(0), **{"markersize": 4, **look})
+        axes.fill_between(steps, values.min(0), values.max(0), color=look["color"], alpha=0.2)
+
+
+def _values(runs, role: str, measure: str):
+    """setting, gamma, seed and the measure (nan where there is none) of the runs of a role."""
+    return _columns(runs[runs.role == role], ["setting", "gamma", "seed", measure])
+
+
+def _means(values) -> list:
+    """(gamma, mean, low, high) of the settings whose runs all have the measure (last column)."""
+    rows = []
+    for gamma, group in values.groupby("gamma"):
+        mean, low, high = paired_interval(list(group.iloc[:, -1]), 0.95)
+        if math.isfinite(mean):
+            rows.append((gamma, mean, *((mean, mean) if math.isnan(low) else (low, high))))
+    return rows
+
+
+def _draw_means(axes, values, i: int, label: str) -> None:
+    """Dots for the runs, and means with their intervals, a little beside those of other roles."""
+    shift = 0.008 * (2 * i - 1)
+    axes.scatter(values.gamma + shift, values.iloc[:, -1], color=COLOURS[i], s=9, alpha=0.6)
+    rows = np.array(_means(values)).reshape(-1, 4)
+    bars = [rows[:, 1] - rows[:, 2], rows[:, 3] - rows[:, 1]]
+    axes.errorbar(rows[:, 0] + shift, rows[:, 1], yerr=bars, capsize=3, label=label, **style(i))
+
+
+def _by_panel(panels) -> str:
+    """'Emb-MLP, one common learning rate: 0.89 at gamma 0.3, ...' for every panel and role."""
+    parts = []
+    for title, (runs, measure) in panels.items():
+        for role, words in ROLES.items():
+            rows = _means(_values(runs, role, measure))
+            means = ", ".join(f"{mean:.2f} at gamma {gamma:g}" for gamma, mean, *_ in rows)
+            parts.append(f"{title}, {words}: {means or 'no runs that have it'}")
+    return "; ".join(parts)
+
+
+def _ends(runs, score: str) -> str:
+    """'memory 0.83, reasoning 0.02': the mean at the end, of every task."""
+    ends = {task: _curves(runs, _curve(task, score))[1] for task in _sets(runs)}
+    words = [f"{task} {v[:, -1].mean():.2f}" for task, v in ends.items() if v.size]
+    return ", ".join(words) or "nowhere, for its runs diverged"
+
+
+def _gaps(runs, slow: str, fast: str) -> pd.DataFrame:
+    """role, gamma, ratio and bound ('', 'at least', 'at most') of each run that half learned one
+    of the two.
+    """
+    names = f"steps_to_{slow}", f"steps_to_{fast}"
+    compared = _columns(runs[runs.role.isin(ROLES)], ["role", "gamma", "steps", *names])
+    one, other = (compared[name] for name in names)
+    ratio = one.fillna(compared.steps) / other.fillna(compared.steps).clip(lower=1)
+    bound = np.select([one.isna() & other.notna(), one.notna() & other.isna()],
+                      ["at least", "at most"], "")  # fmt: skip
+    rows = compared.assign(ratio=ratio, bound=bound)[["role", "gamma", "ratio", "bound"]]
+    return rows[one.notna() | other.notna()]
+
+
+def _gap_means(rows) -> list:
+    """(gamma, mean, low, high, bound) in ratios; a mean that holds bounds of one sort is one."""
+    found = []
+    for gamma, group in rows.groupby("gamma"):
+        bounds = set(group.bound) - {""}
+        mean, low, high = (math.exp(x) for x in paired_interval(list(np.log(group.ratio)), 0.95))
+        if len(bounds) < 2:
+            low, high = (mean, mean) if bounds or math.isnan(low) else (low, high)
+            found.append((gamma, mean, low, high, "".join(bounds)))
+    return found
+
+
+def _draw_gaps(axes, rows, i: int, label: str) -> None:
+    shift, colour = 0.008 * (2 * i - 1), COLOURS[i]
+    for bound, marker in {"": ".", "at least": "^", "at most": "v"}.items():
+        dots = rows[rows.bound == bound]
+        face = colour if bound == "" else "none"
+        axes.scatter(dots.gamma + shift, dots.ratio, s=16, alpha=0.6, marker=marker,
+                     edgecolors=colour, facecolors=face)  # fmt: skip
+    means = _gap_means(rows)
+    axes.plot([m[0] + shift for m in means], [m[1] for m in means], color=colour, label=label)
+    for gamma, mean, low, high, bound in means:
+        look = {"": "o", "at least": "^", "at most": "v"}[bound]
+        axes.errorbar(gamma + shift, mean, yerr=[[mean - low], [high - mean]], color=colour,
+                      capsize=3, marker=look, mfc=colour if bound == "" else "none")  # fmt: skip
+
+
+def _gaps_in_words(title: str, rows) -> str:
+    parts = []
+    for role, words in ROLES.items():
+        means = [f"{bound} {mean:.1f} at gamma {gamma:g}".strip()
+                 for gamma, mean, _, _, bound in _gap_means(rows[rows.role == role])]  # fmt: skip
+        parts.append(f"{title}, {words}: {', '.join(means) or 'no runs that learned one'}")
+    return "; ".join(parts)
+
+
+def _draw_paths(axes, runs, done: str, left: str, known) -> None:
+    axes.plot([1, 0], [1, 0], color=GREY, linestyle=":")
+    look = {"rotation": -135, "rotation_mode": "anchor", "transform_rotates_text": True}
+    axes.text(0.25, 0.23, "both alike", color=GREY, fontsize=9, ha="center", **look)
+    if known:
+        axes.axvline(known, color=GREY, linestyle=":")
+    for i, (setting, group) in enumerate(runs.groupby("setting", sort=False)):
+        for number, run in enumerate(group.itertuples()):
+            x, y = (share_left(run, task)[:, 1].clip(max=1) for task in (done, left))
+            if len(x) == len(y) > 0:
+                label = setting if number == 0 else None
+                axes.plot(x, y, color=COLOURS[i % 6], linewidth=1, alpha=0.8, label=label)
+        half = getattr(group, f"{left}_left_at_{done}", None)
+        if half is not None:
+            axes.plot([HALF] * len(half), half, "x", color=COLOURS[i % 6], markersize=5)
+    axes.set(xlim=(1.03, -0.03), ylim=(1.03, -0.03))
+
+
+def _legend(figure, panels, title: str) -> None:
+    """One legend for all panels, below them."""
+    known = {}
+    for axes in np.ravel(panels):
+        handles, names = axes.get_legend_handles_labels()
+        known |= dict(zip(names, handles, strict=True))
+    if known:
+        names = [name.removeprefix(f"{title} ") for name in known]
+        figure.legend(known.values(), names, loc="outside lower center", ncols=7, fontsize=9,
+                      title=title)  # fmt: skip
+
+
+def _ends_of_rows(plane) -> str:
+    words = []
+    for setting, row in plane.iterrows():
+        row = row[np.isfinite(row)]
+        at = (row.idxmin(), row.idxmax()) if len(row) else ()
+        ends = [f"{row[rate]:.2f} at {rate:g}" for rate in at]
+        words.append(f"{setting} {' to '.join(dict.fromkeys(ends)) or 'never'}")
+    return ", ".join(words) or "no runs"
+
+
+def _write_cells(axes, plane, losses, image) -> None:
+    """Numbers in the cells, and a frame round the one with the lowest loss of its row."""
+    for (y, x), value in np.ndenumerate(plane.to_numpy(float)):
+        words = f"{value:.2f}" if math.isfinite(value) else "–" if math.isnan(value) else "diverged"
+        red, green, blue, _ = image.cmap(image.norm(value))
+        dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
+        colour = ("white" if dark else "black") if math.isfinite(value) else None
+        axes.text(x, y, words, ha="center", va="center", color=colour, fontsize=9)
+        if losses.iloc[y, x] == losses.iloc[y].min() < math.inf:
+            look = {"fill": False, "linewidth": 2.5, "edgecolor": "#c1121f"}
+            axes.add_patch(plt.Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, **look))
+
+
+def _range_in_words(runs, names) -> str:
+    """The shares at the first probe, at the last one in a tenth of the steps, and at the end."""
+    parts = []
+    for task in names:
+        steps, shares = _in_range(runs, task)
+        if len(steps):
+            early = np.flatnonzero(steps <= steps[-1] / 10)[-1]
+            right = _curves(runs, _curve(task, "accuracy"))
+            accuracy = np.interp(steps[early], right[0], right[1].mean(0))
+            parts.append(f"{task} {shares[:, early].mean():.2f} at step {steps[early]:g}, "
+                         f"where {accuracy:.2f} are right")  # fmt: skip
+    return ", ".join(parts) or "no runs"
+
+
+def _compared(frames) -> list:
+    """The runs of the two comparisons; those that only tuned are not in the picture."""
+    return [runs[runs.role.isin(ROLES)] for runs in frames if len(runs)]
+
+
+def _origin(frames, tier: str) -> str:
+    """The provenance of the runs of several frames."""
+    known = [runs[["key", "seed", "status", "seconds", "commit"]] for runs in frames if len(runs)]
+    return provenance(pd.concat(known), tier) if known else f"Tier {tier}; no runs."
