@@ -6,7 +6,7 @@ import random
 import pandas as pd
 import pytest
 
-from gammagpt import Record, UserError
+from gammagpt import Record, RunConfig, UserError
 from gammagpt.claims import Claim
 from gammagpt.runs import SEMANTICS
 
@@ -38,6 +38,24 @@ def strict_json(text: str):
         raise AssertionError(f"not strict JSON: {token}")
 
     return json.loads(text, parse_constant=fail)
+
+
+def small_anchor_run(kind: str, *, data=None, model=None, **changes) -> RunConfig:
+    """Two tasks on ten keys for an Emb-MLP ("emb_mlp") or a GPT: learned in about a second."""
+    length = {"emb_mlp": 3, "gpt": 5}[kind]
+    made = {"kind": "anchors", "keys": "21..30", "vocab_size": 61, "length": length,
+            "tasks": "memory 1..4 random, reasoning 11..14 sum",
+            "samples": 0 if kind == "emb_mlp" else 2000} | (data or {})  # fmt: skip
+    shape = {"kind": kind, "vocab_size": made["vocab_size"], "block_size": made["length"]}
+    shape |= {
+        "emb_mlp": {"width": 32, "hidden": 48},
+        "gpt": {"width": 16, "n_layer": 2, "n_head": 1, "positions": "learned"},
+    }[kind] | (model or {})
+    return RunConfig.from_dict({
+        "model": shape, "data": made, "steps": 12, "batch_size": 32,
+        "optim": {"learning_rate": 0.02}, "init": {"gamma": 0.8},
+        "probes": {"losses": 4, "windows": 30, "final_windows": 60},
+    } | changes)  # fmt: skip
 
 
 def made_up_record(config, loss, *, rules=None, curve=None, probes=()) -> Record:

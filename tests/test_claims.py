@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -136,6 +137,19 @@ def test_a_diverged_run_on_any_side_is_inconclusive(diverged):
     assert strict_json(json.dumps(verdict.to_dict()))["effect"] is None
 
 
+@pytest.mark.parametrize("missing", ["a value", "the column"])
+@pytest.mark.parametrize("comparison", ["two settings", "one setting"])
+def test_a_metric_that_a_run_did_not_reach_is_inconclusive_and_says_so(missing, comparison):
+    sides = {} if comparison == "two settings" else {"comparison": ONE}
+    claim = made_up_claim(metric="loss" if missing == "a value" else "no_such_column", **sides)
+    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
+    losses["gamma 0.8"][2] = math.nan
+    verdict = judge(claim, made_up_runs(losses, claim=claim), "laptop")
+    assert (verdict.verdict, verdict.n) == ("inconclusive", 4)
+    assert "did not get that far" in verdict.reason
+    assert strict_json(json.dumps(verdict.to_dict()))["effect"] is None
+
+
 def test_only_the_role_of_the_claim_counts():
     claim = made_up_claim()
     runs = pd.concat([
@@ -208,6 +222,75 @@ def test_the_expectation_is_compared_and_decides_nothing(expected, answer):
     losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
     verdict = verdict_of(losses, expected={"laptop": expected})
     assert verdict.to_dict()["as_expected"] is answer and verdict.verdict == "supported"
+
+
+# ---- other comparisons -------------------------------------------------------------------------
+
+ONE = {"setting": "gamma 0.8", "learning_rate": "common"}
+LOWER = ONE | {"better": "lower"}
+
+
+@pytest.mark.parametrize(
+    "comparison, values, margin, expected",
+    [
+        (ONE, 0.9, 0.7, "supported"), (ONE, 0.9, 0.95, "contradicted"),
+        (ONE, 0.9, 0.9, "inconclusive"), (ONE | {"better": "higher"}, 0.9, 0.7, "supported"),
+        (LOWER, 0.1, -0.3, "supported"), (LOWER, 0.5, -0.3, "contradicted"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_claim_about_one_setting_is_judged_by_its_own_metric(
+    comparison, values, margin, expected
+):
+    losses = {"gamma 0.8": noisy(values), "gamma 0.5": noisy(77.0), "gamma 1": [math.nan] * 4}
+    verdict = verdict_of(losses, comparison=comparison, margin=margin)
+    assert verdict.verdict == expected
+    sign = -1 if comparison == LOWER else 1
+    assert verdict.effect == pytest.approx(sign * np.mean(losses["gamma 0.8"]))
+    assert verdict.low <= verdict.effect <= verdict.high
+
+
+def test_the_runs_of_one_setting_have_no_partners():
+    verdict = verdict_of({"gamma 0.8": {3: 0.5, 1: 0.25}}, comparison=ONE)
+    assert verdict.pairs == (
+        (1, None, "gamma 0.8, common, 1", 0.25), (3, None, "gamma 0.8, common, 3", 0.5),
+    )  # fmt: skip
+    assert verdict.reason == "2 runs, the rule needs 3"
+    content = strict_json(json.dumps(verdict.to_dict(), allow_nan=False))
+    assert content["runs"] == [[1, None, "gamma 0.8, common, 1"], [3, None, "gamma 0.8, common, 3"]]
+
+
+def test_without_runs_of_the_setting_its_claim_is_not_run():
+    for losses in ({}, {"gamma 0.5": noisy(5.0)}):
+        verdict = verdict_of(losses, comparison=ONE)
+        assert (verdict.verdict, verdict.reason) == ("not run", "no records of the setting")
+
+
+def test_an_optimum_of_the_one_setting_at_the_edge_is_inconclusive():
+    tuned = ONE | {"learning_rate": "tuned"}
+    verdict = verdict_of({"gamma 0.8": noisy(0.9)}, "laptop", "tuned", False, comparison=tuned)
+    assert verdict.verdict == "inconclusive" and "edge for gamma 0.8" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "better, verdict, effect",
+    [({}, "contradicted", -0.3), ({"better": "lower"}, "contradicted", -0.3),
+     ({"better": "higher"}, "supported", 0.3)],
+)  # fmt: skip
+def test_of_two_settings_the_lower_one_is_better_unless_the_claim_says_higher(
+    better, verdict, effect
+):
+    comparison = made_up_claim().comparison | better
+    found = verdict_of(
+        {"gamma 0.5": noisy(0.5), "gamma 0.8": noisy(0.8, seed=1)}, comparison=comparison
+    )
+    assert found.verdict == verdict and found.effect == pytest.approx(effect, abs=0.03)
+
+
+def test_the_hash_changes_with_what_is_compared_and_what_is_better():
+    comparisons = [ONE, LOWER, ONE | {"setting": "gamma 1"}, made_up_claim().comparison,
+                   made_up_claim().comparison | {"better": "higher"}]  # fmt: skip
+    assert len({made_up_claim(comparison=c).rule_hash for c in comparisons}) == len(comparisons)
 
 
 # ---- negative controls -------------------------------------------------------------------------
@@ -287,6 +370,9 @@ def test_one_run_made_under_another_rule_is_enough_to_flag():
 
 def test_the_hashes_in_force_are_those_of_the_ledger():
     assert rule_hashes() == {claim.id: claim.rule_hash for claim in REAL}
+    of_two = {c.id: c.rule_hash for c in REAL if c.experiment in ("bias_gpt", "labels_near")}
+    assert rule_hashes("bias_gpt", "labels_near") == of_two
+    assert 0 < len(of_two) < len(REAL) and rule_hashes("alpha_scaling") == {}
 
 
 # ---- the ledger's file -------------------------------------------------------------------------
@@ -326,6 +412,18 @@ BAD = {
         entry(comparison={"baseline": "gamma 0.5", "learning_rate": "common"}), "comparison",
     ),
     "no comparison": (entry(comparison=None), "comparison"),
+    "one setting and another": (
+        entry(comparison=COMPARISON | {"setting": "gamma 0.8"}), "comparison needs learning_rate",
+    ),
+    "no setting at all": (
+        entry(comparison={"learning_rate": "common"}), "either setting, or baseline and treatment",
+    ),
+    "an unknown word in the comparison": (
+        entry(comparison=COMPARISON | {"best": "seed"}), "comparison needs learning_rate",
+    ),
+    "better than what": (
+        entry(comparison=COMPARISON | {"better": "more"}), "better must be higher or lower",
+    ),
     "a rule without margin": (entry(rule={"confidence": 0.95, "min_pairs": 3}), "rule"),
     "a rule with more": (entry(rule=RULE | {"best_seed": True}), "rule"),
     "certainty": (entry(rule=RULE | {"confidence": 1}), "confidence"),
@@ -362,16 +460,28 @@ def test_a_missing_or_broken_file_is_refused(tmp_path, monkeypatch):
 # ---- the real ledger ---------------------------------------------------------------------------
 
 
+planned, SIDES = cache(study), ("setting", "baseline", "treatment")
+
+
 @pytest.mark.parametrize("tier", project.TIERS)
 @pytest.mark.parametrize("claim", REAL, ids=lambda claim: claim.id)
 def test_every_tier_can_decide_every_claim_that_it_must(claim, tier):
-    planned = study(claim.experiment, tier)
-    assert EXPERIMENTS[claim.experiment][1] == claim.notebook
-    settings = {init.label for init in planned.inits}
-    assert {claim.comparison["baseline"], claim.comparison["treatment"]} <= settings
-    assert len(planned.seeds) >= claim.rule["min_pairs"]
-    assert len(planned.learning_rates) >= 3  # else no optimum could be an inner one
-    assert planned.base.optim.learning_rate in planned.learning_rates
+    found = planned(claim.experiment, tier)
+    settings = {init.label for init in found.inits}
+    sides = {value for name, value in claim.comparison.items() if name in SIDES}
+    assert sides and sides <= settings
+    assert found.base.optim.learning_rate in found.learning_rates
+    if tier in claim.tiers:
+        assert len(found.seeds) >= claim.rule["min_pairs"]
+        assert len(found.learning_rates) >= 3  # else no optimum could be an inner one
+
+
+@pytest.mark.parametrize("tier", project.TIERS)
+def test_the_notebook_of_a_claim_has_the_parameters_of_its_experiment(tier):
+    """A notebook may look at the runs of another one; then it is of the same size."""
+    given = project.tier_parameters(tier)
+    for claim in REAL:
+        assert given[claim.notebook] == given[EXPERIMENTS[claim.experiment][1]], claim.id
 
 
 @pytest.mark.parametrize("claim", REAL, ids=lambda claim: claim.id)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers import small_anchor_run
 
 from gammagpt import InitConfig, OptimConfig, RunConfig, Store, sweep, train
 from gammagpt.device import matmul_ceiling, pick_device, policy
@@ -51,6 +52,18 @@ def test_the_fast_precision_of_the_gpu_is_near_float32(runs, compiled):
     fast = [replace(run, precision=policy(pick_device()).precision) for run in runs]
     difference = losses(train_stack(fast, compiled=compiled)) - losses(train_stack(runs))
     assert difference.abs().max() < 0.05
+
+
+@pytest.mark.parametrize("kind", ["emb_mlp", "gpt"])
+def test_anchors_on_the_gpu_leave_the_losses_and_the_geometry_of_the_cpu(kind):
+    probes = {"losses": 4, "windows": 30, "final_windows": 60, "geometry": 3}
+    config = small_anchor_run(kind, probes=probes, steps=40)
+    stacked = train_stack([config, replace(config, seed=1)])[0]
+    records = [train(config, device="cpu"), train(config), stacked]
+    torch.testing.assert_close(losses(records), losses(records[:1] * 3), rtol=1e-3, atol=0)
+    cosines = [torch.tensor(record.probes[-1]["geometry"]["cosine"]) for record in records]
+    for found in cosines[1:]:
+        torch.testing.assert_close(found, cosines[0], rtol=0, atol=0.01)
 
 
 def test_a_sweep_on_the_gpu_is_stacked_and_resumable(runs, tmp_path):

@@ -8,8 +8,8 @@ from helpers import made_up_claim, made_up_record, refusal
 
 from gammagpt import InitConfig, RunConfig, Store, verdicts
 from gammagpt.claims import judge
-from gammagpt.experiments import LearningRateStudy, gamma_scaling, study
-from gammagpt.project import TIERS, check_list
+from gammagpt.experiments import LearningRateStudy, bias, gamma_scaling, labels, study
+from gammagpt.project import TIERS, check_list, tier_parameters
 
 RATES = (0.001, 0.002, 0.004, 0.008)
 PARAMETERS = {
@@ -247,6 +247,64 @@ def test_running_trains_what_is_missing_and_then_the_best_rates(tmp_path, tiny):
     assert list(again.loss) == list(runs.loss)
 
 
+# ---- the second paper's experiments ------------------------------------------------------------
+
+ANCHOR_STUDIES = ["bias_emb_mlp", "bias_gpt", "labels_ranges", "labels_near"]
+
+
+def smoke(notebook, **changes) -> dict:
+    given = tier_parameters("smoke")[notebook] | changes
+    return {name: value for name, value in given.items() if name != "tier"}
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_both_models_learn_the_same_tasks_with_and_without_noise(tier):
+    emb_mlp, gpt = (study(name, tier).base for name in ("bias_emb_mlp", "bias_gpt"))
+    assert (emb_mlp.model.kind, gpt.model.kind, gpt.model.positions) == (
+        "emb_mlp",
+        "gpt",
+        "learned",
+    )
+    assert (emb_mlp.data.length, emb_mlp.data.samples) == (emb_mlp.data.anchors + 1, 0)
+    assert gpt.data.length > emb_mlp.data.length and gpt.data.samples > 0
+    size = {"length": 3, "samples": 0}
+    assert replace(gpt.data, **size, fingerprint="").pinned() == emb_mlp.data
+
+
+@pytest.mark.parametrize("name", ANCHOR_STUDIES)
+def test_an_experiment_on_anchors_is_pinned_and_only_compared_runs_are_probed(name):
+    planned = study(name, "smoke")
+    compared, tuning = planned.at_common_rate(), planned.tuning()
+    assert {c.probes.geometry for c in compared} == {5} and {c.probes.geometry for c in tuning} == {
+        0
+    }
+    assert all(c.data == c.data.pinned() and c.data.fingerprint for c in compared + tuning)
+    assert len({c.key for c in compared + tuning}) == len(compared + tuning)
+
+
+def test_memory_alone_has_neither_sums_nor_unseen_combinations():
+    for name in ("labels_ranges", "labels_near"):
+        data = study(name, "laptop").base.data
+        assert data.held_out == "" and "sum" not in data.tasks
+
+
+@pytest.mark.parametrize(
+    "make, notebook, change, words",
+    [
+        (bias, "03_bias", {"tasks": "memory 1..4 guess"}, "data.tasks: got 'memory 1..4 guess'"),
+        (bias, "03_bias", {"emb_gammas": "0.8"}, "gammas: got '0.8', allowed is a list"),
+        (bias, "03_bias", {"seeds": [1000]}, "seeds: [1000] are tuning seeds too"),
+        (bias, "03_bias", {"activation": "sine"}, "model.activation: got 'sine'"),
+        (bias, "03_bias", {"length": 2}, "data.length: got 2, allowed is 3 or more"),
+        (labels, "06_labels", {"near_tasks": "near 1..40 near"}, "data.tasks: near shares tokens"),
+        (labels, "06_labels", {"emb_steps": 0}, "steps: got 0"),
+    ],
+    ids=str,
+)
+def test_an_impossible_parameter_of_the_second_paper_is_refused(make, notebook, change, words):
+    assert refusal(make, **smoke(notebook, **change)).startswith(words)
+
+
 # ---- verdicts of a tier ------------------------------------------------------------------------
 
 
@@ -270,6 +328,8 @@ def test_verdicts_are_computed_from_the_records_of_their_tier(tmp_path, monkeypa
 
     filled(tmp_path / "laptop", plan, loss)
     found = {verdict.claim.id: verdict for verdict in verdicts("laptop")}
+    others = [v for v in found.values() if v.claim.experiment != "gamma_scaling"]
+    assert others and {found.pop(v.claim.id).verdict for v in others} == {"not run"}
     assert {v.verdict for v in found.values()} == {"supported"}
     assert found["lower-loss-tuned"].effect == pytest.approx(0.5, abs=0.01)
     assert all(verdict.rule_changed for verdict in found.values())  # made under no rule at all

@@ -7,7 +7,7 @@ import torch
 from helpers import refusal
 
 from gammagpt import GPT, GPTConfig, RunConfig, gamma_init_
-from gammagpt.model import RMSNorm, rotary_table, rotate
+from gammagpt.model import RMSNorm, cross_entropy, rotary_table, rotate
 
 SMALL = {"vocab_size": 50, "block_size": 16, "n_layer": 2, "n_head": 2, "width": 16}
 VARIANTS = {
@@ -16,6 +16,7 @@ VARIANTS = {
     "tied": {"tied": True},
     "large eps, other base": {"norm_eps": 0.5, "rope_base": 100.0},
     "own hidden width, four heads": {"hidden": 20, "n_head": 4},
+    "learned positions": {"positions": "learned"},
 }
 
 
@@ -57,7 +58,8 @@ def reference_attention(x, w, prefix, config):
     heads = []
     for chunk in torch.arange(config.width).chunk(config.n_head):
         q, k, v = (x @ w[f"{prefix}{part}.weight"][chunk].T for part in ("query", "key", "value"))
-        q, k = reference_turn(q, config.rope_base), reference_turn(k, config.rope_base)
+        if config.positions == "rotary":
+            q, k = reference_turn(q, config.rope_base), reference_turn(k, config.rope_base)
         scores = q @ k.T / math.sqrt(len(chunk))
         future = torch.ones_like(scores).triu(1).bool()
         heads.append(torch.softmax(scores.masked_fill(future, -math.inf), dim=-1) @ v)
@@ -75,6 +77,8 @@ def reference_mlp(x, w, prefix):
 
 def reference_logits(w, tokens, config):
     x, eps = w["embedding.weight"][tokens], config.norm_eps
+    if config.positions == "learned":
+        x = x + w["positions.weight"]
     for i in range(config.n_layer):
         b = f"blocks.{i}."
         normed = reference_norm(x, w[f"{b}norm1.weight"], eps)
@@ -106,7 +110,7 @@ def test_logits_are_those_of_the_reference(both):
 def test_loss_and_all_gradients_are_those_of_the_reference(both):
     model, weights = both
     tokens, targets = some_tokens(), some_tokens(seed=1)
-    loss = model.loss(tokens, targets)
+    loss = cross_entropy(model(tokens), targets)
     loss.backward()
     logits = torch.stack([reference_logits(weights, row, model.config) for row in tokens])
     expected = reference_loss(logits, targets)
@@ -118,9 +122,16 @@ def test_loss_and_all_gradients_are_those_of_the_reference(both):
 
 
 def test_a_summed_loss_is_the_mean_times_the_number_of_tokens():
-    model, tokens, targets = build(), some_tokens(), some_tokens(seed=1)
-    total = model.loss(tokens, targets, reduction="sum")
-    torch.testing.assert_close(total, model.loss(tokens, targets) * 48)
+    logits, targets = build()(some_tokens()), some_tokens(seed=1)
+    total = cross_entropy(logits, targets, reduction="sum")
+    torch.testing.assert_close(total, cross_entropy(logits, targets) * 48)
+
+
+def test_logits_of_the_last_token_alone_are_the_last_row_of_all(both):
+    model, _ = both
+    found = model(some_tokens(), last=True)
+    assert found.shape == (3, 50)
+    torch.testing.assert_close(found, model(some_tokens())[:, -1], rtol=1e-12, atol=1e-14)
 
 
 # ---- attention and positions -------------------------------------------------------------------
@@ -166,6 +177,31 @@ def test_the_first_position_is_not_turned():
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
 
 
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_the_order_of_the_tokens_matters(positions):
+    """One layer, so that without positions the last token would see no order at all."""
+    model, tokens = build(gamma=0.2, positions=positions, n_layer=1).double(), some_tokens()
+    turned = torch.cat((tokens[:, :-1].flip(1), tokens[:, -1:]), dim=1)
+    assert (model(turned, last=True) - model(tokens, last=True)).abs().min(1).values.max() > 1e-4
+    if positions == "learned":
+        torch.nn.init.zeros_(model.positions.weight)
+        torch.testing.assert_close(model(turned, last=True), model(tokens, last=True))
+
+
+def test_learned_positions_are_a_part_of_the_model_and_rotary_ones_are_not():
+    learned, rotary = build(positions="learned"), build()
+    assert learned.positions.weight.shape == (16, 16) and rotary.positions is None
+    names = [name for name, _ in learned.named_parameters()]
+    assert set(names) - {"positions.weight"} == {name for name, _ in rotary.named_parameters()}
+    shorter = some_tokens()[:, :5]
+    torch.testing.assert_close(learned(shorter), learned(some_tokens())[:, :5])
+
+
+def test_an_odd_head_size_is_for_learned_positions_only():
+    assert build(positions="learned", width=18, n_head=2)(some_tokens()).shape == (3, 16, 50)
+    assert "even head size" in refusal(build, positions="rotary", width=18, n_head=2)
+
+
 def test_a_gate_at_small_initialization_is_a_half():
     shape = {"width": 64, "n_head": 4}
     x = torch.randn(2, 16, 64, generator=torch.Generator().manual_seed(0))  # as after a norm
@@ -177,8 +213,9 @@ def test_a_gate_at_small_initialization_is_a_half():
     assert (gated - plain / 2).norm() / (plain / 2).norm() < 0.1
 
 
-def test_a_text_longer_than_the_context_is_refused():
-    model = build()
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_a_text_longer_than_the_context_is_refused(positions):
+    model = build(positions=positions)
     model(some_tokens(length=16))
     message = refusal(model, some_tokens(length=17))
     assert "17" in message and "16" in message
@@ -239,12 +276,13 @@ def test_the_mlp_is_as_wide_as_eight_thirds_rounded_up_to_eights(width, hidden):
         ("width", 18, "even head size"),
         ("hidden", -1, "0 (automatic) or more"),
         ("norm_eps", -1e-5, "0 or more"),
+        ("positions", "none", "rotary, learned"),
         ("rope_base", 0.0, "above 0"),
         ("rope_base", -1.0, "above 0"),
     ],
 )
 def test_an_impossible_shape_is_refused_by_field_and_value(field, value, allowed):
     message = refusal(GPTConfig, **SMALL | {field: value})
-    assert message.startswith(f"model.{field}: got {value}") and allowed in message
+    assert message.startswith(f"model.{field}: got {value!r}") and allowed in message
     as_run = {"model": SMALL | {field: value}, "data": {"vocab_size": 300}}
     assert refusal(RunConfig.from_dict, as_run) == message

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TINY
-from helpers import refusal, strict_json
+from helpers import refusal, small_anchor_run, strict_json
 
 from gammagpt import InitConfig, RunConfig, Store, UserError, sweep, train
 from gammagpt.cli import main
-from gammagpt.data import load_text
+from gammagpt.data import make_batches
 from gammagpt.device import Policy
 from gammagpt.parallel import ALONE, Group, process_group
-from gammagpt.train import Windows, train_stack
+from gammagpt.train import train_stack
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 ROUNDING = 1e-5  # relative: of 12 steps in float32, in curves of six digits
@@ -130,16 +130,20 @@ def test_a_process_that_is_killed_takes_the_others_along(tiny, tmp_path):
     assert result.returncode != 0 and "-9" in result.stderr
 
 
-def test_each_process_takes_its_part_of_every_batch(tiny):
-    text = load_text(tiny.data)
+def batch(config, group) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets of one step, (1, B, T) each; of anchors the targets are (1, B)."""
+    made = make_batches([config], torch.device("cpu"), group.share(config.batch_size))
+    return made.train(3)
 
-    def batch(group):
-        windows = Windows([tiny], text, torch.device("cpu"), group.share(tiny.batch_size))
-        return torch.stack(windows.train(3))
 
-    parts = [batch(Group(rank, 4)) for rank in range(4)]
-    assert [part.shape for part in parts] == [(2, 1, 2, 16)] * 4
-    assert torch.equal(torch.cat(parts, dim=2), batch(ALONE))
+@pytest.mark.parametrize("kind", ["text", "anchors"])
+def test_each_process_takes_its_part_of_every_batch(tiny, kind):
+    config = tiny if kind == "text" else small_anchor_run("gpt", batch_size=8)
+    parts = [batch(config, Group(rank, 4)) for rank in range(4)]
+    length = config.model.block_size
+    assert [inputs.shape for inputs, _ in parts] == [(1, 2, length)] * 4
+    for part, whole in zip(zip(*parts, strict=True), batch(config, ALONE), strict=True):
+        assert torch.equal(torch.cat(part, dim=1), whole)
 
 
 def test_a_group_of_one_is_the_plain_engine(monkeypatch):

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from gammagpt import GPT, GPTConfig, ProbeConfig, gamma_init_
+from gammagpt.model import cross_entropy
 from gammagpt.probes import (
     condensation,
     even_steps,
     log_steps,
-    mean_losses,
+    mean_scores,
+    score_sums,
     spectra,
     spectrum,
 )
@@ -156,29 +158,91 @@ def test_no_spectra_are_measured_unless_asked_for():
     assert log_steps(0, 100) == set() and ProbeConfig().spectra == 0
 
 
-# ---- validation loss ---------------------------------------------------------------------------
+# ---- scores ------------------------------------------------------------------------------------
+
+
+def answers(seed, sequences, length, left_out, met=0.8):
+    """(logits, targets): a share `met` of the targets are the likeliest token; some are -100."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(sequences, length, 7, generator=generator, dtype=torch.float64)
+    other = torch.randint(7, (sequences, length), generator=generator)
+    share = torch.rand(sequences, length, generator=generator)
+    targets = torch.where(share < met, logits.argmax(-1), other)
+    share = torch.rand(sequences, length, generator=generator)
+    return logits, targets.masked_fill(share < left_out, -100)
+
+
+def slow_scores(logits, targets) -> tuple[float, int, int, int]:
+    """(summed loss, targets met, sequences met whole, targets), one after another."""
+    loss, met, whole, count = 0.0, 0, 0, 0
+    for rows, wanted in zip(logits.tolist(), targets.tolist(), strict=True):
+        right = []
+        for row, target in zip(rows, wanted, strict=True):
+            if target != -100:
+                loss += math.log(sum(map(math.exp, row))) - row[target]
+                right.append(row.index(max(row)) == target)
+        met, whole, count = met + sum(right), whole + all(right), count + len(right)
+    return loss, met, whole, count
+
+
+@given(
+    seed=st.integers(0, 10**6), sequences=st.integers(1, 9), length=st.integers(1, 5),
+    left_out=st.sampled_from([0.0, 0.3, 0.9]),
+)  # fmt: skip
+def test_scores_are_those_of_a_slow_count(seed, sequences, length, left_out):
+    logits, targets = answers(seed, sequences, length, left_out)
+    found = score_sums(logits, targets)
+    loss, met, whole, count = slow_scores(logits, targets)
+    assert found.tolist() == pytest.approx([loss, met, whole])
+    if count:
+        assert cross_entropy(logits, targets).item() == pytest.approx(loss / count)
+
+
+def test_slow_counts_meet_some_sequences_whole_and_some_not():
+    _, met, whole, count = slow_scores(*answers(0, 50, 4, 0.3))
+    assert 0 < whole < 50 and 0 < met < count < 200
+
+
+def test_of_one_target_a_sequence_the_scores_are_those_of_sequences_of_one_token():
+    logits, targets = answers(0, 30, 1, left_out=0.0)
+    found = score_sums(logits[:, 0], targets[:, 0])
+    assert found.tolist() == score_sums(logits, targets).tolist() and found[1] == found[2] > 0
+
+
+def test_what_is_left_out_leaves_no_trace():
+    logits, targets = answers(0, 20, 6, left_out=0.5)
+    other = torch.where((targets < 0)[..., None], torch.randn_like(logits), logits)
+    assert torch.equal(score_sums(logits, targets), score_sums(other, targets))
+    assert cross_entropy(logits, targets) == cross_entropy(other, targets)
 
 
 @pytest.mark.parametrize("windows", [1, 64, 65, 150])
-def test_validation_loss_is_the_mean_over_all_tokens(windows):
-    model = gamma_init_(GPT(GPTConfig(vocab_size=40, block_size=8, width=8, n_layer=1)), 0.3)
-    tokens = torch.randint(40, (windows, 9), generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("left_out", [0.0, 0.4])
+def test_mean_scores_are_over_all_targets_and_all_sequences(windows, left_out):
+    model = gamma_init_(GPT(GPTConfig(vocab_size=7, block_size=8, width=8, n_layer=1)), 0.3)
+    tokens = torch.randint(7, (windows, 8), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        logits = torch.cat([model(row[None, :-1]) for row in tokens]).double().numpy()
-    shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    right = np.take_along_axis(shares, tokens[:, 1:, None].numpy(), axis=-1)
+        logits = torch.cat([model(row[None]) for row in tokens])
+        targets = answers(1, windows, 8, left_out)[1]
+        targets = torch.where(targets == 3, logits.argmax(-1), targets)
 
     def sums(inputs, targets):  # of two models, the second being twice as bad
-        return model.loss(inputs, targets, "sum") * torch.tensor([1, 2])
+        scores = score_sums(model(inputs[0]), targets[0])
+        return torch.stack((scores, scores * torch.tensor([2, 0, 0])))
 
-    found = mean_losses(sums, tokens[:, :-1], tokens[:, 1:])
-    expected = -np.log(right).mean()
-    assert found == pytest.approx([expected, 2 * expected], rel=1e-6)
-    assert found == pytest.approx(mean_losses(sums, tokens[:, :-1], tokens[:, 1:], batch=7))
+    both = [z.expand(2, -1, -1) for z in (tokens, targets)]
+    found = mean_scores(sums, *both)
+    loss, met, whole, count = slow_scores(logits, targets)
+    one = {"loss": loss / count, "accuracy": met / count, "exact": whole / windows}
+    other = {"loss": 2 * loss / count, "accuracy": 0, "exact": 0}
+    assert found == [pytest.approx(one, rel=1e-5), pytest.approx(other, rel=1e-5)]
+    again = mean_scores(sums, *both, batch=7)
+    assert again == [pytest.approx(scores, rel=1e-6) for scores in found]
 
 
 @pytest.mark.parametrize(
-    "name, value", [("losses", 0), ("windows", 0), ("final_windows", -1), ("spectra", -1)]
+    "name, value",
+    [("losses", 0), ("windows", 0), ("final_windows", -1), ("spectra", -1), ("geometry", -1)],
 )
 def test_an_impossible_number_of_probes_is_refused(name, value):
     message = refusal(ProbeConfig, **{name: value})

@@ -10,26 +10,31 @@ import warnings
 from pathlib import Path
 
 import pytest
-from helpers import made_up_record, refusal, strict_json
+from helpers import made_up_record, refusal, small_anchor_run, strict_json
 
 from gammagpt import InitConfig, OptimConfig, Record, RunConfig, Store
+from gammagpt.project import root
 
 # What a run is when nothing is said. A new field may be added with a default that changes nothing;
 # a default that changes makes all old records answer another question: raise SEMANTICS then.
 DEFAULTS = {
     "model": {
         "vocab_size": 1024, "block_size": 64, "n_layer": 2, "n_head": 2, "width": 64, "hidden": 0,
-        "norm_eps": 1e-5, "gate": False, "tied": False, "rope_base": 10000.0,
+        "norm_eps": 1e-5, "gate": False, "tied": False, "rope_base": 10000.0, "kind": "gpt",
+        "positions": "rotary",
     },
     "init": {"gamma": 0.5, "std": None, "residual_scaling": False},
     "optim": {
         "learning_rate": 2e-3, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95, "clip": 1.0,
         "warmup": 0.1, "final_ratio": 0.1,
     },
-    "data": {"corpus": "sotu", "vocab_size": 1024, "fingerprint": ""},
-    "probes": {"losses": 12, "windows": 64, "final_windows": 512, "spectra": 0},
+    "data": {"corpus": "sotu", "vocab_size": 1024, "fingerprint": "", "kind": "text"},
+    "probes": {"losses": 12, "windows": 64, "final_windows": 512, "spectra": 0, "geometry": 0},
     "steps": 400, "batch_size": 32, "seed": 0, "precision": "float32",
 }  # fmt: skip
+
+
+ANCHORS = {kind: small_anchor_run(kind) for kind in ("emb_mlp", "gpt")}
 
 
 def seeds(config, *numbers) -> list[RunConfig]:
@@ -59,6 +64,20 @@ def test_the_key_of_the_default_run_is_the_one_of_all_records_so_far():
     assert RunConfig(init=InitConfig(gamma=0.8), seed=1).key == "e86b925b55d96f13"
 
 
+def test_the_keys_of_runs_on_anchors_are_those_of_all_records_so_far():
+    """The same guard for the second paper's runs."""
+    assert ANCHORS["emb_mlp"].key == "910d994727b32150"
+    assert ANCHORS["gpt"].key == "5b253294778afd53"
+
+
+def test_every_committed_record_has_the_key_that_is_its_name():
+    """The guard on all of them: what is read here is what the pages are made of."""
+    names = {}
+    for path in sorted((root() / "results").glob("*/*.json")):
+        names[path.stem] = Record.from_json(path.read_text(encoding="utf-8")).key
+    assert names == {name: name for name in names} and names
+
+
 def test_the_key_does_not_depend_on_the_order_of_the_mapping():
     mapping = RunConfig(init=InitConfig(std=0.02), seed=3).to_dict()
     backwards = {
@@ -72,7 +91,7 @@ CHANGES = [
     {"steps": 13}, {"batch_size": 9}, {"seed": 1}, {"precision": "bfloat16"},
     *({"model": {name: value}} for name, value in {
         "block_size": 8, "n_layer": 2, "n_head": 1, "width": 32, "hidden": 8, "norm_eps": 0.0,
-        "gate": True, "tied": True, "rope_base": 100.0,
+        "gate": True, "tied": True, "rope_base": 100.0, "positions": "learned",
     }.items()),
     {"init": {"gamma": 0.6}}, {"init": {"residual_scaling": True}},
     {"init": {"gamma": None, "std": 0.5}},
@@ -89,6 +108,26 @@ def test_every_field_changes_the_key(tiny):
         key = RunConfig.from_dict(base | nested).key
         assert key not in keys, change
         keys.add(key)
+
+
+ANCHOR_CHANGES = {
+    "emb_mlp": [{"model": {"width": 33}}, {"model": {"hidden": 49}},
+                {"model": {"activation": "relu"}}],
+    "gpt": [{"model": {"positions": "rotary"}}, {"data": {"samples": 0}}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ANCHOR_CHANGES)
+def test_every_field_of_a_run_on_anchors_changes_the_key(kind):
+    base = ANCHORS[kind].to_dict()
+    both = [{"data": {"keys": "21..31"}}, {"data": {"held_out": ""}}, {"seed": 1}, {"steps": 13},
+            {"probes": {"geometry": 1}}, {"init": {"gamma": 0.6}}]  # fmt: skip
+    keys = {ANCHORS[kind].key}
+    for change in both + ANCHOR_CHANGES[kind]:
+        nested = {name: base[name] | value if isinstance(value, dict) else value
+                  for name, value in change.items()}  # fmt: skip
+        keys.add(RunConfig.from_dict(base | nested).key)
+    assert len(keys) == 1 + len(both) + len(ANCHOR_CHANGES[kind])
 
 
 def test_of_the_data_only_the_fingerprint_is_in_the_key(tiny, tmp_path):
@@ -137,6 +176,16 @@ BAD = [
     ({"data": {"corpus": 3}}, "data.corpus: got 3, allowed is"),
     ({"data": {"vocab_size": 512}}, "data.vocab_size: got 512, must equal model.vocab_size = 1024"),
     ({"model": [1]}, "model: got [1], expected a mapping"),
+    ({"model": {"kind": "rnn"}}, "model.kind: got 'rnn', allowed are gpt, emb_mlp"),
+    ({"data": {"kind": "images"}}, "data.kind: got 'images', allowed are text, anchors"),
+    ({"model": {"kind": "emb_mlp", "vocab_size": 1024}}, "model.kind: got 'emb_mlp', text needs"),
+    ({"model": {"kind": "emb_mlp", "n_layer": 2}}, "model.n_layer: unknown, allowed are kind"),
+    (
+        {"model": {"vocab_size": 201}, "data": {"kind": "anchors"}},
+        "model.block_size: got 64, must equal data.length = 9",
+    ),
+    ({"data": {"kind": "anchors", "corpus": "sotu"}}, "data.corpus: unknown, allowed are kind"),
+    ({"probes": {"geometry": -1}}, "probes.geometry: got -1, allowed is 0 or more"),
     ([], "config: got [], expected a mapping"),
 ]
 
@@ -144,6 +193,15 @@ BAD = [
 @pytest.mark.parametrize("mapping, words", BAD, ids=[words for _, words in BAD])
 def test_what_does_not_fit_is_refused_by_name_and_value(mapping, words):
     assert refusal(RunConfig.from_dict, mapping).startswith(words)
+
+
+@pytest.mark.parametrize("kind", ["emb_mlp", "gpt"])
+def test_a_run_on_anchors_comes_back_from_its_mapping_and_its_record(kind, tmp_path):
+    config = ANCHORS[kind].pinned()
+    assert RunConfig.from_dict(config.to_dict()) == config == config.pinned()
+    record = made_up_record(config, 3.0)
+    Store(tmp_path).put(record)
+    assert Store(tmp_path).get(ANCHORS[kind]) == record and type(config.model).kind == kind
 
 
 def test_a_configuration_comes_back_from_its_mapping(tiny):

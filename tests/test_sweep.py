@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import made_up_record, refusal
+from helpers import made_up_record, refusal, small_anchor_run
 
 from gammagpt import InitConfig, RunConfig, Store, frame, load_records, plan, progress, sweep
 from gammagpt.device import Policy
@@ -228,8 +228,10 @@ def test_compiling_is_tried_where_the_policy_says_so_and_there_is_much_to_do(mon
     assert planned(monkeypatch, speeds, compiles=True, runs=5) == plan.Plan(4, False, 3e4)
 
 
-def test_a_measured_speed_is_a_speed(tiny):
-    found = plan.measure([tiny, replace(tiny, seed=1)], torch.device("cpu"), seconds=0.05)
+@pytest.mark.parametrize("kind", ["text", "gpt", "emb_mlp"])
+def test_a_measured_speed_is_a_speed(tiny, kind):
+    config = tiny if kind == "text" else small_anchor_run(kind)
+    found = plan.measure([config, replace(config, seed=1)], torch.device("cpu"), seconds=0.05)
     assert (found.members, found.compiled) == (2, False) and found.tokens_per_second > 100
 
 
@@ -379,7 +381,8 @@ def test_a_frame_has_a_row_a_run_with_every_field(tiny):
     assert (row.width, row.learning_rate, row.steps, row.gamma) == (16, 0.02, 12, 0.5)
     assert (row.status, row.commit, row.seconds) == ("ok", "0123456789ab", 1.5)
     assert (row.tokens, row.rules) == (12 * 8 * 16, {"a": "b"})
-    assert row.curve == [[0, 5.75], [2, 5.25]]
+    assert row.curve == row.curves["validation"] == [[0, 5.75], [2, 5.25]]
+    assert list(row.curves) == ["train", "validation"] and row.probes == []
 
 
 def test_the_loss_of_a_diverged_run_is_infinite(tiny):

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import refusal, strict_json
+from helpers import refusal, small_anchor_run, strict_json
 
 from gammagpt import GPT, InitConfig, OptimConfig, ProbeConfig, RunConfig, audit_init, train
-from gammagpt.data import load_text
-from gammagpt.engine import build_model
+from gammagpt.data import load_text, make_batches
+from gammagpt.data.anchors import training_sequences
+from gammagpt.engine import Loss, build_model
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +33,15 @@ def what_came_out(record):
 
 def batches_of(config, monkeypatch) -> list[torch.Tensor]:
     """The training inputs and targets, as the model met them."""
-    met, loss = [], GPT.loss
+    met, forward = [], Loss.forward
 
-    def listen(model, tokens, targets, **named):
-        if torch.is_grad_enabled():
+    def listen(loss, tokens, targets, measured=False):
+        if not measured:
             met.append(torch.stack((tokens, targets)))
-        return loss(model, tokens, targets, **named)
+        return forward(loss, tokens, targets, measured)
 
     with monkeypatch.context() as patch:
-        patch.setattr(GPT, "loss", listen)
+        patch.setattr(Loss, "forward", listen)
         train(config)
     return met
 
@@ -155,6 +156,77 @@ def test_provenance_says_where_when_and_under_which_rules(tiny):
     date = time.strptime(provenance["date"], "%Y-%m-%dT%H:%M:%SZ")
     assert abs(time.mktime(date) - time.mktime(time.gmtime())) < 60
     assert provenance["commit"] and len(provenance["source"]) == 12
+
+
+# ---- anchors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["emb_mlp", "gpt"])
+def test_a_run_on_anchors_records_loss_and_accuracy_of_every_task_and_the_unseen(kind, outcome):
+    record = outcome(small_anchor_run(kind))
+    names = ["memory", "reasoning", "unseen"]
+    losses = {name: record.final[f"{name}_loss"] for name in names}
+    assert record.final["validation_loss"] == pytest.approx(
+        (losses["memory"] + losses["reasoning"]) / 2  # what was held out does not count
+    )
+    assert all(0 <= record.final[f"{name}_accuracy"] <= 1 for name in names)
+    curves = {"train", "validation", *names, *(f"{name}_accuracy" for name in names)}
+    assert set(record.curves) == curves and len(record.final) == 7
+    assert [step for step, _ in record.curves["unseen"]] == [0, 4, 8, 12]
+    assert (
+        len(record.curves["train"]) == 12
+        and record.config.tokens == 12 * 32 * record.config.data.length
+    )
+    strict_json(record.to_json())
+
+
+def test_the_first_losses_on_anchors_are_those_of_guessing_among_all_tokens(outcome):
+    record = outcome(small_anchor_run("gpt", init={"gamma": 3.0}))
+    for name in ("train", "validation", "memory", "reasoning", "unseen"):
+        assert record.curves[name][0][1] == pytest.approx(math.log(61), abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["emb_mlp", "gpt"])
+def test_a_run_on_anchors_is_repeatable_to_the_last_bit(kind, outcome):
+    probes = {"losses": 4, "windows": 30, "final_windows": 60, "geometry": 3}
+    config = small_anchor_run(kind, probes=probes)
+    assert what_came_out(train(config)) == what_came_out(outcome(config))
+    bare = outcome(small_anchor_run(kind))  # geometry changes nothing of the training
+    assert (bare.curves, bare.final) == (outcome(config).curves, outcome(config).final)
+
+
+def test_batches_of_anchors_are_sequences_of_the_training_set_with_their_labels(monkeypatch):
+    config = small_anchor_run("gpt")
+    found = training_sequences(config.data, config.seed)
+    known = {
+        (*row, label)
+        for row, label in zip(found.tokens.tolist(), found.labels.tolist(), strict=True)
+    }
+    batches = make_batches([config], torch.device("cpu"), slice(None))
+    met = set()
+    for step in range(config.steps):
+        [tokens], [labels] = batches.train(step)
+        met |= {(*row, label) for row, label in zip(tokens.tolist(), labels.tolist(), strict=True)}
+    assert met <= known and len(met) > 12 * 32 * 0.8
+
+
+def test_two_gammas_of_one_seed_see_the_same_anchors_and_two_seeds_others():
+    configs = [
+        small_anchor_run("gpt", init={"gamma": g}, seed=s)
+        for g, s in ((0.3, 0), (0.8, 0), (0.8, 1))
+    ]
+    batches = make_batches(configs, torch.device("cpu"), slice(None))
+    for part in (*batches.train(5), *batches.along["memory"]):
+        assert torch.equal(part[0], part[1]) and not torch.equal(part[1], part[2])
+
+
+def test_data_that_was_changed_after_its_fingerprint_is_refused():
+    config = small_anchor_run("emb_mlp").pinned()
+    stale = replace(
+        config, data=replace(config.data, tasks="memory 1..3 random, reasoning 11..14 sum")
+    )
+    assert stale.key == config.key  # which is why
+    assert refusal(train, stale).startswith("data.fingerprint: got ")
 
 
 # ---- divergence --------------------------------------------------------------------------------

@@ -160,11 +160,12 @@ def run_prepare(options) -> None:
 def run_claims(options) -> None:
     """Print the ledger with verdicts computed from the records of a tier."""
     from .experiments import verdicts
+    from .pages import effect
 
     found = verdicts(options.tier)
     lines = [
-        f"{v.claim.id:22} {v.verdict:13} {v.effect:+.4f} [{v.low:+.4f}, {v.high:+.4f}] "
-        f"{v.claim.unit}, n = {v.n}; {v.reason}" + ("; RULE CHANGED" if v.rule_changed else "")
+        f"{v.claim.id:24} {v.verdict:13} {effect(v)} {v.claim.unit}, n = {v.n}; {v.reason}"
+        + ("; RULE CHANGED" if v.rule_changed else "")
         for v in found
     ]
     _print(options, [v.to_dict() for v in found], "\n".join(lines))

@@ -29,7 +29,7 @@ def task_curves(runs, tier: str, score="loss", anchor="fig-tasks", levels=None) 
     unit = "loss (nats)" if score == "loss" else "accuracy"
 
     def draw(figure):
-        panels = _panels(figure, len(settings), sharey=True)
+        panels = _panels(figure, len(settings))
         for axes, setting in zip(panels, settings, strict=True):
             for i, task in enumerate(_sets(runs)):
                 steps, values = _curves(runs[runs.setting == setting], _curve(task, score))
@@ -38,7 +38,7 @@ def task_curves(runs, tier: str, score="loss", anchor="fig-tasks", levels=None) 
                     axes.axhline(levels[task], color=COLOURS[i % 6], linestyle=":")
             axes.set(title=setting, xlabel="step")
         panels[0].set(ylabel=unit, ylim=(0, None if score == "loss" else 1.05))
-        panels[0].legend(fontsize=9)
+        _key(panels[0])
 
     ends = "; ".join(f"{s}: {_ends(runs[runs.setting == s], score)}" for s in settings)
     alt = f"The {unit} of each task against the step, which ends at: {ends}."
@@ -64,9 +64,10 @@ def time_gap(frames, tier: str, slow="memory", fast="reasoning") -> Picture:
             axes.axhline(1, color=GREY, linestyle=":")
             axes.set_yscale("log", base=2)
             axes.yaxis.set_major_formatter("{x:g}")
-            axes.set(title=title, xlabel="gamma (std = d_in^-gamma)")
+            axes.set_title(title)
+        _gamma_axis(panels, gaps.values())
         panels[0].set_ylabel(f"steps to half learn {slow}\nover those for {fast}")
-        panels[0].legend(fontsize=9)
+        _key(panels[0])
 
     found = "; ".join(_gaps_in_words(title, rows) for title, rows in gaps.items())
     alt = f"Steps until {slow} is half learned, over those until {fast} is. {found}."
@@ -80,18 +81,22 @@ def time_gap(frames, tier: str, slow="memory", fast="reasoning") -> Picture:
     return Picture("fig-time-gap", draw, alt, caption, (7.2, 4.0))
 
 
-def paths(frames, tier: str, done="reasoning", left="memory", anchor="fig-path", known=None):
+def paths(
+    frames, tier: str, done="reasoning", left="memory", anchor="fig-path", known=None
+) -> Picture:
     """Each run's way through the plane of what is left of two tasks. It has no clock.
 
     `known` marks how much of `done` is left to who knows the law of its labels, and no label.
     """
+
+    colours = _colours(frames.values())
 
     def draw(figure):
         shape = len(frames), len(ROLES)
         panels = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
         for row, (title, runs) in zip(panels, frames.items(), strict=True):
             for axes, (role, words) in zip(row, ROLES.items(), strict=True):
-                _draw_paths(axes, runs[runs.role == role], done, left, known)
+                _draw_paths(axes, runs[runs.role == role], done, left, known, colours)
                 axes.set_title(f"{title}, {words}", fontsize=10)
             row[0].set_ylabel(f"share of {left} left")
         for axes in panels[-1]:
@@ -120,19 +125,20 @@ def against_gamma(panels, tier: str, label: str, anchor: str, line=None) -> Pict
     """
 
     def draw(figure):
-        all_axes = _panels(figure, len(panels), sharey=True)
+        all_axes = _panels(figure, len(panels))
         for axes, (title, (runs, measure)) in zip(all_axes, panels.items(), strict=True):
             for i, (role, words) in enumerate(ROLES.items()):
                 _draw_means(axes, _values(runs, role, measure), i, words)
-            axes.set(title=title, xlabel="gamma (std = d_in^-gamma)")
+            axes.set_title(title)
             if line:
                 axes.axhline(line[0], color=GREY, linestyle=":")
         if line:
             where = all_axes[-1].get_yaxis_transform()
             all_axes[-1].text(0.99, line[0], line[1], transform=where, color=GREY, fontsize=9,
                               ha="right", va="bottom")  # fmt: skip
+        _gamma_axis(all_axes, _compared(runs for runs, _ in panels.values()))
         all_axes[0].set_ylabel(label)
-        all_axes[0].legend(fontsize=9)
+        _key(all_axes[0])
 
     alt = f"{label[0].upper()}{label[1:]}, against gamma. {_by_panel(panels)}."
     missing = sum(_values(r, role, m)[m].isna().sum() for r, m in panels.values() for role in ROLES)
@@ -180,7 +186,7 @@ def range_shares(runs, tier: str, anchor="fig-ranges") -> Picture:
     settings = list(runs.setting.unique())
 
     def draw(figure):
-        panels = _panels(figure, len(settings), sharey=True)
+        panels = _panels(figure, len(settings))
         for axes, setting in zip(panels, settings, strict=True):
             chosen = runs[runs.setting == setting]
             for i, task in enumerate(_sets(runs)):
@@ -358,14 +364,24 @@ def _surprise(rows, columns: list):
 # ---- parts of figures ----------------------------------------------------------------------------
 
 
-def _panels(figure, count: int, sharey=False):
-    """`count` axes in rows of up to three; what is left over of the last row stays empty."""
+def _panels(figure, count: int):
+    """`count` axes of one scale, in rows of three; what is left over of the last stays empty."""
     columns = max(1, min(3, count))
     rows = math.ceil(count / columns) or 1
-    all_axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey).ravel()
+    all_axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes in all_axes[count:]:
         axes.set_axis_off()
+    for axes in all_axes[:count]:
+        axes.tick_params(labelbottom=True)
     return all_axes[: max(1, count)]
+
+
+def _gamma_axis(panels, frames) -> None:
+    """The gammas that there are as ticks, on the axis that all panels share."""
+    ticks = sorted(set().union(*(frame.gamma.dropna() for frame in frames)))
+    panels[0].set_xticks(ticks, [f"{gamma:g}" for gamma in ticks])
+    for axes in panels:
+        axes.set_xlabel("gamma (std = d_in^-gamma)")
 
 
 def _sets(runs) -> list[str]:
@@ -391,10 +407,8 @@ def _columns(runs, names):
 
 def _curves(runs, name: str):
     """(steps, values (seeds, points)) of the runs that got to their end; none: both empty."""
-    found = [run.curves.get(name, []) for run in runs[runs.status == "ok"].itertuples()]
-    longest = max(map(len, found), default=0)
-    points = np.array([curve for curve in found if len(curve) == longest]).reshape(-1, longest, 2)
-    return (points[0, :, 0], points[:, :, 1]) if points.size else (np.array([]), np.empty((0, 0)))
+    found = [_points(run, name) for run in runs[runs.status == "ok"].itertuples()]
+    return _stacked([points for points in found if len(points)])
 
 
 def _in_range(runs, task: str):
@@ -403,9 +417,15 @@ def _in_range(runs, task: str):
     for run in runs[runs.status == "ok"].itertuples():
         shares = [(probe["step"], probe["geometry"]["in_range"].get(task, math.nan))
                   for probe in run.probes if "geometry" in probe]  # fmt: skip
-        found += [shares] if shares else []
-    points = np.array(found)
-    return (points[0, :, 0], points[:, :, 1]) if points.size else (np.array([]), np.empty((0, 0)))
+        found += [np.array(shares)] if shares else []
+    return _stacked(found)
+
+
+def _stacked(found: list):
+    """(steps, values (curves, points)) of curves measured at the same steps; none: both empty."""
+    if not found:
+        return np.array([]), np.empty((0, 0))
+    return found[0][:, 0], np.array([points[:, 1] for points in found])
 
 
 def _band(axes, steps, values, **look) -> None:
@@ -431,6 +451,8 @@ def _means(values) -> list:
 
 def _draw_means(axes, values, i: int, label: str) -> None:
     """Dots for the runs, and means with their intervals, a little beside those of other roles."""
+    if values.empty:
+        return
     shift = 0.008 * (2 * i - 1)
     axes.scatter(values.gamma + shift, values.iloc[:, -1], color=COLOURS[i], s=9, alpha=0.6)
     rows = np.array(_means(values)).reshape(-1, 4)
@@ -490,7 +512,9 @@ def _draw_gaps(axes, rows, i: int, label: str) -> None:
         axes.scatter(dots.gamma + shift, dots.ratio, s=16, alpha=0.6, marker=marker,
                      edgecolors=colour, facecolors=face)  # fmt: skip
     means = _gap_means(rows)
-    axes.plot([m[0] + shift for m in means], [m[1] for m in means], color=colour, label=label)
+    if means:
+        axes.plot(*[[m[k] + shift * (k == 0) for m in means] for k in (0, 1)], color=colour,
+                  label=label)  # fmt: skip
     for gamma, mean, low, high, bound in means:
         look = {"": "o", "at least": "^", "at most": "v"}[bound]
         axes.errorbar(gamma + shift, mean, yerr=[[mean - low], [high - mean]], color=colour,
@@ -506,22 +530,35 @@ def _gaps_in_words(title: str, rows) -> str:
     return "; ".join(parts)
 
 
-def _draw_paths(axes, runs, done: str, left: str, known) -> None:
+def _draw_paths(axes, runs, done: str, left: str, known, colours) -> None:
     axes.plot([1, 0], [1, 0], color=GREY, linestyle=":")
     look = {"rotation": -135, "rotation_mode": "anchor", "transform_rotates_text": True}
     axes.text(0.25, 0.23, "both alike", color=GREY, fontsize=9, ha="center", **look)
     if known:
         axes.axvline(known, color=GREY, linestyle=":")
-    for i, (setting, group) in enumerate(runs.groupby("setting", sort=False)):
+    for setting, group in runs.groupby("setting", sort=False) if len(runs) else ():
         for number, run in enumerate(group.itertuples()):
             x, y = (share_left(run, task)[:, 1].clip(max=1) for task in (done, left))
             if len(x) == len(y) > 0:
                 label = setting if number == 0 else None
-                axes.plot(x, y, color=COLOURS[i % 6], linewidth=1, alpha=0.8, label=label)
+                axes.plot(x, y, color=colours[setting], linewidth=1, alpha=0.8, label=label)
         half = getattr(group, f"{left}_left_at_{done}", None)
         if half is not None:
-            axes.plot([HALF] * len(half), half, "x", color=COLOURS[i % 6], markersize=5)
+            axes.plot([HALF] * len(half), half, "x", color=colours[setting], markersize=5)
     axes.set(xlim=(1.03, -0.03), ylim=(1.03, -0.03))
+
+
+def _colours(frames) -> dict:
+    """A colour for each setting, the same in all panels, in the order of their gammas."""
+    known = pd.concat([runs.reindex(columns=["setting", "gamma"]) for runs in frames])
+    settings = known.dropna(subset=["setting"]).sort_values("gamma").setting.unique()
+    return {setting: COLOURS[i % 6] for i, setting in enumerate(settings)}
+
+
+def _key(axes) -> None:
+    """A legend, if there is anything to explain."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=9)
 
 
 def _legend(figure, panels, title: str) -> None:

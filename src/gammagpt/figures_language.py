@@ -95,8 +95,9 @@ def delta_without_clock(runs, tier: str) -> Picture:
         f"compared runs are at one mean loss: {_finals(at_equal_loss(runs))}."
     )
     caption = (
-        "Learning goes to the right. Left: every run, at every learning rate; right: the compared "
-        f"ones, dashed where each setting has its own best rate. {provenance(runs, tier)}"
+        "Learning goes to the right. Left: every run at every learning rate, hollow if it only "
+        "tuned. Right: the compared runs, dashed where each setting has its own best rate. "
+        f"{provenance(runs, tier)}"
     )
     return Picture("fig-without-clock", draw, alt, caption, (7.2, 6.0))
 
@@ -186,6 +187,20 @@ def along(run) -> pd.DataFrame:
         other: np.minimum(1, shares[1]), "delta": (second - first) / first,
         "delta_normalised": shares[1] - shares[0],
     })  # fmt: skip
+
+
+def peaks(runs) -> pd.DataFrame:
+    """Where delta L is highest on the way of each compared setting (mean over its runs).
+
+    Columns: role, setting, highest, tokens (millions, where that is) and end.
+    """
+    rows = []
+    for (role, setting), mine in _compared(runs).groupby(["role", "setting"], sort=False):
+        tokens, values = _over_runs(mine, "delta")
+        if len(values):
+            mean = values.mean(0)
+            rows.append((role, setting, mean.max(), tokens[mean.argmax()], mean[-1]))
+    return pd.DataFrame(rows, columns=["role", "setting", "highest", "tokens", "end"])
 
 
 def at_equal_loss(runs) -> pd.DataFrame:
@@ -381,9 +396,8 @@ def _ends_correlated(runs) -> str:
     ends = runs.drop_duplicates("key")
     if len(ends) < 3:
         return ""
-    value = rank_correlation(ends.delta, -ends.loss)
-    words = f"Over the ends of {len(ends)} runs its rank correlation with how low the loss is"
-    return f"{words} is {value:.2f}."
+    value = rank_correlation(ends.delta, ends.loss)
+    return f"Its rank correlation with that mean, over the ends of {len(ends)} runs: {value:.2f}."
 
 
 def _ends_in_words(runs, texts) -> str:

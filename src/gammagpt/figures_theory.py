@@ -108,7 +108,6 @@ def gradient(runs, tier: str, fresh) -> Picture:
         first.legend(fontsize=9)
         _lines(later, along)
         later.set(xlabel="step", title="along training, mean of all")
-        later.legend(fontsize=9)
 
     ends = fresh.groupby("gamma")[groups].mean().iloc[[0, -1]]
     words = " and ".join(
@@ -238,21 +237,22 @@ def cosines_along(studies: dict, tier: str) -> Picture:
 
 
 def law_matches(runs) -> pd.DataFrame:
-    """How the trained cosines of reasoning anchors agree with each theory, and with a straight line
+    """How trained cosines of reasoning anchors agree with each theory, and with a straight line.
 
-    A row for each setting, moment and reference: the correlation over all pairs, which is blind to
-    shift and stretch, and the mean gap, which is not; means over seeds.
+    A row for each setting, moment and reference, means over seeds: the correlation over all pairs,
+    which is blind to shift and stretch, and the mean gap, which is not (the line has none).
     """
     rows = []
     for run in probed(runs).itertuples():
-        upper = np.triu_indices(len(reasoning(data_of(run))[0]), 1)
-        theory = references(run) | {"minus the distance": -np.abs(np.subtract.outer(*[range(
-            1 + upper[1][-1])] * 2)).astype(float)}  # fmt: skip
+        numbers = np.array(reasoning(data_of(run))[0], dtype=float)
+        line = {"minus the distance": -np.abs(np.subtract.outer(numbers, numbers))}
+        upper = np.triu_indices(len(numbers), 1)
         for when in ("early", "late"):
             mine = _trained(run, when)[upper]
-            for name, matrix in theory.items():
+            for name, matrix in (references(run) | line).items():
                 gap = np.abs(mine - matrix[upper]).mean() if name in LINES else math.nan
-                rows.append((run.setting, when, name, correlation(mine, matrix[upper]), gap))
+                match = correlation(mine, matrix[upper]) if len(mine) > 1 else math.nan
+                rows.append((run.setting, when, name, match, gap))
     columns = ["setting", "when", "compared with", "correlation", "mean gap"]
     found = pd.DataFrame(rows, columns=columns)
     return found.groupby(columns[:3], sort=False, as_index=False).mean()
@@ -312,11 +312,10 @@ def ranks(runs, tier: str) -> Picture:
     def draw(figure):
         panels = figure.subplots(1, 2)
         for axes, (name, label) in zip(panels, names.items(), strict=True):
-            _lines(axes, found[name])
+            _lines(axes, found[name], legend=axes is panels[1])
             axes.set(xlabel="step", ylabel=label)
         panels[0].set_ylim(0, None)
         panels[1].set_ylim(-0.02, 1)
-        panels[1].legend(fontsize=9)
 
     words = "; ".join(
         f"{s}: stable rank {values[0].mean():.1f} at the start and {values[-1].mean():.1f} at the "
@@ -371,10 +370,9 @@ def averaging(runs, tier: str) -> Picture:
             groups = [(gamma, group[measure]) for gamma, group in runs.groupby("gamma")]
             _errorbars(first, groups, label=when, **_dot(i))
         first.set(xlabel="gamma", ylabel=DISTANCE, ylim=(0, 1))
+        first.legend(fontsize=9)
         _lines(later, along)
         later.set(xlabel="step")
-        for axes in (first, later):
-            axes.legend(fontsize=9)
 
     means = runs.groupby("setting", sort=False)[list(moments.values())].mean()
     words = "; ".join(
@@ -450,7 +448,6 @@ def value_direction(runs, tier: str) -> Picture:
             axes.set_ylim(0, 1)
         for axes in panels[1:]:
             axes.axhline(chance, color=GREY, linestyle=":", label="by chance")
-        for axes in panels:
             axes.legend(fontsize=9)
 
     words = "; ".join(
@@ -677,12 +674,14 @@ def _compared(claim, runs, roles=("common", "tuned")) -> pd.DataFrame:
 # ---- parts of figures --------------------------------------------------------------------------
 
 
-def _lines(axes, along: dict) -> None:
+def _lines(axes, along: dict, legend: bool = True) -> None:
     """Mean and range over seeds against the step (linear up to step 1, then logarithmic)."""
     for i, (setting, (steps, values)) in enumerate(along.items()):
         axes.plot(steps, values.mean(1), label=setting, markersize=5, **style(i))
         axes.fill_between(steps, values.min(1), values.max(1), color=COLOURS[i % 6], alpha=0.2)
     axes.set_xscale("symlog", linthresh=1)
+    if legend and along:
+        axes.legend(fontsize=9)
 
 
 def _profile_line(axes, matrices, **look) -> None:
