@@ -305,6 +305,16 @@ def test_gains_of_the_norm_are_part_of_what_the_layer_sees():
     assert value_direction(model, config.data)["alignment"] == [1] * 8
 
 
+def test_the_share_of_a_direction_is_that_of_the_squares():
+    model, config = run()
+    axes = torch.eye(16)
+    with torch.no_grad():
+        weight = 2 * torch.outer(axes[0], axes[3]) + torch.outer(axes[1], axes[5])
+        model.blocks[0].attention.value.weight.copy_(weight)
+        model.embedding.weight[ANCHORS] = axes[3]
+    assert value_direction(model, config.data) == {"share": 0.8, "alignment": [1] * 8}
+
+
 def test_without_structure_no_direction_dominates():
     model, config = run(model={"width": 64})
     found = value_direction(model, config.data)

@@ -1,6 +1,7 @@
 """A verdict as people see it: never by colour alone, never a number that is not there."""
 
 import math
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -60,13 +61,28 @@ def test_an_effect_has_its_interval_and_no_nonsense(numbers, words):
 
 def test_the_table_has_a_row_a_claim_escaped_for_html():
     rows = cells(VerdictTable([verdict(), verdict("not run", effect=math.nan)])._repr_html_())
-    assert rows[:5] == ["Claim", "Effect, 95 % interval", "Pairs", "Verdict", "Why"]
-    assert rows[5:10] == ["a < b & c", "+0.250 [+0.125, +0.375]", "0", "✓ supported", "x < y"]
-    assert rows[11] == "–" and len(rows) == 15
+    assert rows[:3] == ["Claim", "Effect, 95 % interval", "Unit"]
+    assert rows[3:6] == ["Runs or pairs", "Verdict", "Why"]
+    values = ["+0.250 [+0.125, +0.375]", "nats per token", "0", "✓ supported", "x < y"]
+    assert rows[6:12] == ["a < b & c", *values]
+    assert rows[13] == "–" and len(rows) == 18
 
 
 def test_the_table_shows_what_was_judged():
     claim = made_up_claim()
     runs = made_up_runs({"gamma 0.5": [5.0, 5.1, 5.2], "gamma 0.8": [4.5, 4.6, 4.7]}, claim=claim)
     rows = cells(VerdictTable([judge(claim, runs, "laptop")])._repr_html_())
-    assert rows[5:9] == ["A title", "+0.500 [+0.500, +0.500]", "3", "✓ supported"]
+    shown = ["A title", "+0.500 [+0.500, +0.500]", "nats per token", "3", "✓ supported"]
+    assert rows[6:11] == shown
+
+
+def test_of_one_setting_the_number_itself_is_shown_and_the_side_that_the_rule_wants():
+    """Inside, a metric that should be low is turned round: above the margin is supported."""
+    base = made_up_claim(rule={"margin": -0.3, "confidence": 0.95, "min_pairs": 3})
+    low = {"setting": "gamma 0.8", "learning_rate": "common", "better": "lower"}
+    claim = replace(base, comparison=low)
+    found = judge(claim, made_up_runs({"gamma 0.8": [0.1, 0.1, 0.1]}, claim=claim), "laptop")
+    assert found.verdict == "supported" and claim.bound == "below 0.3"
+    assert effect(found) == "0.100 [0.100, 0.100]" and found.reason.endswith("below 0.3")
+    found = judge(claim, made_up_runs({"gamma 0.8": [0.5, 0.5, 0.5]}, claim=claim), "laptop")
+    assert found.verdict == "contradicted" and found.reason.endswith("above 0.3")

@@ -51,12 +51,13 @@ def losses(runs, tier: str, anchor="fig-language") -> Picture:
 def delta(runs, tier: str) -> Picture:
     """Delta L, and the difference of shares, over training: a line a setting, with 95 %."""
     runs = _compared(runs)
+    lines = {(m, role): _intervals(runs[runs.role == role], m) for m in MEASURES for role in ROLES}
 
     def draw(figure):
         grid = figure.subplots(len(MEASURES), len(ROLES), sharex=True, sharey="row")
         for row, (measure, words) in zip(grid, MEASURES.items(), strict=True):
             for axes, role in zip(row, ROLES, strict=True):
-                _draw_settings(axes, runs[runs.role == role], measure)
+                _draw_intervals(axes, lines[measure, role])
             row[0].set_ylabel(words)
         for axes, words in zip(grid[0], ROLES.values(), strict=True):
             axes.set_title(words, fontsize=11)
@@ -297,14 +298,23 @@ def _band(axes, x, values, **look) -> None:
         axes.fill_between(x, values.min(0), values.max(0), color=look["color"], alpha=0.2)
 
 
-def _draw_settings(axes, runs, measure: str) -> None:
-    """A line for each setting, with the 95 % interval at every point that has one."""
-    for i, (setting, mine) in enumerate(runs.groupby("setting", sort=False)):
-        x, values = _over_runs(mine, measure)
+def _intervals(runs, measure: str) -> dict:
+    """{setting: (tokens, mean, low, high)} of what `along` calls so; nan where no interval is."""
+    found = {}
+    for setting, mine in runs.groupby("setting", sort=False):
+        tokens, values = _over_runs(mine, measure)
         if len(values):
-            mean, low, high = np.array([paired_interval(list(v), 0.95) for v in values.T]).T
-            axes.plot(x, mean, label=setting, **{"markersize": 3, **style(i)})
-            axes.fill_between(x, low, high, color=style(i)["color"], alpha=0.2)
+            found[setting] = (
+                tokens,
+                *zip(*(paired_interval(list(v), 0.95) for v in values.T), strict=True),
+            )
+    return found
+
+
+def _draw_intervals(axes, lines: dict) -> None:
+    for i, (setting, (tokens, mean, low, high)) in enumerate(lines.items()):
+        axes.plot(tokens, mean, label=setting, **{"markersize": 3, **style(i)})
+        axes.fill_between(tokens, low, high, color=style(i)["color"], alpha=0.2)
 
 
 def _draw_ends(axes, runs, measure: str, i: int) -> None:

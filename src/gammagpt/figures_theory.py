@@ -198,9 +198,9 @@ def cosines_by_distance(studies: dict, tier: str) -> Picture:
 
 
 def cosines_along(studies: dict, tier: str) -> Picture:
-    """Cosines between reasoning anchors against |i - j| at every probe, of the smallest gamma shown
+    """Cosines between reasoning anchors against |i - j| at every probe: one run of each model.
 
-    That is the second setting of `contrast`, one run of each kind of model.
+    It is of the smaller initialization of the two that `contrast` sets side by side.
     """
     shown = {name: one_each(probed(runs))[-1:] for name, runs in studies.items()}
     shown = {n: runs for n, runs in shown.items() if len(runs) and reasoning(data_of(runs))}
