@@ -339,3 +339,21 @@ def test_a_cell_of_the_tuning_plane_is_missing_if_one_of_its_runs_lacks_the_meas
     plane = figures_bias.tuning_plane(mixed, "memory_left_at_reasoning")
     assert plane.loc["gamma 0.3"].tolist() == pytest.approx([0.75, math.nan], nan_ok=True)
     assert plane.loc["gamma 0.8", 0.004] == 0.5
+
+
+def test_exchanged_rates_tell_an_effect_of_the_initialization_from_one_of_the_rate():
+    """Here the rate alone decides how much is left, and each setting has a best rate of its own."""
+    made = tuning(loss=lambda gamma, rate: abs(rate - (0.002 if gamma == 0.3 else 0.004)))
+    made["share"] = made.learning_rate.map({0.002: 0.5, 0.004: 0.9})
+    found = figures_bias.exchanged_rates(made, "share", ("gamma 0.3", "gamma 0.8"))
+    assert found == pytest.approx({"each at its own": 0.4, "both at that of gamma 0.3": 0.0,
+                                   "both at that of gamma 0.8": 0.0})  # fmt: skip
+    assert figures_bias.exchanged_rates(made, "share", ("gamma 0.3", "gamma 1.2")) == {}
+
+
+def test_where_all_settings_end_alike_the_start_is_forgotten():
+    made = tuning(loss=lambda gamma, rate: gamma if rate == 0.002 else 1.25)
+    words = figures_bias.forgotten(made)
+    assert "most at 0.002, by 0.50 nats" in words and "least at 0.004, by 0.00" in words
+    assert figures_bias.forgotten(made[made.setting == "gamma 0.3"]) == ""
+    assert figures_bias.forgotten(tuning(shares=None)) == ""

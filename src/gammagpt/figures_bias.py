@@ -328,6 +328,31 @@ def lead_by_level(runs, done: str, left: str, sides, levels=(0.7, 0.5, 0.3)) -> 
     return found
 
 
+def exchanged_rates(runs, measure: str, sides) -> dict:
+    """The difference between two settings in a measure: each at the rate that the tuning chose for
+    it, then both at the first one's rate, then both at the second's. On the tuning seeds.
+    """
+    plane, losses = tuning_plane(runs, measure), tuning_plane(runs, "loss")
+    if not set(sides) <= set(plane.index) or not np.isfinite(losses.loc[list(sides)].min(1)).all():
+        return {}
+    one, other = (losses.loc[side].idxmin() for side in sides)
+    pairs = {"each at its own": (one, other), f"both at that of {sides[0]}": (one, one),
+             f"both at that of {sides[1]}": (other, other)}  # fmt: skip
+    return {words: float(plane.loc[sides[1], late] - plane.loc[sides[0], early])
+            for words, (early, late) in pairs.items()}  # fmt: skip
+
+
+def forgotten(runs) -> str:
+    """Where the settings' final losses differ most and least, over the learning rates."""
+    plane = tuning_plane(runs, "loss")
+    spread = plane.max() - plane.min()
+    if len(plane) < 2 or not np.isfinite(spread).any():
+        return ""
+    spread = spread[np.isfinite(spread)]
+    return (f"The settings differ most at {spread.idxmax():g}, by {spread.max():.2f} nats, and "
+            f"least at {spread.idxmin():g}, by {spread.min():.2f}.")  # fmt: skip
+
+
 def tuning_plane(runs, measure: str) -> pd.DataFrame:
     """The mean of a measure on the tuning seeds, settings by rates; nan where a run lacks it."""
     tuning = _columns(runs[runs.role == "tuning"], ["setting", "learning_rate", measure])
