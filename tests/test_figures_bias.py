@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_record, small_anchor_run
+from helpers import made_up_claim, made_up_record, small_anchor_run
 
 from gammagpt import InitConfig, figures_bias, frame
 from gammagpt.data.anchors import AnchorConfig, keys, parse_tasks
@@ -357,3 +357,31 @@ def test_where_all_settings_end_alike_the_start_is_forgotten():
     assert "most at 0.002, by 0.50 nats" in words and "least at 0.004, by 0.00" in words
     assert figures_bias.forgotten(made[made.setting == "gamma 0.3"]) == ""
     assert figures_bias.forgotten(tuning(shares=None)) == ""
+
+
+def test_a_change_of_steps_says_where_a_task_is_not_learned_within_the_run():
+    made = runs(roles=["common"])
+    sides = ("gamma 0.3", "gamma 0.8")
+    assert figures_bias.change_of_steps(made, "reasoning", sides) == "50 and 50"
+    assert figures_bias.change_of_steps(made, "memory", sides) == "75 and not within the run"
+
+
+def test_the_lead_is_counted_over_the_learning_rates():
+    measure, sides = "memory_left_at_reasoning", ("gamma 0.3", "gamma 0.8")
+    made = pd.concat([tuning([0.002]), tuning([0.004], shares=NEVER)])
+    made.loc[(made.setting == "gamma 0.8") & (made.learning_rate == 0.002), measure] = 0.9
+    words = figures_bias.lead_by_rate(made, measure, sides)
+    assert "at 1 of 2 learning rates" in words and "from +0.00 to +0.15" in words
+    assert "from 0.75 to 0.95" in words  # what the learning rate does to gamma 0.3
+    assert "cannot be compared" in figures_bias.lead_by_rate(tuning(shares=NOTHING), measure, sides)
+    assert "not both" in figures_bias.lead_by_rate(made, measure, ("gamma 0.3", "gamma 1.2"))
+
+
+@pytest.mark.parametrize("shares, words", [
+    (SOON, ""), (NOTHING, "3 of 3 runs with gamma 0.3"),
+    (SOON | {"memory": (1, 1, 0.99, 0.5, 0.2)}, "already 0.990 is left"),
+])  # fmt: skip
+def test_a_claim_of_more_left_has_a_caveat_where_there_is_no_room_or_no_run(shares, words):
+    claim = made_up_claim(metric="memory_left_at_reasoning", margin=0.02, baseline="gamma 0.3")
+    found = figures_bias.caveat(claim, runs({0.3: shares, 0.8: NEVER}), "Emb-MLP")
+    assert words in found and bool(found) == bool(words)

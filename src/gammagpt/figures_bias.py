@@ -328,14 +328,59 @@ def lead_by_level(runs, done: str, left: str, sides, levels=(0.7, 0.5, 0.3)) -> 
     return found
 
 
+def change_of_steps(runs, task: str, sides) -> str:
+    """'130 and 126'; 'not within the run' where not all runs half learn the task."""
+    means = _columns(runs, ["setting", f"steps_to_{task}"]).groupby("setting").agg(
+        lambda steps: steps.mean(skipna=False)).iloc[:, 0]  # fmt: skip
+    return " and ".join("not within the run" if math.isnan(means[side]) else f"{means[side]:.0f}"
+                        for side in sides)  # fmt: skip
+
+
+def lead_by_rate(runs, measure: str, sides, least=0.02) -> str:
+    """At how many learning rates the second setting has more of a measure than the first one."""
+    plane = tuning_plane(runs, measure)
+    if not set(sides) <= set(plane.index):
+        return f"{' and '.join(sides)} are not both among the settings."
+    one, other = (plane.loc[side] for side in sides)
+    lead = (other - one).dropna()
+    if not len(lead):
+        return (f"at no learning rate do {' and '.join(sides)} both get that far on every tuning "
+                "seed, so they cannot be compared.")  # fmt: skip
+    return (f"{sides[1]} has at least {least:g} more left than {sides[0]} at "
+            f"{(lead >= least).sum()} of {len(lead)} learning rates; its lead goes from "
+            f"{lead.min():+.2f} to {lead.max():+.2f}. With {sides[0]} alone the learning rate "
+            f"moves the share from {one.min():.2f} to {one.max():.2f}.")  # fmt: skip
+
+
+def caveat(claim, runs, title: str) -> str:
+    """Why a claim of 'more left' could not be met: runs that lack it, or a baseline at the top."""
+    role = claim.comparison["learning_rate"]
+    base = runs[(runs.role == role) & (runs.setting == claim.comparison["baseline"])]
+    shares, margin = _columns(base, [claim.metric])[claim.metric], claim.rule["margin"]
+    lacking, head = shares.isna().sum(), f"{title}, {ROLES[role]}"
+    if lacking:
+        return (f"**No order to speak of: {head}.** {lacking} of {len(shares)} runs with "
+                f"{claim.comparison['baseline']} did not half learn the faster task in the steps "
+                "they had. What comes first cannot be asked where neither comes.")  # fmt: skip
+    if shares.mean() < 1 - margin:
+        return ""
+    return (f"**No room: {head}.** With {claim.comparison['baseline']} already {shares.mean():.3f} "
+            f"is left, and one is the most there can be: nothing could have had {margin:g} more. "
+            "What speaks against the claim is that the large initialization reasons first too, not "
+            "that the small one does not.")  # fmt: skip
+
+
 def exchanged_rates(runs, measure: str, sides) -> dict:
     """The difference between two settings in a measure: each at the rate that the tuning chose for
     it, then both at the first one's rate, then both at the second's. On the tuning seeds.
     """
     plane, losses = tuning_plane(runs, measure), tuning_plane(runs, "loss")
-    if not set(sides) <= set(plane.index) or not np.isfinite(losses.loc[list(sides)].min(1)).all():
+    if not set(sides) <= set(plane.index):
         return {}
-    one, other = (losses.loc[side].idxmin() for side in sides)
+    finite = losses.loc[list(sides)].where(lambda loss: loss < math.inf)
+    if finite.isna().all(axis=1).any():
+        return {}
+    one, other = (finite.loc[side].idxmin() for side in sides)
     pairs = {"each at its own": (one, other), f"both at that of {sides[0]}": (one, one),
              f"both at that of {sides[1]}": (other, other)}  # fmt: skip
     return {words: float(plane.loc[sides[1], late] - plane.loc[sides[0], early])

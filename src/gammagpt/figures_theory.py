@@ -219,8 +219,8 @@ def cosines_along(studies: dict, tier: str) -> Picture:
                 look = {"color": colour, "marker": MARKERS[i % 6], "markersize": 5}
                 _profile_line(axes, [matrix[block, block]], label=f"step {step}", **look)
             axes.set(xlabel="distance of the numbers", title=f"{name}, {runs.iloc[0].setting}")
-            axes.legend(fontsize=8, ncols=2)
-        panels[0].set_ylabel("cosine")
+            axes.legend(fontsize=8, ncols=3, loc="lower center")
+        panels[0].set(ylabel="cosine", ylim=(-1.5, 1.1))  # room for the legend below
 
     words = "; ".join(
         f"{name}: " + ", ".join(f"{_profile(m[block, block])[-1]:.2f} at step {step}"

@@ -47,7 +47,8 @@ def of_text(record) -> dict:
         "delta": (other - one) / one,
         "delta_normalised": other / chance[names[1]] - one / chance[names[0]],
     }
-    found |= {name: value for name, value in record.final.items() if name.endswith("_exact")}
+    chains = {n: v for n, v in record.final.items() if n.endswith(("_exact", "_accuracy"))}
+    found |= chains
     probes = [probe for probe in record.probes if "geometry" in probe]
     if probes:
         groups = early_probe(record, probes)["geometry"]["groups"]
