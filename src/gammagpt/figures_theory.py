@@ -688,6 +688,7 @@ def _profile_line(axes, matrices, **look) -> None:
     profiles = np.array([_profile(matrix) for matrix in matrices])
     distances = range(1, profiles.shape[1] + 1)
     axes.plot(distances, profiles.mean(0), **look)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.fill_between(distances, profiles.min(0), profiles.max(0), color=look["color"], alpha=0.2)
 
 
