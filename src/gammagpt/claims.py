@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from .project import TIERS, UserError, read_yaml, root
 
 LEARNING_RATES = ("common", "tuned")
-SIDES = ({"baseline", "treatment"}, {"setting"})  # what a claim compares
+PAIR = {"baseline", "treatment"}
+SIDES = (PAIR, PAIR | {"against"}, {"setting"})  # what a claim compares
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Claim:
     figure: str  # anchor of the figure that shows it
     metric: str  # a column of the experiment's frame
     unit: str
-    comparison: dict  # learning_rate (common or tuned), and: baseline, treatment; or one setting
+    comparison: dict  # learning_rate (common or tuned), and the settings: see claims.yml
     rule: dict  # margin (in `unit`), confidence, min_pairs
     tiers: list  # where it is judged; elsewhere its effect is shown without a verdict
     expected: dict  # tier -> [low, high] of the effect, before the runs
@@ -38,6 +39,14 @@ class Claim:
     def paired(self) -> bool:
         """Whether two settings are compared, seed by seed; or one setting is looked at."""
         return "setting" not in self.comparison
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings whose runs it needs, of each seed."""
+        asked = self.comparison
+        if not self.paired:
+            return (asked["setting"],)
+        return (asked["baseline"], asked["treatment"], *asked.get("against", ()))
 
     @property
     def higher(self) -> bool:
@@ -75,6 +84,7 @@ class Verdict:
     high: float = math.nan
     pairs: tuple = ()  # (seed, baseline's run key or None, treatment's run key, effect)
     rule_changed: bool = field(default=False)
+    p: float = math.nan  # two-sided p-value of an effect that equals the rule's margin
 
     @property
     def n(self) -> int:
@@ -90,7 +100,7 @@ class Verdict:
     def to_dict(self) -> dict:
         """Strict JSON content; numbers that do not exist are null."""
         expected = self.claim.expected.get(self.tier)
-        numbers = {name: _or_none(getattr(self, name)) for name in ("effect", "low", "high")}
+        numbers = {n: _or_none(getattr(self, n)) for n in ("effect", "low", "high", "p")}
         return numbers | {
             "id": self.claim.id,
             "tier": self.tier,
@@ -152,9 +162,28 @@ def judge(claim: Claim, runs, tier: str) -> Verdict:
     missing or nan leaves the claim inconclusive.
     """
     pairs, unresolved, changed = _pairs(claim, runs)
-    effect, low, high = paired_interval([p[3] for p in pairs], claim.rule["confidence"])
+    effects = [pair[3] for pair in pairs]
+    effect, low, high = paired_interval(effects, claim.rule["confidence"])
     verdict, reason = _decide(claim, tier, pairs, low, high, unresolved)
-    return Verdict(claim, tier, verdict, reason, effect, low, high, tuple(pairs), changed)
+    asked = verdict != "not run" and not math.isnan(low)
+    p = _p_value(effects, claim.rule["margin"]) if asked else math.nan
+    return Verdict(claim, tier, verdict, reason, effect, low, high, tuple(pairs), changed, p)
+
+
+def holm(verdicts) -> dict[str, float]:
+    """Claim id -> its p-value, corrected for the number of claims of its paper that were asked.
+
+    Holm (1979): the k-th smallest of n is taken n - k + 1 times, and none is below the one before.
+    It corrects the p-values, no verdict: rules were written without it.
+    """
+    found = {}
+    for paper in {verdict.claim.paper for verdict in verdicts}:
+        asked = [v for v in verdicts if v.claim.paper == paper and math.isfinite(v.p)]
+        least = 0.0
+        for rank, verdict in enumerate(sorted(asked, key=lambda v: v.p)):
+            least = max(least, min(1.0, verdict.p * (len(asked) - rank)))
+            found[verdict.claim.id] = least
+    return found
 
 
 def placebo_rate(claim: Claim, runs, tier: str, draws: int = 200, seed: int = 0) -> float:
@@ -162,7 +191,7 @@ def placebo_rate(claim: Claim, runs, tier: str, draws: int = 200, seed: int = 0)
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    role = runs[runs.role == claim.comparison["learning_rate"]]
+    role = _needed(claim, runs[runs.role == claim.comparison["learning_rate"]])
     supported = 0
     for _ in range(draws):
         shuffled = role.copy()
@@ -175,24 +204,42 @@ def _pairs(claim: Claim, runs):
     """Effects by seed; settings whose learning rate is unresolved; whether the rule was changed."""
     role = runs[runs.role == claim.comparison["learning_rate"]] if len(runs) else runs
     pairs, rows = [], []
-    for seed, sides in _by_seed(claim, role):
-        values = [getattr(side, claim.metric, math.nan) for side in sides]
-        effect = values[0] - values[1] if claim.paired else -values[0]
-        effect = -effect if claim.higher else effect
-        keys = [side.key for side in sides]
-        pairs.append((int(seed), keys[0] if claim.paired else None, keys[-1], effect))
+    for seed, sides in _by_seed(claim, _needed(claim, role)):
+        effect = _effect(claim, [getattr(side, claim.metric, math.nan) for side in sides])
+        keys = [None, *(side.key for side in sides[:2])][-2:]
+        pairs.append((int(seed), *keys, effect))
         rows += sides
     unresolved = sorted({row.setting for row in rows if not row.resolved})
     changed = any(row.rules.get(claim.id) != claim.rule_hash for row in rows)
     return pairs, unresolved, changed
 
 
+def _effect(claim: Claim, values) -> float:
+    """One seed's effect: a metric; a difference of two; or that less the difference of two more."""
+    signs = (1, -1, -1, 1) if claim.paired else (-1,)
+    effect = sum(sign * value for sign, value in zip(signs, values, strict=False))
+    return -effect if claim.higher else effect
+
+
+def _needed(claim: Claim, runs):
+    """The columns that a verdict needs: an experiment's frame can have hundreds."""
+    columns = {"setting", "role", "seed", "key", "resolved", "rules", claim.metric}
+    return runs[[column for column in runs.columns if column in columns]]
+
+
+def _p_value(effects, margin: float) -> float:
+    from scipy import stats
+
+    if len(set(effects)) < 2:  # no spread: the t statistic has no denominator
+        return 0.0 if effects[0] != margin else 1.0
+    return float(stats.ttest_1samp(effects, margin).pvalue)
+
+
 def _by_seed(claim: Claim, role) -> list:
     """(seed, [the run of each side]) of the seeds that have a run of every side."""
-    names = ("baseline", "treatment") if claim.paired else ("setting",)
     sides = []
-    for name in names:
-        chosen = role[role.setting == claim.comparison[name]] if len(role) else role
+    for setting in claim.settings:
+        chosen = role[role.setting == setting] if len(role) else role
         sides.append({row.seed: row for row in chosen.itertuples()})
     seeds = sorted(set.intersection(*map(set, sides)))
     return [(seed, [side[seed] for side in sides]) for seed in seeds]
@@ -201,7 +248,7 @@ def _by_seed(claim: Claim, role) -> list:
 def _decide(claim, tier, pairs, low, high, unresolved) -> tuple[str, str]:
     rule = claim.rule
     if not pairs:
-        return "not run", f"no records of {'both settings' if claim.paired else 'the setting'}"
+        return "not run", f"no records of {'all settings' if claim.paired else 'the setting'}"
     if tier not in claim.tiers:
         return "not run", f"{tier} runs are too small to count"
     if len(pairs) < rule["min_pairs"]:
@@ -233,7 +280,7 @@ def _claim(entry) -> Claim:
     if given - {"better"} not in [{"learning_rate", *sides} for sides in SIDES]:
         raise UserError(
             f"claims.yml: claim {name!r}: comparison needs learning_rate and either setting, "
-            "or baseline and treatment"
+            "or baseline and treatment (and against, two more)"
         )
     margin, confidence, min_pairs = (claim.rule[n] for n in ("margin", "confidence", "min_pairs"))
     must = {
@@ -241,6 +288,7 @@ def _claim(entry) -> Claim:
             claim.comparison["learning_rate"] in LEARNING_RATES,
         "better must be higher or lower":
             claim.comparison.get("better", "lower") in ("higher", "lower"),
+        "against must be two settings": len(claim.comparison.get("against", "ab")) == 2,
         "margin must be a finite number": type(margin) in (int, float) and math.isfinite(margin),
         "confidence must be between 0 and 1": type(confidence) is float and 0 < confidence < 1,
         "min_pairs must be a whole number from 2": type(min_pairs) is int and min_pairs >= 2,

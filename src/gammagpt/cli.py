@@ -180,7 +180,7 @@ def run_audit(options) -> int:
     config = RunConfig.from_dict(_config(options))
     init = config.init
     table = audit_init(build_model(config), init.gamma, std=init.std,
-                       residual_scaling=init.residual_scaling)  # fmt: skip
+                       residual_scaling=init.residual_scaling, parts=init.parts)  # fmt: skip
     rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
     _print(options, rows.to_dict("records"), table.to_string(index=False))
     return 0 if table.ok.all() else 1

@@ -34,7 +34,7 @@ def build_model(config: RunConfig) -> nn.Module:
     init = config.init
     return gamma_init_(
         MODELS[config.model.kind](config.model), init.gamma, std=init.std,
-        residual_scaling=init.residual_scaling, seed=config.seed,
+        residual_scaling=init.residual_scaling, parts=init.parts, seed=config.seed,
     )  # fmt: skip
 
 
@@ -122,21 +122,21 @@ class Stack:
         self.config, self.device = configs[0], device
         losses = [Loss(build_model(config)) for config in configs]
         self._weights = _stacked([dict(loss.named_parameters()) for loss in losses], device)
-        for weight in self._weights.values():
-            weight.requires_grad_()
+        trained = {name for name, weight in losses[0].named_parameters() if weight.requires_grad}
+        self._trained = [w.requires_grad_() for n, w in self._weights.items() if n in trained]
         self._eps = _stacked([_eps_as_buffers(loss) for loss in losses], device)
         self._base = losses[0].to(device)  # only its structure is used
         _choose_attention(self._base.model, compiled, stacked=True)
         self._losses_of = compiled_or_not(stacked_losses, device, compiled)
         update = compiled_or_not(stacked_adamw_, device, compiled)
-        optims, weights = [config.optim for config in configs], list(self._weights.values())
-        self.optimizer = StackedAdamW(weights, optims, self.config.steps, update)
+        optims = [config.optim for config in configs]
+        self.optimizer = StackedAdamW(self._trained, optims, self.config.steps, update)
 
     def step(self, inputs, targets, step: int):
         """Train on batches, inputs and targets (M, B, T); the losses before the step, (M,)."""
         with autocast(self.device, self.config.precision):
             losses = self._losses_of(self._base, self._weights, self._eps, inputs, targets)
-        gradients = torch.autograd.grad(losses.sum(), list(self._weights.values()))
+        gradients = torch.autograd.grad(losses.sum(), self._trained)
         self.optimizer.step(gradients, losses.detach(), step)
         return losses.detach()
 

@@ -1,107 +1,12 @@
-"""Experiments: parameters -> the runs that answer a question -> one frame of their outcomes."""
+"""Experiments: parameters -> the runs that answer a question, at the size of a tier."""
 
 import inspect
-import math
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .claims import Verdict, judge, load_ledger
 from .project import UserError, check_list, results_folder, tier_parameters
 from .runs import InitConfig, RunConfig, Store
-from .sweep import frame, sweep
-
-
-@dataclass(frozen=True)
-class LearningRateStudy:
-    """Initializations compared twice: at one common learning rate, and each at its own best.
-
-    The best rate of a setting is found on `tuning_seeds`, on the whole grid; the comparison is
-    made on `seeds`, which are never the same. An optimum at the edge of the grid is no optimum:
-    it is marked as not resolved.
-    """
-
-    base: RunConfig  # at the common learning rate
-    inits: tuple[InitConfig, ...]
-    learning_rates: tuple[float, ...]
-    tuning_seeds: tuple[int, ...]
-    seeds: tuple[int, ...]
-
-    def __post_init__(self):
-        both = set(self.seeds) & set(self.tuning_seeds)
-        if both:
-            raise UserError(f"seeds: {sorted(both)} are tuning seeds too; compare on others")
-
-    def config(self, init: InitConfig, learning_rate: float, seed: int) -> RunConfig:
-        optim = replace(self.base.optim, learning_rate=learning_rate)
-        return replace(self.base, init=init, optim=optim, seed=seed)
-
-    def tuning(self) -> list[RunConfig]:
-        """Every setting at every learning rate, on the tuning seeds, without long probes."""
-        grid = [
-            self.config(init, rate, seed)
-            for seed in self.tuning_seeds for init in self.inits for rate in self.learning_rates
-        ]  # fmt: skip
-        return [replace(c, probes=replace(c.probes, geometry=0)) for c in grid]
-
-    def at_common_rate(self) -> list[RunConfig]:
-        rate = self.base.optim.learning_rate
-        return [self.config(init, rate, seed) for seed in self.seeds for init in self.inits]
-
-    def at_best_rate(self, best) -> list[RunConfig]:
-        """Every setting that has a best rate in `best` (see `best_rates`), at that rate."""
-        rates = dict(zip(best.setting, best.learning_rate, strict=True))
-        known = [init for init in self.inits if init.label in rates]
-        return [self.config(i, rates[i.label], s) for s in self.seeds for i in known]
-
-    def run(self, store: Store, *, budget: float = math.inf, **options):
-        """Train what is missing, most valuable first, then return `collect(store)`.
-
-        The comparison at the common rate needs no tuning, so it comes first; then the tuning,
-        seed by seed. `options` are those of `sweep`; the budget (seconds) is for all together.
-        """
-        end = time.monotonic() + budget
-        sweep(self.at_common_rate() + self.tuning(), store, budget=budget, **options)
-        best = self.best_rates(self.collect(store))
-        sweep(self.at_best_rate(best), store, budget=end - time.monotonic(), **options)
-        return self.collect(store)
-
-    def collect(self, store: Store):
-        """A frame of the records that are there: a row a run and role; trains nothing.
-
-        Roles: tuning, common, tuned. Columns: those of `sweep.frame`, role, rules (the hashes in
-        force), curve (validation), resolved (False if the setting's best rate is at the edge).
-        """
-        import pandas as pd
-
-        tuning = _outcomes(store, self.tuning(), "tuning")
-        best = self.best_rates(tuning)
-        parts = [
-            tuning,
-            _outcomes(store, self.at_common_rate(), "common"),
-            _outcomes(store, self.at_best_rate(best), "tuned"),
-        ]
-        runs = pd.concat([part for part in parts if len(part)] or [tuning], ignore_index=True)
-        edge = set(best[~best.resolved].setting) if len(best) else set()
-        if len(runs):
-            runs["resolved"] = ~((runs.role == "tuned") & runs.setting.isin(edge))
-        return runs
-
-    def best_rates(self, runs):
-        """A frame: setting, learning_rate (the best by mean loss on the tuning seeds), resolved.
-
-        Only settings whose whole grid is there. A rate at which a run diverged is never the best.
-        """
-        import pandas as pd
-
-        rows = []
-        tuning = runs[runs.role == "tuning"] if len(runs) else runs
-        for setting, group in tuning.groupby("setting", sort=False) if len(tuning) else ():
-            mean = group.groupby("learning_rate").loss.mean()
-            whole = len(group) == len(self.tuning_seeds) * len(self.learning_rates)
-            if whole and mean.min() < float("inf"):
-                inner = mean.index.min() < mean.idxmin() < mean.index.max()
-                rows.append((setting, mean.idxmin(), inner))
-        return pd.DataFrame(rows, columns=["setting", "learning_rate", "resolved"])
+from .study import LearningRateStudy
 
 
 def gamma_scaling(
@@ -113,23 +18,89 @@ def gamma_scaling(
 
     Lists may also be given as text, as papermill's -p does. Raises UserError for bad values.
     """
+    base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
+                     steps, batch_size, precision)  # fmt: skip
     inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
     for std in check_list("fixed_stds", fixed_stds, empty=True):
         inits += [InitConfig(None, std), InitConfig(None, std, residual_scaling=True)]
-    model = {"n_layer": n_layer, "n_head": n_head, "width": width, "block_size": block_size}
-    base = RunConfig.from_dict({
-        "model": model | {"vocab_size": vocab_size},
-        "optim": {"learning_rate": common_learning_rate},
-        "data": {"corpus": corpus, "vocab_size": vocab_size},
-        "steps": steps, "batch_size": batch_size, "precision": precision,
-    })  # fmt: skip
-    return LearningRateStudy(
-        base.pinned(),
-        tuple(inits),
-        tuple(sorted(check_list("learning_rates", learning_rates))),
-        tuple(check_list("tuning_seeds", tuning_seeds, int)),
-        tuple(check_list("seeds", seeds, int)),
-    )
+    return _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds)
+
+
+def disguise(
+    gammas, usual, small, parts, learning_rates, common_learning_rate, tuning_seeds, seeds,
+    n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size, precision,
+) -> dict[str, LearningRateStudy]:  # fmt: skip
+    """Is small initialization a learning rate in disguise? Two interventions.
+
+    relative: every matrix takes steps in proportion to its own size. parts: all is drawn with
+    gamma `usual` but one of the `parts`, which is drawn with gamma `small`.
+    """
+    base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
+                     steps, batch_size, precision)  # fmt: skip
+    plain = _by_init(base, [InitConfig(gamma=g) for g in check_list("gammas", gammas)])
+    relative = {f"{name}, relative steps": _with(config, optim={"relative": True})
+                for name, config in plain.items()}  # fmt: skip
+    names = [name.strip() for name in parts.split(",")]
+    ends = [InitConfig(gamma=usual), InitConfig(gamma=small)]
+    one_part = [InitConfig(gamma=usual, parts=f"{name} {small:g}") for name in names]
+    rest = learning_rates, tuning_seeds, seeds
+    return {
+        "disguise_relative": _study(plain | relative, *rest),
+        "disguise_parts": _study(_by_init(base, ends + one_part), *rest),
+    }
+
+
+def restraints(
+    gammas, norm_eps, decays, warmups, other_rate, learning_rates,
+    common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size,
+    corpus, steps, batch_size, precision,
+) -> dict[str, LearningRateStudy]:  # fmt: skip
+    """What may hold small initialization back: the norm's epsilon, attention sinks, decay, warm-up.
+
+    The first two at all four corners, tuned; what controls for the gate, and the last two, at the
+    common rate (and decay and warm-up at one `other_rate` too).
+    """
+    base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
+                     steps, batch_size, precision)  # fmt: skip
+    plain = _by_init(base, [InitConfig(gamma=g) for g in check_list("gammas", gammas)])
+    eps, gate = {"norm_eps": norm_eps}, {"gate": True}
+    corners = {"": {}, f", eps {norm_eps:g}": eps, ", gate": gate,
+               f", eps {norm_eps:g}, gate": eps | gate}  # fmt: skip
+    fewer = {"hidden": base.model.hidden_size - round(width / 3)}  # a gate has width^2 weights
+    controls = {", gate, as many weights": gate | fewer,
+                ", gate, twice": gate | {"gate_scale": 2.0},
+                ", gate, not trained": gate | {"gate_trained": False}}  # fmt: skip
+    habits = {f", decay {d:g}": {"weight_decay": d} for d in check_list("decays", decays)}
+    habits |= {f", warm-up {w:g}": {"warmup": w} for w in check_list("warmups", warmups)}
+    fast = {f", rate {other_rate:g}": {"learning_rate": other_rate}}
+    fast |= {f"{name}, rate {other_rate:g}": change | fast[f", rate {other_rate:g}"]
+             for name, change in habits.items()}  # fmt: skip
+    rest = tuning_seeds, seeds
+    return {
+        "restraints": _study(_varied(plain, corners, "model"), learning_rates, *rest),
+        "restraints_controls": _study(
+            _varied(plain, {"": {}, ", gate": gate} | controls, "model"), (), *rest
+        ),
+        "restraints_habits": _study(_varied(plain, {"": {}} | habits | fast, "optim"), (), *rest),
+    }
+
+
+def development(
+    gammas, reference_gamma, reference_rate, reference_seed, spectra, tokens, learning_rates,
+    common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size,
+    corpus, steps, batch_size, precision,
+) -> LearningRateStudy:  # fmt: skip
+    """How weights and predictions develop: spectra along the run, and the loss of every token.
+
+    Tuning is that of `gamma_scaling`, run for run, if the sizes are the same.
+    """
+    base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
+                     steps, batch_size, precision)  # fmt: skip
+    base = _with(base, probes={"spectra": spectra, "tokens": tokens})
+    inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
+    reference = replace(base, init=InitConfig(gamma=reference_gamma), seed=reference_seed)
+    made = _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds)
+    return replace(made, reference=_with(reference, optim={"learning_rate": reference_rate}))
 
 
 def bias(
@@ -181,17 +152,27 @@ def labels(
 def language(
     gammas, learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width,
     block_size, vocab_size, corpus, steps, batch_size, precision, probes,
-) -> LearningRateStudy:
+) -> LearningRateStudy:  # fmt: skip
     """A GPT on a mixture of texts, one that asks to reason and one that does not."""
+    base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
+                     steps, batch_size, precision)  # fmt: skip
+    base = _with(base, probes={"losses": 25, "final_windows": 256, "geometry": probes})
+    inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
+    return _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds)
+
+
+def _text_run(
+    n_layer, n_head, width, block_size, vocab_size, corpus, learning_rate, steps, batch_size,
+    precision,
+) -> RunConfig:  # fmt: skip
+    """A GPT on text; what a notebook's parameters say of its size."""
     model = {"n_layer": n_layer, "n_head": n_head, "width": width, "block_size": block_size}
-    base = RunConfig.from_dict({
+    return RunConfig.from_dict({
         "model": model | {"vocab_size": vocab_size},
-        "optim": {"learning_rate": common_learning_rate},
+        "optim": {"learning_rate": learning_rate},
         "data": {"corpus": corpus, "vocab_size": vocab_size},
         "steps": steps, "batch_size": batch_size, "precision": precision,
-        "probes": {"losses": 25, "windows": 64, "final_windows": 256, "geometry": probes},
-    })  # fmt: skip
-    return _rate_study(base, gammas, learning_rates, tuning_seeds, seeds)
+    }).pinned()  # fmt: skip
 
 
 def _anchor_study(
@@ -204,14 +185,33 @@ def _anchor_study(
         "batch_size": batch_size, "precision": precision,
         "probes": {"losses": 31, "windows": 200, "final_windows": 2000, "geometry": probes},
     })  # fmt: skip
-    return _rate_study(base, gammas, learning_rates, tuning_seeds, seeds)
+    inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
+    return _study(_by_init(base.pinned(), inits), learning_rates, tuning_seeds, seeds)
 
 
-def _rate_study(base, gammas, learning_rates, tuning_seeds, seeds) -> LearningRateStudy:
+def _by_init(base: RunConfig, inits) -> dict[str, RunConfig]:
+    return {init.label: replace(base, init=init) for init in inits}
+
+
+def _varied(settings, variants: dict[str, dict], part: str) -> dict[str, RunConfig]:
+    """Every setting with every variant of a part of its configuration, its name added."""
+    return {
+        name + words: _with(config, **{part: change})
+        for words, change in variants.items()
+        for name, config in settings.items()
+    }
+
+
+def _with(config: RunConfig, **parts) -> RunConfig:
+    """The run with some fields of its parts changed: _with(config, optim={"warmup": 0.3})."""
+    changed = {name: replace(getattr(config, name), **fields) for name, fields in parts.items()}
+    return replace(config, **changed)
+
+
+def _study(settings, learning_rates, tuning_seeds, seeds) -> LearningRateStudy:
     return LearningRateStudy(
-        base.pinned(),
-        tuple(InitConfig(gamma=g) for g in check_list("gammas", gammas)),
-        tuple(sorted(check_list("learning_rates", learning_rates))),
+        settings,
+        tuple(sorted(check_list("learning_rates", learning_rates, empty=True))),
         tuple(check_list("tuning_seeds", tuning_seeds, int)),
         tuple(check_list("seeds", seeds, int)),
     )
@@ -225,6 +225,12 @@ EXPERIMENTS = {
     "labels_ranges": (labels, "06_labels"),
     "labels_near": (labels, "06_labels"),
     "language": (language, "07_language"),
+    "disguise_relative": (disguise, "08_disguise"),
+    "disguise_parts": (disguise, "08_disguise"),
+    "restraints": (restraints, "09_restraints"),
+    "restraints_controls": (restraints, "09_restraints"),
+    "restraints_habits": (restraints, "09_restraints"),
+    "development": (development, "10_condensation"),
 }
 
 
@@ -248,10 +254,3 @@ def verdicts(tier: str = "laptop") -> list[Verdict]:
     names = {claim.experiment for claim in claims}
     frames = {name: study(name, tier).collect(store) for name in names}
     return [judge(claim, frames[claim.experiment], tier) for claim in claims]
-
-
-def _outcomes(store: Store, configs, role: str):
-    records = [record for config in configs if (record := store.get(config)) is not None]
-    outcomes = frame(records)
-    outcomes["role"] = role
-    return outcomes

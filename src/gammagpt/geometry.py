@@ -18,7 +18,7 @@ from .data.text import load_text, own_tokens
 from .model import attention_weights, cross_entropy
 from .probes import condensation, spectrum
 
-MOST_SEQUENCES = 20_000  # for the gradient; of more, the first ones, where all anchors are in turn
+MOST_SEQUENCES = 20_000  # for the gradient
 WATCHED = 256  # sequences of each task whose attention is looked at
 
 
@@ -129,7 +129,7 @@ def measured_gradient(model, sequences: Sequences):
 
 def gradient_agreement(model, config) -> dict[str, float]:
     """Mean cosine between predicted and measured gradient, over the anchors of each task, keys."""
-    sequences = _first(all_sequences(config.data, config.seed), MOST_SEQUENCES)
+    sequences = _some(all_sequences(config.data, config.seed), config.seed)
     model = copy.deepcopy(model).to("cpu")  # the model itself goes on training where it is
     pair = predicted_gradient(model, sequences), measured_gradient(model, sequences)
     agreement = torch.nn.functional.cosine_similarity(*pair, dim=1)
@@ -206,9 +206,13 @@ def _from_last(row, key_at, anchors: int) -> dict[str, float]:
     return {"key": _rounded(key), "anchors": _rounded(among), "rest": _rounded(1 - key - among)}
 
 
-def _first(sequences: Sequences, count: int) -> Sequences:
+def _some(sequences: Sequences, seed: int) -> Sequences:
+    """All of them, or of more than MOST_SEQUENCES a random choice: they come task by task."""
+    if len(sequences.labels) <= MOST_SEQUENCES:
+        return sequences
+    chosen = np.random.default_rng(seed).permutation(len(sequences.labels))[:MOST_SEQUENCES]
     parts = (sequences.tokens, sequences.labels, sequences.key_at, sequences.task)
-    return Sequences(*(part[:count] for part in parts))
+    return Sequences(*(part[np.sort(chosen)] for part in parts))
 
 
 def _rounded(tensor):

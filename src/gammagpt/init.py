@@ -29,6 +29,13 @@ from .project import UserError
 
 # Matrices that write into the residual stream; 1/sqrt(their number) is GPT-2's 1/sqrt(2 L).
 RESIDUAL = ("*attention.out.weight", "*mlp.down.weight")
+# The parts of a GPT that can have a gamma of their own.
+PARTS = {
+    "embedding": ("embedding.weight", "positions.weight"),
+    "attention": ("blocks.*.attention.*",),
+    "mlp": ("blocks.*.mlp.*",),
+    "head": ("head.weight",),
+}
 SCALES = {"gamma": (-5, 5), "std": (1e-30, 1e30)}  # beyond them float32 holds 0 or infinity
 
 
@@ -41,15 +48,18 @@ class TensorRule:
     std: float
 
 
-def init_table(module, gamma=None, *, std=None, residual_scaling=False, rules=None):
+def init_table(module, gamma=None, *, std=None, residual_scaling=False, rules=None, parts=""):
     """The rule of every tensor that is drawn: a list of TensorRule, in the module's order.
 
     Args: exactly one of `gamma` (std = d_in^-gamma) and `std` (one number for all tensors);
     `residual_scaling` divides the std of the RESIDUAL tensors by sqrt(their number);
-    `rules` maps name patterns to d_in, for matrices that are no Linear and no Embedding.
-    Raises UserError for an impossible gamma or std, or a matrix without a rule.
+    `rules` maps name patterns to d_in, for matrices that are no Linear and no Embedding;
+    `parts` gives some of PARTS a gamma of their own: "embedding 0.8, head 1".
+    Raises UserError for an impossible gamma or std, a matrix without a rule, or a part that
+    is not there.
     """
     check_scale(gamma, std)
+    own = _own_gammas(module, parse_parts(parts))
     d_ins = _input_dimensions(module, rules or {})
     residual = [name for name in d_ins if _matches(name, RESIDUAL)]
     if residual_scaling and not residual:
@@ -57,7 +67,8 @@ def init_table(module, gamma=None, *, std=None, residual_scaling=False, rules=No
 
     ### Begin gamma rule ###
     def scale(name, d_in):
-        base = std if gamma is None else d_in**-gamma
+        rate = own.get(name, gamma)
+        base = std if rate is None else d_in**-rate
         return base / math.sqrt(len(residual)) if residual_scaling and name in residual else base
     ### End gamma rule ###
 
@@ -65,14 +76,17 @@ def init_table(module, gamma=None, *, std=None, residual_scaling=False, rules=No
 
 
 @torch.no_grad()
-def gamma_init_(module, gamma=None, *, std=None, residual_scaling=False, rules=None, seed=0):
+def gamma_init_(
+    module, gamma=None, *, std=None, residual_scaling=False, rules=None, parts="", seed=0
+):
     """Draw all weights of any torch module by the gamma rule, in place; returns the module.
 
     See `init_table` for the arguments. Linear biases become zero; norm gains stay as they are.
 
     >>> model = gamma_init_(torch.nn.Linear(256, 64), gamma=0.8)
     """
-    table = init_table(module, gamma, std=std, residual_scaling=residual_scaling, rules=rules)
+    options = {"std": std, "residual_scaling": residual_scaling, "rules": rules, "parts": parts}
+    table = init_table(module, gamma, **options)
     for child in module.modules():
         if isinstance(child, nn.Linear) and child.bias is not None:
             child.bias.zero_()  # first, so that a bias named in `rules` is drawn after all
@@ -91,7 +105,9 @@ def standard_normal(shape, seed: int, name: str) -> torch.Tensor:
 
 
 @torch.no_grad()
-def audit_init(module, gamma=None, *, std=None, residual_scaling=False, rules=None, z=5.0):
+def audit_init(
+    module, gamma=None, *, std=None, residual_scaling=False, rules=None, parts="", z=5.0
+):
     """Measure every drawn tensor: a pandas frame, a row a tensor.
 
     Columns: tensor, shape, d_in, std (measured), gamma (implied: -ln std / ln d_in), and, when a
@@ -102,7 +118,8 @@ def audit_init(module, gamma=None, *, std=None, residual_scaling=False, rules=No
 
     asked = gamma is not None or std is not None
     scale = {"gamma": gamma, "std": std} if asked else {"std": 1.0}
-    table = init_table(module, **scale, residual_scaling=residual_scaling, rules=rules)
+    options = {"residual_scaling": residual_scaling, "rules": rules, "parts": parts}
+    table = init_table(module, **scale, **options)
     parameters = dict(module.named_parameters())
     rows = [_measure(parameters[rule.name], rule, z) for rule in table]
     columns = None if asked else ["tensor", "shape", "d_in", "std", "gamma"]
@@ -161,6 +178,33 @@ def _input_dimensions(module, rules: dict[str, int]) -> dict[str, int]:
                 f"rules: no rule for {name} of shape {tuple(parameter.shape)}; "
                 f"give its input dimension, for example rules={{'{name}': {parameter.shape[-1]}}}"
             )
+    return found
+
+
+def parse_parts(text: str) -> dict[str, float]:
+    """'embedding 0.8, head 1' -> {"embedding": 0.8, "head": 1.0}; UserError for anything else."""
+    found = {}
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        name, _, number = item.partition(" ")
+        try:
+            gamma = float(number)
+        except ValueError:
+            gamma = None
+        if gamma is None or name not in PARTS or name in found:
+            allowed = f"a part ({', '.join(PARTS)}) and its gamma, each once: 'embedding 0.8'"
+            raise UserError(f"init.parts: got {item!r}, allowed is {allowed}")
+        check_scale(gamma, None)
+        found[name] = gamma
+    return found
+
+
+def _own_gammas(module, parts: dict[str, float]) -> dict[str, float]:
+    """Name of a tensor -> the gamma of its part, for the parts that have one of their own."""
+    names = [name for name, parameter in module.named_parameters() if parameter.ndim > 1]
+    found = {name: g for part, g in parts.items() for name in names if _matches(name, PARTS[part])}
+    for part in parts:
+        if not any(_matches(name, PARTS[part]) for name in names):
+            raise UserError(f"init.parts: {part} is no part of this model")
     return found
 
 

@@ -40,7 +40,7 @@ def of_text(record) -> dict:
     """
     names = corpora(record.config.data)
     if len(names) != 2:
-        return {}
+        return expansion(record.probes)
     chance = unigrams(record.config.data)
     one, other = (record.final[f"{name}_loss"] for name in names)
     found = progress(record.curves, chance) | {
@@ -55,6 +55,24 @@ def of_text(record) -> dict:
         found |= {f"{name}_cosine_early": value for name, value in groups.items()}
         found["cosine_gap_early"] = groups.get(names[1], nan) - groups.get(names[0], nan)
     return found
+
+
+def expansion(probes) -> dict[str, float]:
+    """How far the stable ranks of matrices fell and rose again: ln(start / least), ln(end / least).
+
+    condensed, expanded: means over all matrices; with the prefix embedding_, of the embedding.
+    """
+    paths = [probe["tensors"] for probe in probes if "tensors" in probe]
+    if len(paths) < 3:
+        return {}
+    ranks = {name: np.log([path[name]["stable_rank"] for path in paths]) for name in paths[0]}
+    fell = {name: float(rank[0] - rank.min()) for name, rank in ranks.items()}
+    rose = {name: float(rank[-1] - rank.min()) for name, rank in ranks.items()}
+    return {
+        "condensed": float(np.mean([*fell.values()])), "expanded": float(np.mean([*rose.values()])),
+        "embedding_condensed": fell["embedding.weight"],
+        "embedding_expanded": rose["embedding.weight"],
+    }  # fmt: skip
 
 
 @cache

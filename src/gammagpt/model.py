@@ -28,6 +28,8 @@ class GPTConfig:
     hidden: int = 0  # width of the MLP; 0 means 8/3 of `width`, rounded up to a multiple of 8
     norm_eps: float = 1e-5  # RMSNorm's epsilon, compared with the mean square of its input
     gate: bool = False  # elementwise sigmoid gate on the attention output (arXiv 2505.06708)
+    gate_scale: float = 1.0  # times the sigmoid, which is 1/2 while the gate's weights are small
+    gate_trained: bool = True  # or it stays as it was drawn
     tied: bool = False  # the head shares the embedding: same d_in, so gamma means the same std
     positions: str = "rotary"  # or "learned": an embedding of the position, as in GPT-2
     rope_base: float = 10000.0
@@ -52,6 +54,8 @@ class GPTConfig:
             raise UserError(f"model.hidden: got {self.hidden}, allowed is 0 (automatic) or more")
         if self.norm_eps < 0:
             raise UserError(f"model.norm_eps: got {self.norm_eps}, allowed is 0 or more")
+        if self.gate_scale <= 0:
+            raise UserError(f"model.gate_scale: got {self.gate_scale}, allowed is above 0")
         if self.rope_base <= 0:
             raise UserError(f"model.rope_base: got {self.rope_base}, allowed is above 0")
 
@@ -131,6 +135,9 @@ class Attention(nn.Module):
         self.value = nn.Linear(config.width, config.width, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
         self.gate = nn.Linear(config.width, config.width, bias=False) if config.gate else None
+        self.gate_scale = config.gate_scale
+        if config.gate:
+            self.gate.weight.requires_grad_(config.gate_trained)
 
     def forward(self, x, table):  # (B, T, C) -> (B, T, C)
         B, T, C = x.shape
@@ -144,7 +151,8 @@ class Attention(nn.Module):
         y = self.attend(q, k, v)  # (B, H, T, D)
         y = y.transpose(1, 2).reshape(B, T, C)  # (B, T, C)
         if self.gate is not None:
-            y = y * torch.sigmoid(self.gate(x))  # (B, T, C), arXiv 2505.06708, variant G1
+            gate = self.gate_scale * torch.sigmoid(self.gate(x))  # (B, T, C), G1 in 2505.06708
+            y = y * gate
         return self.out(y)
 
 

@@ -26,10 +26,11 @@ class ProbeConfig:
     final_windows: int = 512  # validation windows for the final loss
     spectra: int = 0  # times that every matrix is measured, at log-spaced steps
     geometry: int = 0  # times that embeddings and attention are, likewise (geometry.py)
+    tokens: int = 0  # validation windows whose every token's loss is kept at the end (tokens.py)
 
     def __post_init__(self):
-        for name in ("losses", "windows", "final_windows", "spectra", "geometry"):
-            low = 0 if name in ("spectra", "geometry") else 1
+        for name in ("losses", "windows", "final_windows", "spectra", "geometry", "tokens"):
+            low = 0 if name in ("spectra", "geometry", "tokens") else 1
             if getattr(self, name) < low:
                 raise UserError(
                     f"probes.{name}: got {getattr(self, name)}, allowed is {low} or more"

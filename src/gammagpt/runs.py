@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .data import AnchorConfig, DataConfig
 from .device import PRECISIONS
-from .init import check_scale
+from .init import check_scale, parse_parts
 from .model import GPTConfig
 from .optim import OptimConfig
 from .probes import ProbeConfig
@@ -32,7 +32,8 @@ WORDS = {float: "a finite number", int: "a whole number", bool: "true or false",
 # The files that a result depends on; their hash is part of a record's provenance.
 SOURCES = (
     "model", "toys", "init", "data/text", "data/logic", "data/stories", "data/anchors",
-    "data/batches", "device", "optim", "probes", "geometry", "parallel", "engine", "train",
+    "data/batches", "device", "optim", "probes", "geometry", "tokens", "parallel", "engine",
+    "train",
 )  # fmt: skip
 
 
@@ -43,15 +44,18 @@ class InitConfig:
     gamma: float | None = None
     std: float | None = None
     residual_scaling: bool = False  # std / sqrt(2 n_layer) for what writes into the residual
+    parts: str = ""  # parts with a gamma of their own: "embedding 0.8, head 1"
 
     def __post_init__(self):
         check_scale(self.gamma, self.std)
+        parse_parts(self.parts)
 
     @property
     def label(self) -> str:
         """The setting in words, as the ledger and the figures name it: 'gamma 0.8'."""
         scale = f"std {self.std:g}" if self.gamma is None else f"gamma {self.gamma:g}"
-        return scale + (" with residual scaling" if self.residual_scaling else "")
+        parts = "".join(f", {name} {g:g}" for name, g in parse_parts(self.parts).items())
+        return scale + (" with residual scaling" if self.residual_scaling else "") + parts
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class RunConfig:
                 f"model.block_size: got {self.model.block_size}, "
                 f"must equal data.length = {self.data.length}"
             )
+        if self.probes.tokens and self.data.kind != "text":
+            raise UserError(f"probes.tokens: got {self.probes.tokens}, allowed is 0 without a text")
         if self.model.kind != "gpt" and self.data.kind == "text":
             raise UserError(f"model.kind: got {self.model.kind!r}, text needs 'gpt'")
 

@@ -18,6 +18,7 @@ from .parallel import ALONE
 from .probes import even_steps, log_steps, spectra
 from .project import UserError
 from .runs import Record, RunConfig, provenance
+from .tokens import token_losses
 
 TRAIN_POINTS = 100  # points of the training curve, each a mean over the steps since the last
 
@@ -93,8 +94,10 @@ def _measure(engine, logs, batches, step: int) -> None:
 
 
 def _finish(engine, logs, batches) -> None:
-    for log, found in zip(logs, _scores(engine, batches.final), strict=True):
+    for member, (log, found) in enumerate(zip(logs, _scores(engine, batches.final), strict=True)):
         log.end(found)
+        if log.alive and log.config.probes.tokens:
+            log.add_token_losses(token_losses(engine.plain(member), log.config))
 
 
 def _scores(engine, sets) -> list[dict]:
@@ -146,6 +149,9 @@ class Log:
             self._probe(step, "geometry", found)
         else:
             self.diverged_at = step
+
+    def add_token_losses(self, found: dict) -> None:
+        self._probe(self.config.steps, "tokens", found)
 
     def add_scores(self, step: int, scores: dict) -> None:
         """What came out on each set; a loss that is not finite ends the run for this log."""
