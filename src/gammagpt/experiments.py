@@ -51,7 +51,7 @@ def disguise(
 
 
 def restraints(
-    gammas, norm_eps, decays, warmups, other_rate, learning_rates,
+    gammas, norm_eps, decays, warmups, other_rate, sinks, learning_rates,
     common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size,
     corpus, steps, batch_size, precision,
 ) -> dict[str, LearningRateStudy]:  # fmt: skip
@@ -62,6 +62,7 @@ def restraints(
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
+    base = _with(base, probes={"sinks": sinks})
     plain = _by_init(base, [InitConfig(gamma=g) for g in check_list("gammas", gammas)])
     eps, gate = {"norm_eps": norm_eps}, {"gate": True}
     corners = {"": {}, f", eps {norm_eps:g}": eps, ", gate": gate,

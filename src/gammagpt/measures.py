@@ -40,7 +40,7 @@ def of_text(record) -> dict:
     """
     names = corpora(record.config.data)
     if len(names) != 2:
-        return expansion(record.probes)
+        return expansion(record.probes) | (record.probes or [{}])[-1].get("sinks", {})
     chance = unigrams(record.config.data)
     one, other = (record.final[f"{name}_loss"] for name in names)
     found = progress(record.curves, chance) | {

@@ -7,6 +7,7 @@ cosine groups   connected groups of rows whose cosine is above 0.7  (arXiv 2405.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -21,16 +22,19 @@ MOST_ROWS = 1024  # rows compared by cosine; of a larger matrix the first ones
 
 @dataclass(frozen=True)
 class ProbeConfig:
+    OPTIONAL: ClassVar = ("spectra", "geometry", "tokens", "sinks")  # 0: not measured
+
     losses: int = 12  # validation losses along the run, evenly spaced, first and last step included
     windows: int = 64  # validation windows for each of them
     final_windows: int = 512  # validation windows for the final loss
     spectra: int = 0  # times that every matrix is measured, at log-spaced steps
     geometry: int = 0  # times that embeddings and attention are, likewise (geometry.py)
     tokens: int = 0  # validation windows whose every token's loss is kept at the end (tokens.py)
+    sinks: int = 0  # validation windows on which attention sinks are looked for, at the end
 
     def __post_init__(self):
-        for name in ("losses", "windows", "final_windows", "spectra", "geometry", "tokens"):
-            low = 0 if name in ("spectra", "geometry", "tokens") else 1
+        for name in ("losses", "windows", "final_windows", *self.OPTIONAL):
+            low = 0 if name in self.OPTIONAL else 1
             if getattr(self, name) < low:
                 raise UserError(
                     f"probes.{name}: got {getattr(self, name)}, allowed is {low} or more"

@@ -32,8 +32,8 @@ WORDS = {float: "a finite number", int: "a whole number", bool: "true or false",
 # The files that a result depends on; their hash is part of a record's provenance.
 SOURCES = (
     "model", "toys", "init", "data/text", "data/logic", "data/stories", "data/anchors",
-    "data/batches", "device", "optim", "probes", "geometry", "tokens", "parallel", "engine",
-    "train",
+    "data/batches", "device", "optim", "probes", "geometry", "tokens", "sinks", "parallel",
+    "engine", "train",
 )  # fmt: skip
 
 
@@ -94,8 +94,9 @@ class RunConfig:
                 f"model.block_size: got {self.model.block_size}, "
                 f"must equal data.length = {self.data.length}"
             )
-        if self.probes.tokens and self.data.kind != "text":
-            raise UserError(f"probes.tokens: got {self.probes.tokens}, allowed is 0 without a text")
+        for name in ("tokens", "sinks"):
+            if (asked := getattr(self.probes, name)) and self.data.kind != "text":
+                raise UserError(f"probes.{name}: got {asked}, allowed is 0 without a text")
         if self.model.kind != "gpt" and self.data.kind == "text":
             raise UserError(f"model.kind: got {self.model.kind!r}, text needs 'gpt'")
 

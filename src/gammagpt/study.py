@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 
+from .probes import ProbeConfig
 from .project import UserError
 from .runs import InitConfig, RunConfig, Store
 from .sweep import frame, sweep
@@ -125,7 +126,7 @@ class LearningRateStudy:
             for name, config in self.settings.items()
             for rate in self.learning_rates
         ]
-        quick = {"geometry": 0, "spectra": 0, "tokens": 0}
+        quick = dict.fromkeys(ProbeConfig.OPTIONAL, 0)
         return [(n, replace(c, probes=replace(c.probes, **quick))) for n, c in grid]
 
     def _at_common_rate(self) -> list[tuple[str, RunConfig]]:

@@ -18,6 +18,7 @@ from .parallel import ALONE
 from .probes import even_steps, log_steps, spectra
 from .project import UserError
 from .runs import Record, RunConfig, provenance
+from .sinks import sinks
 from .tokens import token_losses
 
 TRAIN_POINTS = 100  # points of the training curve, each a mean over the steps since the last
@@ -97,7 +98,9 @@ def _finish(engine, logs, batches) -> None:
     for member, (log, found) in enumerate(zip(logs, _scores(engine, batches.final), strict=True)):
         log.end(found)
         if log.alive and log.config.probes.tokens:
-            log.add_token_losses(token_losses(engine.plain(member), log.config))
+            log.add_at_end("tokens", token_losses(engine.plain(member), log.config))
+        if log.alive and log.config.probes.sinks:
+            log.add_at_end("sinks", sinks(engine.plain(member), log.config))
 
 
 def _scores(engine, sets) -> list[dict]:
@@ -150,8 +153,8 @@ class Log:
         else:
             self.diverged_at = step
 
-    def add_token_losses(self, found: dict) -> None:
-        self._probe(self.config.steps, "tokens", found)
+    def add_at_end(self, name: str, found: dict) -> None:
+        self._probe(self.config.steps, name, found)
 
     def add_scores(self, step: int, scores: dict) -> None:
         """What came out on each set; a loss that is not finite ends the run for this log."""
