@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from gammagpt import Store, figures, verdicts
-from gammagpt.claims import Verdict
+from gammagpt.claims import Verdict, holm
 from gammagpt.comparison import MANY, ONE
 from gammagpt.experiments import study
 from gammagpt.pages import SIGNS, badge, effect
@@ -144,15 +144,18 @@ def _summary(found, link: str, mark) -> str:
 
 
 def _ledger_table(found) -> str:
-    columns = ("Claim", "Paper, place", "Rule", "Tier", "Effect", "n", "Verdict", "Evidence")
+    columns = ("Claim", "Paper, place", "Rule", "Tier", "Effect", "n", "p (Holm)", "Verdict",
+               "Evidence")  # fmt: skip
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    corrected = holm(found)
     for v in found:
         figure = f"../notebooks/{v.claim.notebook}.html#{v.claim.figure}"
-        records = (1 + v.claim.paired) * v.n
+        records = len(v.claim.settings) * v.n
         cells = (
             f"[{v.claim.title}](claim-{v.claim.id})",
             f"{{cite}}`{v.claim.paper}`, {v.claim.place}",
-            v.claim.bound, v.tier, effect(v), str(v.n), badge(v),
+            v.claim.bound, v.tier, effect(v), str(v.n),
+            f"{corrected[v.claim.id]:.2g}" if v.claim.id in corrected else "–", badge(v),
             f'<a href="{figure}">figure</a>, [{records} records](records-{v.claim.id})',
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
@@ -189,6 +192,9 @@ def _rule(claim) -> str:
     if claim.paired:
         more, less = ("treatment", "baseline") if claim.higher else ("baseline", "treatment")
         what = f"`{claim.metric}` of {sides[more]} minus that of {sides[less]}, paired by seed"
+    if "against" in sides:
+        first, second = sides["against"]
+        what += f", less the same difference of {first} and {second}"
     noun = "pairs" if claim.paired else "runs"
     return (
         f"{what}; learning rate {sides['learning_rate']}. Supported if the whole "
@@ -217,7 +223,7 @@ def _record_table(verdict: Verdict) -> str:
 
     sides = verdict.claim.comparison
     if verdict.claim.paired:
-        names = [sides["baseline"], sides["treatment"], "Difference"]
+        names = [*verdict.claim.settings, "Difference"]
     else:
         names = [sides["setting"], "Value"]
     turn = -1 if verdict.claim.turned else 1

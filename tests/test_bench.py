@@ -317,3 +317,18 @@ def test_a_wrong_argument_is_one_line_and_exit_code_2(here, capsys):
 def test_the_committed_reports_are_whole():
     for path in (root() / "benchmarks").glob("ladder*.json"):
         assert {"machine", "ceilings", "shapes"} <= json.loads(path.read_text()).keys()
+
+
+def test_a_report_of_the_same_machine_is_added_to_and_any_other_is_not(tmp_path):
+    machine = dict.fromkeys(bench.SAME, "x")
+    report = {"quick": False, "peer": None, "machine": machine, "shapes": {"toy": {"ways": {}}}}
+    out = tmp_path / "ladder.json"
+    out.write_text(json.dumps(report))
+    assert bench.shapes_so_far(report, str(out)) == report["shapes"]
+    others = [report | {"quick": True}, report | {"peer": "else"}]
+    others += [report | {"machine": machine | {name: "y"}} for name in bench.SAME]
+    assert all(bench.shapes_so_far(other, str(out)) == {} for other in others)
+    for content in ("", "[]", "{}", "{half"):
+        out.write_text(content)
+        assert bench.shapes_so_far(report, str(out)) == {}
+    assert bench.shapes_so_far(report, None) == {} == bench.shapes_so_far(report, str(tmp_path))

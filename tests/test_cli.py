@@ -19,7 +19,7 @@ from gammagpt import Record, RunConfig, Store, project
 from gammagpt.bundle import pack, read_bundle
 from gammagpt.claims import load_ledger
 from gammagpt.cli import main
-from gammagpt.experiments import LearningRateStudy
+from gammagpt.study import LearningRateStudy
 
 VERBS = ("train", "sweep", "claims", "audit", "bench", "doctor", "records import",
          "records export", "data prepare")  # fmt: skip
@@ -101,7 +101,7 @@ def made_up_study(small_study, monkeypatch):
     def set_up(count, error=None) -> dict:
         def run(self, store, **named):
             given.update(named)
-            best = pd.DataFrame({"setting": [i.label for i in self.inits], "learning_rate": 0.004})
+            best = pd.DataFrame({"setting": list(self.settings), "learning_rate": 0.004})
             configs = self.tuning() + self.at_common_rate() + self.at_best_rate(best)
             for config in configs[:count]:
                 store.put(made_up_record(config, 3.0))

@@ -67,6 +67,8 @@ def assert_same_outcome(one, other, tolerance):
         assert list(probe) == list(other_probe)
         if "geometry" in probe:
             assert_same_numbers(probe["geometry"], other_probe["geometry"], atol=0.005)
+        for name in ("tokens", "sinks"):
+            assert_same_numbers(probe.get(name, {}), other_probe.get(name, {}), atol=0.005)
         for name, tensor in probe.get("tensors", {}).items():
             for what in ("norm", "stable_rank", "effective_rank", "mean_cosine"):
                 expected = pytest.approx(other_probe["tensors"][name][what], rel=20 * tolerance)
@@ -89,7 +91,14 @@ def assert_same_numbers(one, other, atol):
 # ---- runs --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", [{}, {"gate": True, "tied": True}], ids=["plain", "gated, tied"])
+MODELS = [
+    {},
+    {"gate": True, "tied": True},
+    {"gate": True, "gate_scale": 2.0, "gate_trained": False},
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=["plain", "gated, tied", "gate as drawn"])
 def test_every_member_leaves_the_record_that_it_leaves_alone(tiny, model):
     tiny = replace(tiny, steps=24, model=replace(tiny.model, **model))
     runs = member_runs(tiny)

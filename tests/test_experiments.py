@@ -3,13 +3,17 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers import made_up_claim, made_up_record, refusal
 
 from gammagpt import InitConfig, RunConfig, Store, verdicts
 from gammagpt.claims import judge
-from gammagpt.experiments import LearningRateStudy, bias, gamma_scaling, labels, study
+from gammagpt.engine import build_model
+from gammagpt.experiments import bias, gamma_scaling, labels, study
 from gammagpt.project import TIERS, check_list, tier_parameters
+from gammagpt.study import LearningRateStudy
+from gammagpt.tokens import CLASSES, classes
 
 RATES = (0.001, 0.002, 0.004, 0.008)
 PARAMETERS = {
@@ -65,7 +69,7 @@ def test_nothing_but_initialization_rate_and_seed_differs_between_runs():
 
 
 def test_every_fixed_std_is_planned_with_and_without_residual_scaling():
-    labels = [init.label for init in planned(fixed_stds=[0.02]).inits]
+    labels = list(planned(fixed_stds=[0.02]).settings)
     assert labels == ["gamma 0.5", "gamma 0.8", "std 0.02", "std 0.02 with residual scaling"]
 
 
@@ -223,8 +227,8 @@ def test_runs_of_others_in_the_same_folder_change_nothing(tmp_path):
     for other in (
         replace(plan.at_common_rate()[0], seed=7),
         replace(plan.tuning()[0], steps=13),
-        plan.config(InitConfig(gamma=0.5), 0.016, 1000),
-        plan.config(InitConfig(gamma=0.5), 0.003, 0),
+        replace(plan.tuning()[0], optim=replace(plan.base.optim, learning_rate=0.016)),
+        replace(plan.at_common_rate()[0], optim=replace(plan.base.optim, learning_rate=0.003)),
         RunConfig(),
     ):
         store.put(made_up_record(other, 0.1))
@@ -235,7 +239,7 @@ def test_runs_of_others_in_the_same_folder_change_nothing(tmp_path):
 
 def test_running_trains_what_is_missing_and_then_the_best_rates(tmp_path, tiny):
     plan = LearningRateStudy(
-        replace(tiny, steps=3), (InitConfig(gamma=0.5), InitConfig(gamma=0.8)),
+        {f"gamma {g}": replace(tiny, steps=3, init=InitConfig(gamma=g)) for g in (0.5, 0.8)},
         learning_rates=(0.01, 0.02), tuning_seeds=(9,), seeds=(0, 1),
     )  # fmt: skip
     runs = plan.run(Store(tmp_path), workers=1, rules={"a": "b"})
@@ -337,3 +341,66 @@ def test_verdicts_are_computed_from_the_records_of_their_tier(tmp_path, monkeypa
 
 def test_an_unknown_tier_is_refused():
     assert refusal(verdicts, "desktop") == "tier: got 'desktop', allowed are smoke, laptop, gpu"
+
+
+# ---- the first paper's further experiments -----------------------------------------------------
+
+
+def test_chapters_share_the_tuning_runs_of_the_first():
+    """None trains twice: what is plain in a later chapter is a run of chapter 2."""
+    known = {config.key for config in study("gamma_scaling", "laptop").tuning()}
+    for name in ("disguise_relative", "disguise_parts", "restraints", "development"):
+        planned = study(name, "laptop")
+        plain = [s for s in planned.settings if s.replace("gamma ", "").replace(".", "").isdigit()]
+        assert plain and {config.key for config in planned.only(plain).tuning()} <= known
+
+
+def test_a_setting_changes_what_its_name_says_and_nothing_else():
+    plain = study("restraints", "laptop").settings
+    base, gated = plain["gamma 1"], plain["gamma 1, eps 1e-12, gate"]
+    assert gated.model == replace(base.model, norm_eps=1e-12, gate=True)
+    assert replace(gated, model=base.model) == base
+    habits = study("restraints_habits", "laptop").settings
+    slow, fast = habits["gamma 1, decay 0"], habits["gamma 1, decay 0, rate 0.008"]
+    assert slow == replace(base, optim=replace(base.optim, weight_decay=0.0))
+    assert fast == replace(slow, optim=replace(slow.optim, learning_rate=0.008))
+
+
+def test_a_gate_with_as_many_weights_has_as_many_weights():
+    settings = study("restraints_controls", "laptop").settings
+    sizes = {name: sum(w.numel() for w in build_model(settings[f"gamma 1{name}"]).parameters())
+             for name in ("", ", gate", ", gate, as many weights")}  # fmt: skip
+    plain, gated, fair = sizes.values()
+    assert gated > 1.03 * plain and fair == pytest.approx(plain, rel=0.005)
+
+
+def test_what_is_not_tuned_has_no_tuned_runs(tmp_path):
+    planned = study("restraints_habits", "smoke")
+    store = Store(tmp_path)
+    for config in planned.at_common_rate():
+        store.put(made_up_record(config, 4.0 + config.seed))
+    runs = planned.collect(store)
+    assert planned.tuning() == [] and set(runs.role) == {"common"}
+    assert set(runs.setting) == set(planned.settings) and runs.resolved.all()
+
+
+def test_the_reference_of_development_is_never_compared():
+    for tier in TIERS:
+        planned = study("development", tier)
+        compared = planned.tuning() + planned.at_common_rate()
+        assert planned.reference.key not in {config.key for config in compared}
+        assert planned.reference.seed not in planned.seeds + planned.tuning_seeds
+
+
+def test_classes_of_tokens_are_those_of_the_reference(tmp_path):
+    planned = study("development", "smoke")
+    runs = planned.run(Store(tmp_path), workers=1)
+    compared = runs[runs.role != "tuning"]
+    columns = [f"loss_{name}" for name in CLASSES]
+    assert compared[columns].notna().any(axis=None) and runs[runs.role == "tuning"][
+        columns
+    ].isna().all(axis=None)
+    counts = np.bincount(classes(Store(tmp_path).get(planned.reference)), minlength=len(CLASSES))
+    means = np.nansum(compared[columns] * counts, axis=1) / counts.sum()
+    whole = [np.mean(probes[-1]["tokens"]["whole"]) for probes in compared.probes]
+    assert means == pytest.approx(whole)

@@ -12,6 +12,7 @@ from scipy import stats
 from torch import nn
 
 from gammagpt import GPT, GPTConfig, audit_init, gamma_init_, implied_gamma
+from gammagpt.init import PARTS
 
 SHAPES = {
     "default": {},
@@ -84,6 +85,33 @@ def test_residual_scaling_divides_exactly_the_residual_writers(n_layer):
     for name in plain:
         factor = 1 / math.sqrt(2 * n_layer) if name in writers else 1
         torch.testing.assert_close(scaled[name], plain[name] * factor, rtol=1e-6, atol=0)
+
+
+def test_a_part_can_have_a_gamma_of_its_own_and_no_other_weight_changes():
+    plain = drawn(SMALL, gamma=0.5)
+    for part in PARTS:
+        own = matrices(drawn(SMALL, gamma=0.5, parts=f"{part} 1"))
+        changed = {name for name, weight in own.items() if not torch.equal(weight, plain[name])}
+        assert changed and all(name.split(".")[0] in (part, "blocks") for name in changed)
+        assert part in ("embedding", "head") or all(f".{part}." in name for name in changed)
+        for name in changed:
+            torch.testing.assert_close(own[name], plain[name] * plain[name].shape[1] ** -0.5)
+
+
+def test_all_parts_together_are_all_matrices():
+    every = ", ".join(f"{part} 0.8" for part in PARTS)
+    one, other = drawn(SMALL, gamma=0.3, parts=every), drawn(SMALL, gamma=0.8)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    "parts", ["tail 0.8", "embedding", "embedding x", "head 1, head 2", "head 0.8 0.9", "head 9"]
+)
+def test_a_part_that_is_unknown_or_has_no_gamma_is_refused(parts):
+    assert refusal(drawn, SMALL, gamma=0.5, parts=parts).split(":")[0] in ("init.parts", "gamma")
+    assert refusal(drawn, SMALL | {"tied": True}, gamma=0.5, parts="head 1") == (
+        "init.parts: head is no part of this model"
+    )
 
 
 def test_residual_scaling_without_residual_writers_is_refused():

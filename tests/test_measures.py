@@ -21,6 +21,7 @@ from gammagpt.measures import (
     chance_losses,
     closed_form_cosines,
     correlation,
+    expansion,
     half_learned,
     law_cosines,
     measures,
@@ -256,3 +257,33 @@ def test_early_is_the_last_probe_at_or_before_a_tenth_and_late_is_the_last(tmp_p
     for name, part in (("memory", slice(0, 4)), ("reasoning", slice(4, 8))):
         alignment = np.mean(steps[3]["value"]["alignment"][part])
         assert found[f"value_alignment_{name}"] == pytest.approx(alignment)
+
+
+# ---- condensation and expansion ----------------------------------------------------------------
+
+
+def spectra_probes(**paths) -> list[dict]:
+    steps = range(len(next(iter(paths.values()))))
+    return [{"step": s, "tensors": {name: {"stable_rank": path[s]} for name, path in paths.items()}}
+            for s in steps]  # fmt: skip
+
+
+def test_expansion_is_the_way_down_and_up_again_of_the_stable_rank():
+    probes = spectra_probes(**{"embedding.weight": [8, 2, 4], "head.weight": [4, 2, 1]})
+    assert expansion(probes) == pytest.approx({
+        "condensed": math.log(4), "expanded": math.log(2) / 2,
+        "embedding_condensed": math.log(4), "embedding_expanded": math.log(2),
+    })  # fmt: skip
+    assert expansion([*probes, {"step": 9, "tokens": {}}]) == expansion(probes)
+
+
+@given(st.lists(st.floats(1, 60), min_size=3, max_size=8))
+def test_what_fell_and_rose_is_what_lies_between_start_and_end(ranks):
+    found = expansion(spectra_probes(**{"embedding.weight": ranks}))
+    assert found["condensed"] >= 0 and found["expanded"] >= 0
+    change = math.log(ranks[-1] / ranks[0])
+    assert found["expanded"] - found["condensed"] == pytest.approx(change, abs=1e-9)
+
+
+def test_without_enough_spectra_there_is_no_expansion():
+    assert expansion([]) == {} == expansion(spectra_probes(**{"embedding.weight": [3, 2]}))

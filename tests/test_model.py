@@ -213,6 +213,25 @@ def test_a_gate_at_small_initialization_is_a_half():
     assert (gated - plain / 2).norm() / (plain / 2).norm() < 0.1
 
 
+def test_a_gate_that_is_doubled_is_one_at_small_initialization():
+    x = torch.randn(2, 16, 64, generator=torch.Generator().manual_seed(0))
+    outputs = []
+    for change in ({"gate": True, "gate_scale": 2.0}, {}):
+        model = GPT(GPTConfig(**SMALL | {"width": 64, "n_head": 4} | change))
+        gamma_init_(model, gamma=1.2)
+        outputs.append(model.blocks[0].attention(x, model.rotary))
+    doubled, plain = outputs
+    assert (doubled - plain).norm() / plain.norm() < 0.1
+
+
+def test_a_gate_that_is_not_trained_has_no_gradient_and_all_else_has():
+    model = build(gate=True, gate_trained=False)
+    tokens = some_tokens()
+    model.loss(tokens[:, :-1], tokens[:, 1:]).backward()
+    still = {name for name, weight in model.named_parameters() if weight.grad is None}
+    assert still == {f"blocks.{i}.attention.gate.weight" for i in range(model.config.n_layer)}
+
+
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
 def test_a_text_longer_than_the_context_is_refused(positions):
     model = build(positions=positions)

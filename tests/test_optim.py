@@ -1,6 +1,7 @@
 """The learning-rate schedule by hand, and AdamW against a float64 reference of our own."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from helpers import refusal
 from torch import nn
 
 from gammagpt import GPT, GPTConfig, OptimConfig, RunConfig, gamma_init_
-from gammagpt.optim import learning_rate, make_adamw
+from gammagpt.optim import StackedAdamW, learning_rate, make_adamw, stacked_adamw_
 
 # ---- the schedule ------------------------------------------------------------------------------
 
@@ -140,3 +141,25 @@ def test_what_the_bounds_allow_makes_an_optimizer(values):
     group = make_adamw(nn.Linear(2, 2), config).param_groups[0]
     assert (group["lr"], group["weight_decay"]) == (config.learning_rate, config.weight_decay)
     assert group["betas"] == (config.beta1, config.beta2)
+
+
+# ---- relative steps ----------------------------------------------------------------------------
+
+
+def test_a_relative_step_is_the_plain_one_times_the_size_of_the_matrix():
+    """The size: root mean square over d_in^-0.5. Norm gains take plain steps; decay is the same."""
+    torch.manual_seed(0)
+    start = [torch.randn(2, 5, 7), torch.randn(2, 7)]
+    gradients = [torch.randn_like(weight) for weight in start]
+    optim = OptimConfig(0.1, 0.5, warmup=0.0, clip=0.0)
+    moved = []
+    for relative in (False, True):
+        weights = [weight.clone() for weight in start]
+        optims = [optim, replace(optim, relative=relative)]  # the first one is plain in both
+        StackedAdamW(weights, optims, 1, stacked_adamw_).step(gradients, torch.zeros(2), 0)
+        moved.append(weights)
+    (plain, gain), (mixed, other_gain) = moved
+    assert torch.equal(gain, other_gain) and torch.equal(plain[0], mixed[0])
+    kept = start[0][1] * (1 - 0.1 * 0.5)
+    size = start[0][1].square().mean().sqrt() * 7**0.5
+    torch.testing.assert_close(mixed[1] - kept, (plain[1] - kept) * size, rtol=1e-4, atol=1e-6)

@@ -82,7 +82,7 @@ class Verdict:
     effect: float = math.nan
     low: float = math.nan  # the interval's ends
     high: float = math.nan
-    pairs: tuple = ()  # (seed, baseline's run key or None, treatment's run key, effect)
+    pairs: tuple = ()  # (seed, baseline's run key or None, treatment's, [others'], effect)
     rule_changed: bool = field(default=False)
     p: float = math.nan  # two-sided p-value of an effect that equals the rule's margin
 
@@ -115,7 +115,7 @@ class Verdict:
             "as_expected": expected[0] <= self.effect <= expected[1]
             if expected and math.isfinite(self.effect)
             else None,
-            "runs": [[seed, baseline, treatment] for seed, baseline, treatment, _ in self.pairs],
+            "runs": [list(pair[:-1]) for pair in self.pairs],
         }
 
 
@@ -162,7 +162,7 @@ def judge(claim: Claim, runs, tier: str) -> Verdict:
     missing or nan leaves the claim inconclusive.
     """
     pairs, unresolved, changed = _pairs(claim, runs)
-    effects = [pair[3] for pair in pairs]
+    effects = [pair[-1] for pair in pairs]
     effect, low, high = paired_interval(effects, claim.rule["confidence"])
     verdict, reason = _decide(claim, tier, pairs, low, high, unresolved)
     asked = verdict != "not run" and not math.isnan(low)
@@ -206,7 +206,7 @@ def _pairs(claim: Claim, runs):
     pairs, rows = [], []
     for seed, sides in _by_seed(claim, _needed(claim, role)):
         effect = _effect(claim, [getattr(side, claim.metric, math.nan) for side in sides])
-        keys = [None, *(side.key for side in sides[:2])][-2:]
+        keys = [side.key for side in sides] if claim.paired else [None, sides[0].key]
         pairs.append((int(seed), *keys, effect))
         rows += sides
     unresolved = sorted({row.setting for row in rows if not row.resolved})

@@ -149,7 +149,7 @@ class Comparison:
         if not setting.peer:
             flops = spread["median"] * flops_per_token(self.shape.model)
             share = flops / self.ceilings[setting.precision] / 1e9
-            content["share_of_ceiling"] = round(share, 4)
+            content["share_of_ceiling"] = float(f"{share:.3g}")
         return content
 
     def _ready(self, setting: Setting) -> Contestant:

@@ -13,7 +13,7 @@ THRESHOLD = 0.3
 
 @torch.no_grad()
 def sinks(model, config) -> dict[str, float]:
-    """`sink_rate` and `first_token` of a GPT on `config.probes.sinks` windows of validation text."""
+    """`sink_rate` and `first_token` of a GPT on `config.probes.sinks` validation windows."""
     text = load_text(config.data)
     inputs, _ = text.validation_windows(config.probes.sinks, config.model.block_size)
     maps = attention_maps(model, inputs.to(model.embedding.weight.device))
