@@ -21,7 +21,7 @@ def write_generated(staging: Path, tier: str) -> None:
     """Write the generated parts of the book's pages into `<staging>/book/_generated/`."""
     found = verdicts(tier)
     pages = {
-        "summary.md": _summary(found, "../notebooks/{notebook}.ipynb", badge),
+        "summary.md": _glance(found, "../notebooks/{notebook}.ipynb", _chip),
         "ledger.md": "\n".join([_ledger_table(found), *map(_claim_section, found)]),
         "tier.md": _tier_words(tier),
     }
@@ -45,7 +45,7 @@ def update_readme() -> None:
 def readme_text(text: str) -> str:
     """The README with its generated parts, between `<!-- name: ... -->` and `<!-- end -->`."""
     parts = {
-        "claims": _summary(verdicts("laptop"), "notebooks/{notebook}.ipynb", _plain_badge),
+        "claims": _readme_claims(verdicts("laptop")),
         "start": _quick_start(),
         "speed": _speed(sorted((root() / "benchmarks").glob("ladder*.json"))),
     }
@@ -133,6 +133,41 @@ def _tier_words(tier: str) -> str:
     )
 
 
+def _readme_claims(found) -> str:
+    link = "notebooks/{notebook}.ipynb"
+    return (
+        f"{_glance(found, link, _plain_chip)}\n<details><summary>Every claim, with its effect"
+        f"</summary>\n\n{_summary(found, link, _plain_badge)}\n</details>\n"
+    )
+
+
+def _glance(found, link: str, mark) -> str:
+    """A row a chapter: its question, and how many of its claims came out in which way."""
+    lines = ["| Chapter | Claims | Verdicts |", "|---|---|---|"]
+    for notebook in dict.fromkeys(v.claim.notebook for v in found):
+        own = [v.verdict for v in found if v.claim.notebook == notebook]
+        marks = " ".join(mark(own.count(name), name) for name in SIGNS if name in own)
+        title = f"[{_title(notebook)}]({link.format(notebook=notebook)})"
+        lines.append(f"| {title} | {len(own)} | {marks} |")
+    return "\n".join(lines) + "\n"
+
+
+def _title(notebook: str) -> str:
+    """The heading of a notebook."""
+    path = root() / "notebooks" / f"{notebook}.ipynb"
+    first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
+    return "".join(first).splitlines()[0].removeprefix("# ")
+
+
+def _chip(count: int, name: str) -> str:
+    css = name.replace(" ", "-")
+    return f'<span class="verdict {css}">{SIGNS[name]} {count} {name}</span>'
+
+
+def _plain_chip(count: int, name: str) -> str:
+    return f"{SIGNS[name]} {count} {name}"
+
+
 def _summary(found, link: str, mark) -> str:
     rows = [
         f"| [{v.claim.title}]({link.format(notebook=v.claim.notebook)}) | {effect(v)} "
@@ -164,7 +199,7 @@ def _ledger_table(found) -> str:
 
 def _claim_section(verdict: Verdict) -> str:
     claim = verdict.claim
-    flag = "**The rule was changed after these runs.**" if verdict.rule_changed else ""
+    flag = f"**Flag: {verdict.flag}.**" if verdict.flag else ""
     noun = "pairs" if claim.paired else "runs"
     return f"""
 (claim-{claim.id})=

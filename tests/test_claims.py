@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gammagpt import project
-from gammagpt.claims import holm, judge, load_ledger, paired_interval, placebo_rate, rule_hashes
+from gammagpt.claims import (
+    CHANGED,
+    YOUNGER,
+    holm,
+    judge,
+    load_ledger,
+    paired_interval,
+    placebo_rate,
+    rule_hashes,
+)
 from gammagpt.experiments import EXPERIMENTS, study
 
 REAL = load_ledger()
@@ -425,7 +434,7 @@ def test_a_rule_changed_after_the_runs_is_flagged():
     then, now = made_up_claim(), made_up_claim(margin=0.0)
     losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
     runs = made_up_runs(losses, claim=then)
-    assert not judge(then, runs, "laptop").rule_changed
+    assert judge(then, runs, "laptop").flag == ""
     flagged = judge(now, runs, "laptop")
     assert flagged.rule_changed and flagged.to_dict()["rule_changed"]
 
@@ -435,7 +444,9 @@ def test_one_run_made_under_another_rule_is_enough_to_flag():
     losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}
     runs = made_up_runs(losses, claim=claim)
     runs["rules"] = [*runs.rules[:-1], {}]
-    assert judge(claim, runs, "laptop").rule_changed
+    assert judge(claim, runs, "laptop").flag == YOUNGER
+    runs["rules"] = [*runs.rules[:-2], {}, {claim.id: "another"}]
+    assert judge(claim, runs, "laptop").flag == CHANGED
 
 
 def test_the_hashes_in_force_are_those_of_the_ledger():

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from helpers import made_up_claim, made_up_runs
 
-from gammagpt.claims import Verdict, judge
+from gammagpt.claims import CHANGED, Verdict, judge
 from gammagpt.pages import SIGNS, VerdictTable, badge, effect
 
 
@@ -41,7 +41,7 @@ def test_every_verdict_has_a_sign_a_word_and_a_class_of_its_own():
 
 
 def test_a_changed_rule_is_on_the_badge():
-    assert "rule changed" in badge(verdict(rule_changed=True))
+    assert "rule changed" in badge(verdict(flag=CHANGED))
     assert "rule changed" not in badge(verdict())
 
 

@@ -7,11 +7,13 @@ changed afterwards is flagged. No verdict is ever stored: it is computed from re
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .project import TIERS, UserError, read_yaml, root
 
 LEARNING_RATES = ("common", "tuned")
+CHANGED = "rule changed"
+YOUNGER = "rule younger than some of its runs"  # which another chapter had made before
 PAIR = {"baseline", "treatment"}
 SIDES = (PAIR, PAIR | {"against"}, {"setting"})  # what a claim compares
 
@@ -83,8 +85,13 @@ class Verdict:
     low: float = math.nan  # the interval's ends
     high: float = math.nan
     pairs: tuple = ()  # (seed, baseline's run key or None, treatment's, [others'], effect)
-    rule_changed: bool = field(default=False)
+    flag: str = ""  # CHANGED or YOUNGER, or nothing: the rule was there, as it is, before the runs
     p: float = math.nan  # two-sided p-value of an effect that equals the rule's margin
+
+    @property
+    def rule_changed(self) -> bool:
+        """Whether any of the runs does not carry the rule as it is now."""
+        return bool(self.flag)
 
     @property
     def n(self) -> int:
@@ -111,6 +118,7 @@ class Verdict:
             "rule": self.claim.rule,
             "rule_hash": self.claim.rule_hash,
             "rule_changed": self.rule_changed,
+            "flag": self.flag,
             "expected": expected,
             "as_expected": expected[0] <= self.effect <= expected[1]
             if expected and math.isfinite(self.effect)
@@ -161,13 +169,13 @@ def judge(claim: Claim, runs, tier: str) -> Verdict:
     the claim's metric. Only the claim's own role counts; pairs share a seed. A metric that is
     missing or nan leaves the claim inconclusive.
     """
-    pairs, unresolved, changed = _pairs(claim, runs)
+    pairs, unresolved, flag = _pairs(claim, runs)
     effects = [pair[-1] for pair in pairs]
     effect, low, high = paired_interval(effects, claim.rule["confidence"])
     verdict, reason = _decide(claim, tier, pairs, low, high, unresolved)
     asked = verdict != "not run" and not math.isnan(low)
     p = _p_value(effects, claim.rule["margin"]) if asked else math.nan
-    return Verdict(claim, tier, verdict, reason, effect, low, high, tuple(pairs), changed, p)
+    return Verdict(claim, tier, verdict, reason, effect, low, high, tuple(pairs), flag, p)
 
 
 def holm(verdicts) -> dict[str, float]:
@@ -201,7 +209,7 @@ def placebo_rate(claim: Claim, runs, tier: str, draws: int = 200, seed: int = 0)
 
 
 def _pairs(claim: Claim, runs):
-    """Effects by seed; settings whose learning rate is unresolved; whether the rule was changed."""
+    """Effects by seed; settings whose learning rate is unresolved; what to flag of the rule."""
     role = runs[runs.role == claim.comparison["learning_rate"]] if len(runs) else runs
     pairs, rows = [], []
     for seed, sides in _by_seed(claim, _needed(claim, role)):
@@ -210,8 +218,9 @@ def _pairs(claim: Claim, runs):
         pairs.append((int(seed), *keys, effect))
         rows += sides
     unresolved = sorted({row.setting for row in rows if not row.resolved})
-    changed = any(row.rules.get(claim.id) != claim.rule_hash for row in rows)
-    return pairs, unresolved, changed
+    hashes = {row.rules.get(claim.id) for row in rows} - {claim.rule_hash}
+    flag = YOUNGER if hashes == {None} else CHANGED if hashes else ""
+    return pairs, unresolved, flag
 
 
 def _effect(claim: Claim, values) -> float:

@@ -165,7 +165,7 @@ def run_claims(options) -> None:
     found = verdicts(options.tier)
     lines = [
         f"{v.claim.id:24} {v.verdict:13} {effect(v)} {v.claim.unit}, n = {v.n}; {v.reason}"
-        + ("; RULE CHANGED" if v.rule_changed else "")
+        + (f"; {v.flag.upper()}" if v.flag else "")
         for v in found
     ]
     _print(options, [v.to_dict() for v in found], "\n".join(lines))

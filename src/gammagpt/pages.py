@@ -10,7 +10,7 @@ SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "~", "not ru
 
 def badge(verdict: Verdict) -> str:
     """The verdict with a sign and a colour (CSS class), so that neither is needed alone."""
-    flag = " (rule changed)" if verdict.rule_changed else ""
+    flag = f" ({verdict.flag})" if verdict.flag else ""
     name = verdict.verdict.replace(" ", "-")
     return f'<span class="verdict {name}">{SIGNS[verdict.verdict]} {verdict.verdict}{flag}</span>'
 
