@@ -104,6 +104,32 @@ def development(
     return replace(made, reference=_with(reference, optim={"learning_rate": reference_rate}))
 
 
+def critical(
+    gammas, learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width,
+    block_size, vocab_size, corpus, steps, batch_size, precision,
+    emb_gammas, emb_seeds, emb_rates, emb_rate, keys, tasks, held_out, anchors, anchor_vocab_size,
+    activation, emb_width, emb_hidden, emb_steps, emb_batch_size,
+) -> dict[str, LearningRateStudy]:  # fmt: skip
+    """How small is too small? A GPT on text (the runs of `gamma_scaling`), and an Emb-MLP that has
+    to reason and to remember, with gammas beyond those of `bias`, on seeds of its own.
+    """
+    data = {"kind": "anchors", "keys": keys, "tasks": tasks, "held_out": held_out,
+            "anchors": anchors, "vocab_size": anchor_vocab_size, "length": anchors + 1,
+            "samples": 0}  # fmt: skip
+    emb_mlp = {"kind": "emb_mlp", "width": emb_width, "hidden": emb_hidden,
+               "activation": activation}  # fmt: skip
+    return {
+        "critical_text": gamma_scaling(
+            gammas, [], learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head,
+            width, block_size, vocab_size, corpus, steps, batch_size, precision,
+        ),
+        "critical_emb_mlp": _anchor_study(
+            emb_mlp, data, emb_gammas, emb_steps, emb_batch_size, emb_rates, emb_rate,
+            tuning_seeds, emb_seeds, precision, 0,
+        ),
+    }  # fmt: skip
+
+
 def bias(
     keys, tasks, held_out, anchors, vocab_size, tuning_seeds, seeds, precision, probes,
     emb_gammas, activation, emb_width, emb_hidden, emb_steps, emb_batch_size,
@@ -232,6 +258,8 @@ EXPERIMENTS = {
     "restraints_controls": (restraints, "09_restraints"),
     "restraints_habits": (restraints, "09_restraints"),
     "development": (development, "10_condensation"),
+    "critical_text": (critical, "12_critical"),
+    "critical_emb_mlp": (critical, "12_critical"),
 }
 
 
