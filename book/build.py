@@ -18,6 +18,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import nbformat
 from generated import write_generated
 from runner import build_folder, empty_folder, run_notebooks, staging_folder
 
@@ -84,6 +85,8 @@ def render(staging: Path, output: Path) -> Path:
     if result.returncode:
         raise SystemExit(f"{result.stdout}\nThe book was not built: see the warnings above.")
     drop_font_hints(output / "_build" / "html")
+    drop_ballast(output / "_build" / "html")
+    strip_downloads(output / "_build" / "html")
     return output / "_build" / "html" / "index.html"
 
 
@@ -96,6 +99,26 @@ def drop_font_hints(site: Path) -> None:
         text = page.read_text(encoding="utf-8")
         text = re.sub(r'<link rel="preload" as="font"[^>]*>\s*', "", text)
         page.write_text(text, encoding="utf-8")
+
+
+def drop_ballast(site: Path) -> None:
+    """Remove 2 MB that no page asks for: the theme's source maps and its translations."""
+    for file in site.rglob("*.map"):
+        file.unlink()
+    shutil.rmtree(site / "_static" / "locales", ignore_errors=True)
+
+
+def strip_downloads(site: Path) -> None:
+    """The notebooks behind the download buttons come without outputs, as they are in git.
+
+    The pages have all pictures already: a second copy would be a quarter of the site.
+    """
+    for path in (site / "_sources").rglob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, path)
 
 
 def copy_records(tier: str, destination: Path) -> None:

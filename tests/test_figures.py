@@ -1,9 +1,9 @@
 """Figures: drawn for both grounds, always the same bytes, and put into words that are computed."""
 
-import base64
 import math
 from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -84,7 +84,7 @@ def drawn():
             picture = MAKE[name]()
             page = Tags(picture._repr_html_())
             shown = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
-            images = [base64.b64decode(source.split(",")[1]) for source in shown]
+            images = [unquote_to_bytes(source.split(",", 1)[1]) for source in shown]
             known[name] = picture, dict(zip(INK, images, strict=True)), page
         return known[name]
 
@@ -167,8 +167,26 @@ def test_words_are_escaped_for_html():
     page = Tags(picture._repr_html_())
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert [image["alt"] for image in images] == [picture.alt] * 2
-    assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in images)
+    assert all(image["src"].startswith("data:image/svg+xml,") for image in images)
     assert picture.caption in page.text
+
+
+def test_a_figure_is_drawn_once_for_both_grounds():
+    calls = []
+    picture = Picture("fig", calls.append, "alt", "caption")
+    assert picture.svg("dark") and picture.svg("light") and picture._repr_html_()
+    assert len(calls) == 1
+
+
+def test_what_makes_a_figure_small_leaves_its_words_whole():
+    """Coordinates are cut to hundredths of a point; a number that is read keeps its digits."""
+
+    def draw(figure):
+        figure.text(1 / 7, 1 / 7, "0.123456  <0.0005>")
+
+    image = Picture("fig", draw, "alt", "caption").svg()
+    assert "".join(ElementTree.fromstring(image).itertext()).endswith("0.123456  <0.0005>")
+    assert b'x="74.05"' in image and image.count(b"\n") == 1
 
 
 # ---- the finding in words ----------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from helpers import made_up_claim, made_up_record, small_anchor_run
 
-from gammagpt import InitConfig, figures_bias, frame
+from gammagpt import InitConfig, figures_bias, frame, readings_bias
 from gammagpt.data.anchors import AnchorConfig, keys, parse_tasks
 from gammagpt.figures import INK, Picture
 from gammagpt.measures import chance_losses
@@ -243,7 +243,7 @@ def entropy(values) -> float:
 def test_what_could_be_known_of_a_sum_and_of_a_random_table():
     data = AnchorConfig(keys="21..30", tasks="memory 1..3 random, reasoning 11..13 sum",
                         held_out="", length=3, samples=0, vocab_size=61)  # fmt: skip
-    told = figures_bias.told_losses(data)
+    told = readings_bias.told_losses(data)
     assert told.loc["memory", "the task":].tolist() == pytest.approx([math.log(10)] * 4)
     pairs = list(itertools.product((11, 12, 13), repeat=2))
     sums = [key + one + two for key in range(21, 31) for one, two in pairs]
@@ -258,7 +258,7 @@ def test_what_could_be_known_of_a_sum_and_of_a_random_table():
 def test_what_could_be_known_of_ranges_and_of_labels_near_the_key():
     tasks = "a 1..2 30..39, b 3..4 30..49, near 5..6 near"
     data = AnchorConfig(keys="21..30", tasks=tasks, held_out="", length=3, samples=0)
-    told = figures_bias.told_losses(data)
+    told = readings_bias.told_losses(data)
     assert told.loc["a", "the task":].tolist() == pytest.approx([math.log(10)] * 4)
     assert told.loc["b", "and all of it"] == pytest.approx(math.log(20))
     sums = [5 + 5, 5 + 6, 6 + 5, 6 + 6]
@@ -271,11 +271,11 @@ def test_who_does_not_see_the_order_cannot_learn_a_table_of_pairs():
     """Of nine pairs, six are two by two the same without their order: at most log 2 nats each."""
     data = AnchorConfig(keys="21..60", tasks="memory 1..3 random, reasoning 11..13 sum",
                         held_out="", length=3, samples=0, vocab_size=101)  # fmt: skip
-    blind = figures_bias.blind_losses(data, seed=1)
+    blind = readings_bias.blind_losses(data, seed=1)
     most = 6 / 9 * math.log(2)
     assert 0.9 * most < blind["memory"] <= most + 1e-9 and blind["reasoning"] == 0
     one = replace(data, anchors=1, length=2)
-    assert figures_bias.blind_losses(one, seed=1).tolist() == [0, 0]
+    assert readings_bias.blind_losses(one, seed=1).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("tasks, names", [
@@ -286,57 +286,57 @@ def test_who_does_not_see_the_order_cannot_learn_a_table_of_pairs():
     ("only 1..4 sum", ("only", "only")),
 ])  # fmt: skip
 def test_rivals_are_found_whatever_the_tasks_are_called(tasks, names):
-    assert figures_bias.rivals(AnchorConfig(tasks=tasks, held_out="")) == names
+    assert readings_bias.rivals(AnchorConfig(tasks=tasks, held_out="")) == names
 
 
 def test_a_level_is_crossed_on_the_line_between_two_points_or_never():
     points = np.array([[0, 4.0], [10, 2.0], [20, 3.0], [30, 1.0]])
-    assert figures_bias.crossing(points, 3.0) == 5
-    assert figures_bias.crossing(points, 5.0) == 0
-    assert math.isnan(figures_bias.crossing(points, 0.5))
-    assert math.isnan(figures_bias.crossing(np.empty((0, 2)), 0.5))
+    assert readings_bias.crossing(points, 3.0) == 5
+    assert readings_bias.crossing(points, 5.0) == 0
+    assert math.isnan(readings_bias.crossing(points, 0.5))
+    assert math.isnan(readings_bias.crossing(np.empty((0, 2)), 0.5))
 
 
 def test_left_at_a_half_is_the_measure_that_the_rules_use():
     made = runs(seeds=[1, 2], roles=["common"])
     for row in made.itertuples():
-        at_half = figures_bias.left_at(row, "reasoning", "memory", 0.5)
+        at_half = readings_bias.left_at(row, "reasoning", "memory", 0.5)
         assert at_half == pytest.approx(row.memory_left_at_reasoning)
-    assert math.isnan(figures_bias.left_at(row, "memory", "reasoning", 0.5))
+    assert math.isnan(readings_bias.left_at(row, "memory", "reasoning", 0.5))
 
 
 def test_when_a_level_is_passed_the_accuracy_just_then_is_told():
     made = runs({0.3: SOON, 0.8: NEVER}, seeds=[1], roles=["common"])
     level = 0.5 * chance_losses(BASE.data, 1)["memory"]
-    passed = figures_bias.when_passed(made, "memory", level).set_index("setting")
+    passed = readings_bias.when_passed(made, "memory", level).set_index("setting")
     assert passed.loc["gamma 0.3", ["step", "accuracy"]].tolist() == pytest.approx([75, 0.375])
     assert passed.loc["gamma 0.8", ["step", "accuracy"]].isna().all()
 
 
 def test_steps_to_half_say_how_many_runs_got_there():
     made = pd.concat([runs(roles=["common"]), runs({0.8: None}, seeds=[4], roles=["common"])])
-    table = figures_bias.half_steps(made, ("reasoning", "memory")).set_index("setting")
+    table = readings_bias.half_steps(made, ("reasoning", "memory")).set_index("setting")
     assert table.loc["gamma 0.3", "steps to memory"] == "75 (3 of 3)"
     assert table.loc["gamma 0.8", "steps to memory"] == "(0 of 4)"
     assert table.loc["gamma 0.8", "steps to reasoning"] == "50 (3 of 4)"
-    assert figures_bias.half_steps(pd.DataFrame(), ("reasoning", "memory")).empty
+    assert readings_bias.half_steps(pd.DataFrame(), ("reasoning", "memory")).empty
 
 
 def test_the_lead_is_paired_by_seed_and_missing_where_a_run_did_not_get_there():
     made = runs(roles=["common"])
-    lead = figures_bias.lead_by_level(made, "reasoning", "memory", ("gamma 0.3", "gamma 0.8"))
+    lead = readings_bias.lead_by_level(made, "reasoning", "memory", ("gamma 0.3", "gamma 0.8"))
     assert lead == {
         "70% left": "+0.04 [+0.04, +0.04]", "50% left": "+0.20 [+0.20, +0.20]",
         "30% left": "+0.36 [+0.36, +0.36]",
     }  # fmt: skip
     sides = ("gamma 0.3", "gamma 1.2")
-    assert set(figures_bias.lead_by_level(made, "reasoning", "memory", sides).values()) == {"–"}
+    assert set(readings_bias.lead_by_level(made, "reasoning", "memory", sides).values()) == {"–"}
 
 
 def test_a_cell_of_the_tuning_plane_is_missing_if_one_of_its_runs_lacks_the_measure():
     mixed = pd.concat([tuning([0.002]), tuning([0.004]).assign(memory_left_at_reasoning=[
         0.5, math.nan, 0.25, 0.75])])  # fmt: skip
-    plane = figures_bias.tuning_plane(mixed, "memory_left_at_reasoning")
+    plane = readings_bias.tuning_plane(mixed, "memory_left_at_reasoning")
     assert plane.loc["gamma 0.3"].tolist() == pytest.approx([0.75, math.nan], nan_ok=True)
     assert plane.loc["gamma 0.8", 0.004] == 0.5
 
@@ -345,36 +345,37 @@ def test_exchanged_rates_tell_an_effect_of_the_initialization_from_one_of_the_ra
     """Here the rate alone decides how much is left, and each setting has a best rate of its own."""
     made = tuning(loss=lambda gamma, rate: abs(rate - (0.002 if gamma == 0.3 else 0.004)))
     made["share"] = made.learning_rate.map({0.002: 0.5, 0.004: 0.9})
-    found = figures_bias.exchanged_rates(made, "share", ("gamma 0.3", "gamma 0.8"))
+    found = readings_bias.exchanged_rates(made, "share", ("gamma 0.3", "gamma 0.8"))
     assert found == pytest.approx({"each at its own": 0.4, "both at that of gamma 0.3": 0.0,
                                    "both at that of gamma 0.8": 0.0})  # fmt: skip
-    assert figures_bias.exchanged_rates(made, "share", ("gamma 0.3", "gamma 1.2")) == {}
+    assert readings_bias.exchanged_rates(made, "share", ("gamma 0.3", "gamma 1.2")) == {}
 
 
 def test_where_all_settings_end_alike_the_start_is_forgotten():
     made = tuning(loss=lambda gamma, rate: gamma if rate == 0.002 else 1.25)
-    words = figures_bias.forgotten(made)
+    words = readings_bias.forgotten(made)
     assert "most at 0.002, by 0.50 nats" in words and "least at 0.004, by 0.00" in words
-    assert figures_bias.forgotten(made[made.setting == "gamma 0.3"]) == ""
-    assert figures_bias.forgotten(tuning(shares=None)) == ""
+    assert readings_bias.forgotten(made[made.setting == "gamma 0.3"]) == ""
+    assert readings_bias.forgotten(tuning(shares=None)) == ""
 
 
 def test_a_change_of_steps_says_where_a_task_is_not_learned_within_the_run():
     made = runs(roles=["common"])
     sides = ("gamma 0.3", "gamma 0.8")
-    assert figures_bias.change_of_steps(made, "reasoning", sides) == "50 and 50"
-    assert figures_bias.change_of_steps(made, "memory", sides) == "75 and not within the run"
+    assert readings_bias.change_of_steps(made, "reasoning", sides) == "50 and 50"
+    assert readings_bias.change_of_steps(made, "memory", sides) == "75 and not within the run"
 
 
 def test_the_lead_is_counted_over_the_learning_rates():
     measure, sides = "memory_left_at_reasoning", ("gamma 0.3", "gamma 0.8")
     made = pd.concat([tuning([0.002]), tuning([0.004], shares=NEVER)])
     made.loc[(made.setting == "gamma 0.8") & (made.learning_rate == 0.002), measure] = 0.9
-    words = figures_bias.lead_by_rate(made, measure, sides)
+    words = readings_bias.lead_by_rate(made, measure, sides)
     assert "at 1 of 2 learning rates" in words and "from +0.00 to +0.15" in words
     assert "from 0.75 to 0.95" in words  # what the learning rate does to gamma 0.3
-    assert "cannot be compared" in figures_bias.lead_by_rate(tuning(shares=NOTHING), measure, sides)
-    assert "not both" in figures_bias.lead_by_rate(made, measure, ("gamma 0.3", "gamma 1.2"))
+    nowhere = readings_bias.lead_by_rate(tuning(shares=NOTHING), measure, sides)
+    assert "cannot be compared" in nowhere
+    assert "not both" in readings_bias.lead_by_rate(made, measure, ("gamma 0.3", "gamma 1.2"))
 
 
 @pytest.mark.parametrize("shares, words", [
@@ -383,5 +384,5 @@ def test_the_lead_is_counted_over_the_learning_rates():
 ])  # fmt: skip
 def test_a_claim_of_more_left_has_a_caveat_where_there_is_no_room_or_no_run(shares, words):
     claim = made_up_claim(metric="memory_left_at_reasoning", margin=0.02, baseline="gamma 0.3")
-    found = figures_bias.caveat(claim, runs({0.3: shares, 0.8: NEVER}), "Emb-MLP")
+    found = readings_bias.caveat(claim, runs({0.3: shares, 0.8: NEVER}), "Emb-MLP")
     assert words in found and bool(found) == bool(words)

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from helpers import made_up_claim, made_up_record, refusal
 
-from gammagpt import InitConfig, RunConfig, figures_language, frame, measures
+from gammagpt import InitConfig, RunConfig, figures_language, frame, measures, readings_language
 from gammagpt.claims import judge
 from gammagpt.data import DataConfig
 from gammagpt.figures import INK, Picture
-from gammagpt.figures_language import (
+from gammagpt.readings_language import (
     along,
     at_equal_loss,
     chain_scores,
@@ -33,7 +33,7 @@ PROBES = (0, 1, 10, 100)
 @pytest.fixture(autouse=True)
 def chance(monkeypatch):
     """The losses of guessing, without a text."""
-    for module in (measures, figures_language):
+    for module in (measures, readings_language):
         monkeypatch.setattr(
             module, "unigrams", lambda data: dict(zip(data.corpus.split("+"), (4, 5), strict=True))
         )
@@ -172,7 +172,7 @@ def test_chains_say_their_scores_by_depth():
 
 def test_a_pair_is_two_texts_and_nothing_else():
     assert pair("logic+stories") == ("logic", "stories") == pair(study())
-    for corpus in ("sotu", "a+b+c", "logic+logic"):
+    for corpus in ("sotu", "a+b+c"):
         assert "two texts joined by +" in refusal(pair, corpus)
 
 

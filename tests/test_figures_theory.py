@@ -11,13 +11,13 @@ import pytest
 import torch
 from helpers import made_up_claim, made_up_record, small_anchor_run
 
-from gammagpt import InitConfig, figures_theory, frame
+from gammagpt import InitConfig, figures_attention, figures_theory, frame, readings_theory
 from gammagpt.claims import load_ledger
 from gammagpt.data.anchors import keys
 from gammagpt.figures import INK, Picture
-from gammagpt.figures_theory import blocks, contrast, data_of, geometry_at, probed, reasoning
 from gammagpt.geometry import upper_triangle
 from gammagpt.measures import law_cosines
+from gammagpt.readings_theory import blocks, contrast, data_of, geometry_at, probed, reasoning
 
 GAMMAS, SEEDS, STEPS = (0.3, 0.5, 0.8), (1, 2), (0, 1, 10, 100)
 OTHER_TASKS = {
@@ -113,11 +113,11 @@ MAKE = {
     "cosines_along": lambda: figures_theory.cosines_along(MODELS, "laptop"),
     "number_plane": lambda: figures_theory.number_plane(GPT, "laptop"),
     "ranks": lambda: figures_theory.ranks(EMB, "laptop"),
-    "scores": lambda: figures_theory.scores(fresh_scores()),
-    "averaging": lambda: figures_theory.averaging(GPT, "laptop"),
-    "first_maps": lambda: figures_theory.first_maps(GPT, "laptop"),
-    "value_direction": lambda: figures_theory.value_direction(GPT, "laptop"),
-    "attention_from_last": lambda: figures_theory.attention_from_last(GPT, "laptop"),
+    "scores": lambda: figures_attention.scores(fresh_scores()),
+    "averaging": lambda: figures_attention.averaging(GPT, "laptop"),
+    "first_maps": lambda: figures_attention.first_maps(GPT, "laptop"),
+    "value_direction": lambda: figures_attention.value_direction(GPT, "laptop"),
+    "attention_from_last": lambda: figures_attention.attention_from_last(GPT, "laptop"),
     "by_gamma": lambda: figures_theory.by_gamma([(asked(), EMB)], "laptop"),
     "nothing": lambda: figures_theory.nothing("fig-x"),
 }
@@ -129,10 +129,10 @@ OF_ONE_FRAME = {
     "cosines_along": lambda runs: figures_theory.cosines_along({"x": runs}, "smoke"),
     "number_plane": lambda runs: figures_theory.number_plane(runs, "smoke"),
     "ranks": lambda runs: figures_theory.ranks(runs, "smoke"),
-    "averaging": lambda runs: figures_theory.averaging(runs, "smoke"),
-    "first_maps": lambda runs: figures_theory.first_maps(runs, "smoke"),
-    "value_direction": lambda runs: figures_theory.value_direction(runs, "smoke"),
-    "attention_from_last": lambda runs: figures_theory.attention_from_last(runs, "smoke"),
+    "averaging": lambda runs: figures_attention.averaging(runs, "smoke"),
+    "first_maps": lambda runs: figures_attention.first_maps(runs, "smoke"),
+    "value_direction": lambda runs: figures_attention.value_direction(runs, "smoke"),
+    "attention_from_last": lambda runs: figures_attention.attention_from_last(runs, "smoke"),
     "by_gamma": lambda runs: figures_theory.by_gamma([(asked(), runs)], "smoke"),
 }
 OF_GPT = ("averaging", "first_maps", "value_direction", "attention_from_last")
@@ -156,7 +156,8 @@ def kind_of(name) -> str:
 
 
 def test_every_public_figure_is_tested():
-    functions = {name for name, thing in vars(figures_theory).items() if callable(thing)
+    modules = vars(figures_theory) | vars(figures_attention)
+    functions = {name for name, thing in modules.items() if callable(thing)
                  and getattr(thing, "__annotations__", {}).get("return") is Picture}  # fmt: skip
     assert functions == set(MAKE)
 
@@ -358,21 +359,21 @@ def test_a_line_a_bend_and_a_jumble_of_numbers_are_told_apart():
     tokens = list(range(21, 31))
     bend = [[math.cos(t / 3), math.sin(t / 3)] for t in range(10)]
     line, jumble = [[t, 0] for t in tokens], [[t * 7 % 10, 0] for t in range(10)]
-    share = [figures_theory.next_in_plane({"tokens": tokens, "plane": plane}, range(21, 31))
+    share = [readings_theory.next_in_plane({"tokens": tokens, "plane": plane}, range(21, 31))
              for plane in (line, bend, jumble)]  # fmt: skip
     assert share == [1, 1, 0]
 
 
 def test_other_tokens_in_the_plane_are_nobodys_neighbours():
     pca = {"tokens": [1, 21, 22], "plane": [[0, 0], [0, 0.1], [5, 0]]}
-    assert figures_theory.next_in_plane(pca, range(21, 23)) == 1
+    assert readings_theory.next_in_plane(pca, range(21, 23)) == 1
 
 
 def test_cosines_like_the_laws_have_no_gap_and_those_of_a_line_correlate_all_the_same(monkeypatch):
     runs = rows(gammas=(0.8,))
-    law = figures_theory.references(runs.iloc[0])["label law"]
-    monkeypatch.setattr(figures_theory, "_trained", lambda run, when: law)
-    found = figures_theory.law_matches(runs).set_index(["when", "compared with"])
+    law = readings_theory.references(runs.iloc[0])["label law"]
+    monkeypatch.setattr(readings_theory, "trained", lambda run, when: law)
+    found = readings_theory.law_matches(runs).set_index(["when", "compared with"])
     assert found.loc[("late", "label law"), "mean gap"] == pytest.approx(0)
     assert found.loc[("late", "label law"), "correlation"] == pytest.approx(1)
     assert found.loc[("late", "minus the distance"), "correlation"] > 0.9
@@ -380,7 +381,7 @@ def test_cosines_like_the_laws_have_no_gap_and_those_of_a_line_correlate_all_the
 
 
 def test_a_law_less_its_tasks_mean_has_neighbours_alike_and_the_far_ends_opposed():
-    matrix = figures_theory.centred_law_cosines(data_of(EMB), 1)
+    matrix = readings_theory.centred_law_cosines(data_of(EMB), 1)
     assert np.diag(matrix) == pytest.approx(np.ones(4))
     assert matrix[0, 1] > 0 > matrix[0, 3]
 
@@ -388,10 +389,10 @@ def test_a_law_less_its_tasks_mean_has_neighbours_alike_and_the_far_ends_opposed
 def test_what_is_left_is_a_share_of_guessing_and_at_most_all():
     """Curves go from 3 nats at the start by 1.5 early to none at the end."""
     run = next(probed(EMB).itertuples())
-    assert figures_theory.left(run, "start") == {"memory": 1.0, "reasoning": 1.0}
-    assert figures_theory.left(run, "late") == {"memory": 0.0, "reasoning": 0.0}
-    chance = figures_theory.chance_losses(data_of(EMB), 1)["reasoning"]
-    assert figures_theory.left(run, "early")["reasoning"] == pytest.approx(1.5 / chance)
+    assert readings_theory.left(run, "start") == {"memory": 1.0, "reasoning": 1.0}
+    assert readings_theory.left(run, "late") == {"memory": 0.0, "reasoning": 0.0}
+    chance = readings_theory.chance_losses(data_of(EMB), 1)["reasoning"]
+    assert readings_theory.left(run, "early")["reasoning"] == pytest.approx(1.5 / chance)
 
 
 # ---- a claim's rule on every setting -----------------------------------------------------------
@@ -400,7 +401,7 @@ def test_what_is_left_is_a_share_of_guessing_and_at_most_all():
 def test_the_rule_of_a_claim_is_asked_of_every_setting_and_at_both_rates():
     runs = rows()
     runs.loc[runs.setting == "gamma 0.3", "memory_cosine_early"] = [0.1, 0.11]
-    signs = figures_theory.signs_by_gamma([(asked(), runs)], "laptop")
+    signs = readings_theory.signs_by_gamma([(asked(), runs)], "laptop")
     assert list(signs["learning rate"]) == ["common", "tuned"]
     assert list(signs.iloc[0][["gamma 0.3", "gamma 0.5", "gamma 0.8"]]) == ["✗", "✓", "✓"]
     assert set(signs.iloc[1][["gamma 0.3", "gamma 0.5", "gamma 0.8"]]) == {"…"}
@@ -408,7 +409,7 @@ def test_the_rule_of_a_claim_is_asked_of_every_setting_and_at_both_rates():
 
 def test_claims_of_models_with_other_gammas_share_a_table():
     few = rows("gpt", gammas=(0.3, 0.8))
-    signs = figures_theory.signs_by_gamma([(asked(), rows()), (asked(), few)], "laptop")
+    signs = readings_theory.signs_by_gamma([(asked(), rows()), (asked(), few)], "laptop")
     assert list(signs["gamma 0.5"]) == ["✓", "…", "", ""]
 
 

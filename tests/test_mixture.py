@@ -242,6 +242,12 @@ def test_an_unknown_part_is_named(cache):
     assert "'logic+'" in refusal(load_text, DataConfig("logic+", 300))
 
 
+@pytest.mark.parametrize("corpus", ["logic+logic", "logic+stories+logic"])
+def test_a_text_that_is_named_twice_is_refused_in_one_clear_line(corpus):
+    expected = f"data.corpus: got '{corpus}', allowed is each text once"
+    assert refusal(DataConfig, corpus) == expected
+
+
 @pytest.mark.parametrize(
     "content",
     [None, "", "{", "[]", "{}", '{"a": [1, 2]}', '{"a": 1, "b": 2}', '{"a": "x", "b": "y"}',

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urldefrag, urlparse
 
 import browser as chromium
 import build
+import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -170,6 +171,18 @@ def test_the_site_holds_no_path_of_this_machine(site):
     files = [*site.rglob("*.html"), *site.rglob("*.ipynb"), *site.rglob("*.json")]
     texts = {file.name: file.read_text(encoding="utf-8") for file in files}
     assert [name for name, text in texts.items() if f"{home}/" in text or checkout in text] == []
+
+
+def test_the_site_has_no_ballast(site):
+    """Source maps and translations of the theme, which no page asks for."""
+    assert not list(site.rglob("*.map")) and not (site / "_static" / "locales").exists()
+
+
+def test_a_notebook_to_download_has_the_values_of_the_page_and_no_outputs(site):
+    files = list((site / "_sources" / "notebooks").glob("*.ipynb"))
+    notebooks = [nbformat.read(file, as_version=4) for file in files]
+    assert notebooks and not any(c.get("outputs") for n in notebooks for c in n.cells)
+    assert all(any('tier = \'smoke\'' in c.source for c in n.cells) for n in notebooks)
 
 
 # ---- single pages ------------------------------------------------------------------------------

@@ -5,19 +5,16 @@ measures, as {title: (runs, measure)}. Runs are rows of a frame (sweep.frame, wi
 """
 
 import math
-from dataclasses import fields
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from .claims import paired_interval
-from .data.anchors import AnchorConfig, keys, parse_tasks, tasks
 from .figures import COLOURS, Picture, provenance, style
-from .measures import HALF, chance_losses
-
-ROLES = {"common": "one common learning rate", "tuned": "each at its own best"}
-GREY = COLOURS[5]
+from .figures_parts import GREY, band, legend_below, panels_of
+from .measures import HALF
+from .readings_bias import ROLES, columns_of, points_of, share_left, tuning_plane
 
 
 def task_curves(runs, tier: str, score="loss", anchor="fig-tasks", levels=None) -> Picture:
@@ -29,23 +26,23 @@ def task_curves(runs, tier: str, score="loss", anchor="fig-tasks", levels=None) 
     unit = "loss (nats)" if score == "loss" else "accuracy"
 
     def draw(figure):
-        panels = _panels(figure, len(settings))
+        panels = panels_of(figure, len(settings))
         for axes, setting in zip(panels, settings, strict=True):
             for i, task in enumerate(_sets(runs)):
                 steps, values = _curves(runs[runs.setting == setting], _curve(task, score))
-                _band(axes, steps, values, label=task, color=COLOURS[i % 6])
+                band(axes, steps, values, label=task, color=COLOURS[i % 6])
                 if task in levels:
                     axes.axhline(levels[task], color=COLOURS[i % 6], linestyle=":")
             axes.set(title=setting, xlabel="step")
         panels[0].set(ylabel=unit, ylim=(0, None if score == "loss" else 1.05))
-        _key(panels[0])
+        legend_below(figure, panels)
 
     ends = "; ".join(f"{s}: {_ends(runs[runs.setting == s], score)}" for s in settings)
     alt = f"The {unit} of each task against the step, which ends at: {ends}."
     dotted = "Dotted: what knowing the task and its labels' law gives. " if levels else ""
     caption = f"Mean over seeds; the band is their range. {dotted}{provenance(runs, tier)}"
     rows = math.ceil(len(settings) / 3)
-    return Picture(anchor, draw, alt, caption, (7.2, 0.5 + 2.3 * rows))
+    return Picture(anchor, draw, alt, caption, (7.2, 0.8 + 2.3 * rows))
 
 
 def time_gap(frames, tier: str, slow="memory", fast="reasoning") -> Picture:
@@ -57,7 +54,7 @@ def time_gap(frames, tier: str, slow="memory", fast="reasoning") -> Picture:
     gaps = {title: _gaps(runs, slow, fast) for title, runs in frames.items()}
 
     def draw(figure):
-        panels = _panels(figure, len(frames))
+        panels = panels_of(figure, len(frames))
         for axes, (title, rows) in zip(panels, gaps.items(), strict=True):
             for i, (role, words) in enumerate(ROLES.items()):
                 _draw_gaps(axes, rows[rows.role == role], i, words)
@@ -67,7 +64,7 @@ def time_gap(frames, tier: str, slow="memory", fast="reasoning") -> Picture:
             axes.set_title(title)
         _gamma_axis(panels, gaps.values())
         panels[0].set_ylabel(f"steps to half learn {slow}\nover those for {fast}")
-        _key(panels[0])
+        legend_below(figure, panels)
 
     found = "; ".join(_gaps_in_words(title, rows) for title, rows in gaps.items())
     alt = f"Steps until {slow} is half learned, over those until {fast} is. {found}."
@@ -78,7 +75,7 @@ def time_gap(frames, tier: str, slow="memory", fast="reasoning") -> Picture:
         f"bounds, from {bounds} of {len(everything)} runs in which a task was never half learned. "
         f"{_origin(_compared(frames.values()), tier)}"
     )
-    return Picture("fig-time-gap", draw, alt, caption, (7.2, 4.0))
+    return Picture("fig-time-gap", draw, alt, caption, (7.2, 4.2))
 
 
 def paths(
@@ -101,7 +98,7 @@ def paths(
             row[0].set_ylabel(f"share of {left} left")
         for axes in panels[-1]:
             axes.set_xlabel(f"share of {done} left")
-        _legend(figure, panels, "gamma")
+        legend_below(figure, panels, "gamma")
 
     measure = f"{left}_left_at_{done}"
     found = _by_panel({title: (runs, measure) for title, runs in frames.items()})
@@ -125,7 +122,7 @@ def against_gamma(panels, tier: str, label: str, anchor: str, line=None) -> Pict
     """
 
     def draw(figure):
-        all_axes = _panels(figure, len(panels))
+        all_axes = panels_of(figure, len(panels))
         for axes, (title, (runs, measure)) in zip(all_axes, panels.items(), strict=True):
             for i, (role, words) in enumerate(ROLES.items()):
                 _draw_means(axes, _values(runs, role, measure), i, words)
@@ -138,14 +135,14 @@ def against_gamma(panels, tier: str, label: str, anchor: str, line=None) -> Pict
                               ha="right", va="bottom")  # fmt: skip
         _gamma_axis(all_axes, _compared(runs for runs, _ in panels.values()))
         all_axes[0].set_ylabel(label)
-        _key(all_axes[0])
+        legend_below(figure, all_axes)
 
     alt = f"{label[0].upper()}{label[1:]}, against gamma. {_by_panel(panels)}."
     missing = sum(_values(r, role, m)[m].isna().sum() for r, m in panels.values() for role in ROLES)
     lacking = f"{missing} runs have no such number and no dot. " if missing else ""
     origin = _origin(_compared(runs for runs, _ in panels.values()), tier)
     caption = f"Each dot is a run; bars are 95 % intervals. {lacking}{origin}"
-    return Picture(anchor, draw, alt, caption, (7.2, 4.0))
+    return Picture(anchor, draw, alt, caption, (7.2, 4.2))
 
 
 def rate_planes(panels, tier: str, label: str, anchor: str) -> Picture:
@@ -186,7 +183,7 @@ def range_shares(runs, tier: str, anchor="fig-ranges") -> Picture:
     settings = list(runs.setting.unique())
 
     def draw(figure):
-        panels = _panels(figure, len(settings))
+        panels = panels_of(figure, len(settings))
         for axes, setting in zip(panels, settings, strict=True):
             chosen = runs[runs.setting == setting]
             for i, task in enumerate(_sets(runs)):
@@ -199,7 +196,7 @@ def range_shares(runs, tier: str, anchor="fig-ranges") -> Picture:
             axes.set(title=setting, xlabel="step (log from 1)", ylim=(-0.02, 1.04))
         panels[0].plot([], [], color=GREY, linestyle="--", label="right")
         panels[0].set_ylabel("share of answers")
-        _legend(figure, panels, "inside the range of task")
+        legend_below(figure, panels, "inside the range of task")
 
     words = [f"{s}: {_range_in_words(runs[runs.setting == s], _sets(runs))}" for s in settings]
     alt = f"Share of answers inside their task's range of labels. {'; '.join(words)}."
@@ -210,248 +207,7 @@ def range_shares(runs, tier: str, anchor="fig-ranges") -> Picture:
     return Picture(anchor, draw, alt, caption, (7.2, 4.4))
 
 
-# ---- numbers that pages ask for as well ----------------------------------------------------------
-
-
-def rivals(data) -> tuple[str, str]:
-    """(memory, reasoning): the names of the first task that does not add, and of the first that
-    does. Where all tasks are of one sort, the last and the first.
-    """
-    names = {name: law for name, _, law in parse_tasks(data)}
-    adds = [name for name, law in names.items() if law == "sum"] or list(names)[:1]
-    others = [name for name, law in names.items() if law != "sum" and name not in adds]
-    return (others or list(names)[-1:])[0], adds[0]
-
-
-def told_losses(data) -> pd.DataFrame:
-    """The least loss in nats on each task of who knows all label laws but not one label.
-
-    A column for what is told: nothing; the task; besides, an anchor, or the key, or all of it.
-    Exact. Every law is uniform over an interval of labels, given the key and all anchors.
-    """
-    parts = []
-    laws = {name: law for name, _, law in parse_tasks(data)}
-    for task in (task for task in tasks(data, 0) if task.name in laws):
-        which, key = (x.ravel() for x in np.indices((len(task.combinations), len(keys(data)))))
-        part = pd.DataFrame({"task": task.name, "key": key, "all": np.arange(len(key))})
-        part["anchor"] = task.combinations[which, 0]
-        total = task.combinations[which].sum(1)
-        part["low"], part["high"] = _interval(laws[task.name], key + keys(data)[0], total, data)
-        parts.append(part)
-    rows = pd.concat(parts, ignore_index=True)
-    told = {"nothing": [], "the task": ["task"], "and an anchor": ["task", "anchor"],
-            "and the key": ["task", "key"], "and all of it": ["task", "all"]}  # fmt: skip
-    for words, columns in told.items():
-        rows[words] = _surprise(rows, columns)
-    return rows.groupby("task", sort=False)[list(told)].mean()
-
-
-def blind_losses(data, seed: int) -> pd.Series:
-    """The least loss in nats on each task of who sees which tokens there are, but not their order.
-
-    Exact, for the labels that this seed draws; zero means that the order does not matter.
-    """
-    found = {}
-    for task in tasks(data, seed):
-        alike = pd.DataFrame(np.sort(task.combinations)).groupby(list(range(data.anchors))).ngroup()
-        key = np.arange(task.labels.shape[1])
-        seen = alike.to_numpy()[:, None] * len(key) + key
-        rows = pd.DataFrame({"seen": seen.ravel(), "label": task.labels.ravel()})
-        same = rows.value_counts()
-        total = rows.seen.value_counts().loc[same.index.get_level_values("seen")]
-        found[task.name] = float(-(same * np.log(same / total.to_numpy())).sum() / len(rows)) + 0.0
-    return pd.Series(found)
-
-
-def share_left(run, task: str):
-    """(points, 2) of step and share left, of a row of a frame: loss over that of guessing."""
-    data = AnchorConfig(**{field.name: getattr(run, field.name) for field in fields(AnchorConfig)})
-    chance = chance_losses(data, run.seed).get(task, math.nan)
-    return _points(run, task) * (1, 1 / chance) if task in run.curves else np.empty((0, 2))
-
-
-def left_at(run, done: str, left: str, level: float) -> float:
-    """The share of one task that is left when of another only `level` is; nan if never."""
-    step = crossing(share_left(run, done), level)
-    shares = share_left(run, left)
-    return float(np.interp(step, *shares.T).clip(max=1)) if math.isfinite(step) else math.nan
-
-
-def crossing(points, level: float) -> float:
-    """The step, on a line between two points, at which a curve first falls to a level, or nan."""
-    below = np.flatnonzero(points[:, 1] <= level)
-    if len(below) == 0:
-        return math.nan
-    (s0, v0), (s1, v1) = points[max(0, below[0] - 1)], points[below[0]]
-    return float(s1 if v0 <= level else s0 + (s1 - s0) * (v0 - level) / (v0 - v1))
-
-
-def when_passed(runs, task: str, level: float) -> pd.DataFrame:
-    """When each run's loss on a task first falls to a level, and its accuracy on it just then.
-
-    Columns: setting, seed, step, accuracy; nan where it never does.
-    """
-    rows = []
-    for run in runs.itertuples():
-        step, accuracy = crossing(_points(run, task), level), math.nan
-        if math.isfinite(step):
-            accuracy = float(np.interp(step, *_points(run, f"{task}_accuracy").T))
-        rows.append((run.setting, run.seed, step, accuracy))
-    return pd.DataFrame(rows, columns=["setting", "seed", "step", "accuracy"])
-
-
-def half_steps(runs, names) -> pd.DataFrame:
-    """The mean steps to half of each task, and how many runs of how many got there."""
-    rows = []
-    for setting, group in runs.groupby("setting", sort=False) if len(runs) else ():
-        row = {"setting": setting}
-        for name in names:
-            steps = _columns(group, [f"steps_to_{name}"]).iloc[:, 0]
-            mean = f"{steps.mean():.0f} " if steps.count() else ""
-            row[f"steps to {name}"] = f"{mean}({steps.count()} of {len(steps)})"
-        rows.append(row | {"final loss": f"{group.loss.mean():.2f}"})
-    return pd.DataFrame(rows)
-
-
-def lead_by_level(runs, done: str, left: str, sides, levels=(0.7, 0.5, 0.3)) -> dict:
-    """{'70% left': difference between two settings in what is left of one task at that level of
-    the other}, paired by seed, with its interval; a dash where a run did not get that far.
-    """
-    found = {}
-    for level in levels:
-        chosen = [runs[runs.setting == side].itertuples() for side in sides]
-        shares = [{run.seed: left_at(run, done, left, level) for run in side} for side in chosen]
-        gains = [shares[1][seed] - shares[0][seed] for seed in shares[0] if seed in shares[1]]
-        mean, low, high = paired_interval(gains, 0.95)
-        words = f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" if low <= high else "–"
-        found[f"{level:.0%} left"] = words
-    return found
-
-
-def change_of_steps(runs, task: str, sides) -> str:
-    """'130 and 126'; 'not within the run' where not all runs half learn the task."""
-    means = _columns(runs, ["setting", f"steps_to_{task}"]).groupby("setting").agg(
-        lambda steps: steps.mean(skipna=False)).iloc[:, 0]  # fmt: skip
-    return " and ".join("not within the run" if math.isnan(means[side]) else f"{means[side]:.0f}"
-                        for side in sides)  # fmt: skip
-
-
-def lead_by_rate(runs, measure: str, sides, least=0.02) -> str:
-    """At how many learning rates the second setting has more of a measure than the first one."""
-    plane = tuning_plane(runs, measure)
-    if not set(sides) <= set(plane.index):
-        return f"{' and '.join(sides)} are not both among the settings."
-    one, other = (plane.loc[side] for side in sides)
-    lead = (other - one).dropna()
-    if not len(lead):
-        return (f"at no learning rate do {' and '.join(sides)} both get that far on every tuning "
-                "seed, so they cannot be compared.")  # fmt: skip
-    return (f"{sides[1]} has at least {least:g} more left than {sides[0]} at "
-            f"{(lead >= least).sum()} of {len(lead)} learning rates; its lead goes from "
-            f"{lead.min():+.2f} to {lead.max():+.2f}. With {sides[0]} alone the learning rate "
-            f"moves the share from {one.min():.2f} to {one.max():.2f}.")  # fmt: skip
-
-
-def caveat(claim, runs, title: str) -> str:
-    """Why a claim of 'more left' could not be met: runs that lack it, or a baseline at the top."""
-    role = claim.comparison["learning_rate"]
-    base = runs[(runs.role == role) & (runs.setting == claim.comparison["baseline"])]
-    shares, margin = _columns(base, [claim.metric])[claim.metric], claim.rule["margin"]
-    lacking, head = shares.isna().sum(), f"{title}, {ROLES[role]}"
-    if lacking:
-        return (f"**No order to speak of: {head}.** {lacking} of {len(shares)} runs with "
-                f"{claim.comparison['baseline']} did not half learn the faster task in the steps "
-                "they had. What comes first cannot be asked where neither comes.")  # fmt: skip
-    if shares.mean() < 1 - margin:
-        return ""
-    return (f"**No room: {head}.** With {claim.comparison['baseline']} already {shares.mean():.3f} "
-            f"is left, and one is the most there can be: nothing could have had {margin:g} more. "
-            "What speaks against the claim is that the large initialization reasons first too, not "
-            "that the small one does not.")  # fmt: skip
-
-
-def exchanged_rates(runs, measure: str, sides) -> dict:
-    """The difference between two settings in a measure: each at the rate that the tuning chose for
-    it, then both at the first one's rate, then both at the second's. On the tuning seeds.
-    """
-    plane, losses = tuning_plane(runs, measure), tuning_plane(runs, "loss")
-    if not set(sides) <= set(plane.index):
-        return {}
-    finite = losses.loc[list(sides)].where(lambda loss: loss < math.inf)
-    if finite.isna().all(axis=1).any():
-        return {}
-    one, other = (finite.loc[side].idxmin() for side in sides)
-    pairs = {"each at its own": (one, other), f"both at that of {sides[0]}": (one, one),
-             f"both at that of {sides[1]}": (other, other)}  # fmt: skip
-    return {words: float(plane.loc[sides[1], late] - plane.loc[sides[0], early])
-            for words, (early, late) in pairs.items()}  # fmt: skip
-
-
-def forgotten(runs) -> str:
-    """Where the settings' final losses differ most and least, over the learning rates."""
-    plane = tuning_plane(runs, "loss")
-    spread = plane.max() - plane.min()
-    if len(plane) < 2 or not np.isfinite(spread).any():
-        return ""
-    spread = spread[np.isfinite(spread)]
-    return (f"The settings differ most at {spread.idxmax():g}, by {spread.max():.2f} nats, and "
-            f"least at {spread.idxmin():g}, by {spread.min():.2f}.")  # fmt: skip
-
-
-def tuning_plane(runs, measure: str) -> pd.DataFrame:
-    """The mean of a measure on the tuning seeds, settings by rates; nan where a run lacks it."""
-    tuning = _columns(runs[runs.role == "tuning"], ["setting", "learning_rate", measure])
-    means = tuning.groupby(["setting", "learning_rate"], sort=False)[measure]
-    plane = means.agg(lambda values: values.mean(skipna=False)).unstack("learning_rate")
-    return plane.reindex(index=tuning.setting.unique()).sort_index(axis=1)
-
-
-def _interval(law: str, key, total, data):
-    """The first and last label that a law allows, given the key and the sum of the anchors."""
-    if law == "near":
-        return key - total, key + total
-    if law == "sum":
-        return key + total, key + total
-    if law == "random":
-        return keys(data)[0], keys(data)[-1]
-    return tuple(map(int, law.split("..")))
-
-
-def _surprise(rows, columns: list):
-    """Of each row, the mean loss of its labels under the mean law of the rows that look alike."""
-    group = rows.groupby(columns).ngroup().to_numpy() if columns else np.zeros(len(rows), int)
-    low, high = rows.low.to_numpy(), rows.high.to_numpy()
-    share = 1 / (high - low + 1)
-    law = np.zeros((group.max() + 1, high.max() + 2))
-    np.add.at(law, (group, low), share)
-    np.add.at(law, (group, high + 1), -share)
-    law = law.cumsum(1) / np.bincount(group)[:, None]
-    surprise = -np.log(np.maximum(law, 1e-12))
-    total = np.concatenate([np.zeros((len(law), 1)), surprise.cumsum(1)], axis=1)
-    return share * (total[group, high + 1] - total[group, low])
-
-
-# ---- parts of figures ----------------------------------------------------------------------------
-
-
-def _panels(figure, count: int):
-    """`count` axes of one scale, in rows of three; what is left over of the last stays empty."""
-    columns = max(1, min(3, count))
-    rows = math.ceil(count / columns) or 1
-    all_axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    for axes in all_axes[count:]:
-        axes.set_axis_off()
-    for axes in all_axes[:count]:
-        axes.tick_params(labelbottom=True)
-    return all_axes[: max(1, count)]
-
-
-def _gamma_axis(panels, frames) -> None:
-    """The gammas that there are as ticks, on the axis that all panels share."""
-    ticks = sorted(set().union(*(frame.gamma.dropna() for frame in frames)))
-    panels[0].set_xticks(ticks, [f"{gamma:g}" for gamma in ticks])
-    for axes in panels:
-        axes.set_xlabel("gamma (std = d_in^-gamma)")
+# ---- numbers of runs -----------------------------------------------------------------------------
 
 
 def _sets(runs) -> list[str]:
@@ -465,19 +221,9 @@ def _curve(task: str, score: str) -> str:
     return task if score == "loss" else f"{task}_{score}"
 
 
-def _points(run, curve: str):
-    """(points, 2) of step and value of one curve of a row of a frame; none: no points."""
-    return np.array(run.curves.get(curve, [])).reshape(-1, 2)
-
-
-def _columns(runs, names):
-    """Some columns of a frame, with nan for those that it lacks."""
-    return runs.reindex(columns=list(names))
-
-
 def _curves(runs, name: str):
     """(steps, values (seeds, points)) of the runs that got to their end; none: both empty."""
-    found = [_points(run, name) for run in runs[runs.status == "ok"].itertuples()]
+    found = [points_of(run, name) for run in runs[runs.status == "ok"].itertuples()]
     return _stacked([points for points in found if len(points)])
 
 
@@ -498,15 +244,9 @@ def _stacked(found: list):
     return found[0][:, 0], np.array([points[:, 1] for points in found])
 
 
-def _band(axes, steps, values, **look) -> None:
-    if len(steps):
-        axes.plot(steps, values.mean(0), **{"markersize": 4, **look})
-        axes.fill_between(steps, values.min(0), values.max(0), color=look["color"], alpha=0.2)
-
-
 def _values(runs, role: str, measure: str):
     """setting, gamma, seed and the measure (nan where there is none) of the runs of a role."""
-    return _columns(runs[runs.role == role], ["setting", "gamma", "seed", measure])
+    return columns_of(runs[runs.role == role], ["setting", "gamma", "seed", measure])
 
 
 def _means(values) -> list:
@@ -519,41 +259,12 @@ def _means(values) -> list:
     return rows
 
 
-def _draw_means(axes, values, i: int, label: str) -> None:
-    """Dots for the runs, and means with their intervals, a little beside those of other roles."""
-    if values.empty:
-        return
-    shift = 0.008 * (2 * i - 1)
-    axes.scatter(values.gamma + shift, values.iloc[:, -1], color=COLOURS[i], s=9, alpha=0.6)
-    rows = np.array(_means(values)).reshape(-1, 4)
-    bars = [rows[:, 1] - rows[:, 2], rows[:, 3] - rows[:, 1]]
-    axes.errorbar(rows[:, 0] + shift, rows[:, 1], yerr=bars, capsize=3, label=label, **style(i))
-
-
-def _by_panel(panels) -> str:
-    """'Emb-MLP, one common learning rate: 0.89 at gamma 0.3, ...' for every panel and role."""
-    parts = []
-    for title, (runs, measure) in panels.items():
-        for role, words in ROLES.items():
-            rows = _means(_values(runs, role, measure))
-            means = ", ".join(f"{mean:.2f} at gamma {gamma:g}" for gamma, mean, *_ in rows)
-            parts.append(f"{title}, {words}: {means or 'no runs that have it'}")
-    return "; ".join(parts)
-
-
-def _ends(runs, score: str) -> str:
-    """'memory 0.83, reasoning 0.02': the mean at the end, of every task."""
-    ends = {task: _curves(runs, _curve(task, score))[1] for task in _sets(runs)}
-    words = [f"{task} {v[:, -1].mean():.2f}" for task, v in ends.items() if v.size]
-    return ", ".join(words) or "nowhere, for its runs diverged"
-
-
 def _gaps(runs, slow: str, fast: str) -> pd.DataFrame:
     """role, gamma, ratio and bound ('', 'at least', 'at most') of each run that half learned one
     of the two.
     """
     names = f"steps_to_{slow}", f"steps_to_{fast}"
-    compared = _columns(runs[runs.role.isin(ROLES)], ["role", "gamma", "steps", *names])
+    compared = columns_of(runs[runs.role.isin(ROLES)], ["role", "gamma", "steps", *names])
     one, other = (compared[name] for name in names)
     ratio = one.fillna(compared.steps) / other.fillna(compared.steps).clip(lower=1)
     bound = np.select([one.isna() & other.notna(), one.notna() & other.isna()],
@@ -574,6 +285,28 @@ def _gap_means(rows) -> list:
     return found
 
 
+# ---- parts of figures ----------------------------------------------------------------------------
+
+
+def _gamma_axis(panels, frames) -> None:
+    """The gammas that there are as ticks, on the axis that all panels share."""
+    ticks = sorted(set().union(*(frame.gamma.dropna() for frame in frames)))
+    panels[0].set_xticks(ticks, [f"{gamma:g}" for gamma in ticks])
+    for axes in panels:
+        axes.set_xlabel("gamma (std = d_in^-gamma)")
+
+
+def _draw_means(axes, values, i: int, label: str) -> None:
+    """Dots for the runs, and means with their intervals, a little beside those of other roles."""
+    if values.empty:
+        return
+    shift = 0.008 * (2 * i - 1)
+    axes.scatter(values.gamma + shift, values.iloc[:, -1], color=COLOURS[i], s=9, alpha=0.6)
+    rows = np.array(_means(values)).reshape(-1, 4)
+    bars = [rows[:, 1] - rows[:, 2], rows[:, 3] - rows[:, 1]]
+    axes.errorbar(rows[:, 0] + shift, rows[:, 1], yerr=bars, capsize=3, label=label, **style(i))
+
+
 def _draw_gaps(axes, rows, i: int, label: str) -> None:
     shift, colour = 0.008 * (2 * i - 1), COLOURS[i]
     for bound, marker in {"": ".", "at least": "^", "at most": "v"}.items():
@@ -589,15 +322,6 @@ def _draw_gaps(axes, rows, i: int, label: str) -> None:
         look = {"": "o", "at least": "^", "at most": "v"}[bound]
         axes.errorbar(gamma + shift, mean, yerr=[[mean - low], [high - mean]], color=colour,
                       capsize=3, marker=look, mfc=colour if bound == "" else "none")  # fmt: skip
-
-
-def _gaps_in_words(title: str, rows) -> str:
-    parts = []
-    for role, words in ROLES.items():
-        means = [f"{bound} {mean:.1f} at gamma {gamma:g}".strip()
-                 for gamma, mean, _, _, bound in _gap_means(rows[rows.role == role])]  # fmt: skip
-        parts.append(f"{title}, {words}: {', '.join(means) or 'no runs that learned one'}")
-    return "; ".join(parts)
 
 
 def _draw_paths(axes, runs, done: str, left: str, known, colours) -> None:
@@ -625,34 +349,6 @@ def _colours(frames) -> dict:
     return {setting: COLOURS[i % 6] for i, setting in enumerate(settings)}
 
 
-def _key(axes) -> None:
-    """A legend, if there is anything to explain."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=9)
-
-
-def _legend(figure, panels, title: str) -> None:
-    """One legend for all panels, below them."""
-    known = {}
-    for axes in np.ravel(panels):
-        handles, names = axes.get_legend_handles_labels()
-        known |= dict(zip(names, handles, strict=True))
-    if known:
-        names = [name.removeprefix(f"{title} ") for name in known]
-        figure.legend(known.values(), names, loc="outside lower center", ncols=7, fontsize=9,
-                      title=title)  # fmt: skip
-
-
-def _ends_of_rows(plane) -> str:
-    words = []
-    for setting, row in plane.iterrows():
-        row = row[np.isfinite(row)]
-        at = (row.idxmin(), row.idxmax()) if len(row) else ()
-        ends = [f"{row[rate]:.2f} at {rate:g}" for rate in at]
-        words.append(f"{setting} {' to '.join(dict.fromkeys(ends)) or 'never'}")
-    return ", ".join(words) or "no runs"
-
-
 def _write_cells(axes, plane, losses, image) -> None:
     """Numbers in the cells, and a frame round the one with the lowest loss of its row."""
     for (y, x), value in np.ndenumerate(plane.to_numpy(float)):
@@ -664,6 +360,46 @@ def _write_cells(axes, plane, losses, image) -> None:
         if losses.iloc[y, x] == losses.iloc[y].min() < math.inf:
             look = {"fill": False, "linewidth": 2.5, "edgecolor": "#c1121f"}
             axes.add_patch(plt.Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, **look))
+
+
+# ---- words ---------------------------------------------------------------------------------------
+
+
+def _by_panel(panels) -> str:
+    """'Emb-MLP, one common learning rate: 0.89 at gamma 0.3, ...' for every panel and role."""
+    parts = []
+    for title, (runs, measure) in panels.items():
+        for role, words in ROLES.items():
+            rows = _means(_values(runs, role, measure))
+            means = ", ".join(f"{mean:.2f} at gamma {gamma:g}" for gamma, mean, *_ in rows)
+            parts.append(f"{title}, {words}: {means or 'no runs that have it'}")
+    return "; ".join(parts)
+
+
+def _ends(runs, score: str) -> str:
+    """'memory 0.83, reasoning 0.02': the mean at the end, of every task."""
+    ends = {task: _curves(runs, _curve(task, score))[1] for task in _sets(runs)}
+    words = [f"{task} {v[:, -1].mean():.2f}" for task, v in ends.items() if v.size]
+    return ", ".join(words) or "nowhere, for its runs diverged"
+
+
+def _gaps_in_words(title: str, rows) -> str:
+    parts = []
+    for role, words in ROLES.items():
+        means = [f"{bound} {mean:.1f} at gamma {gamma:g}".strip()
+                 for gamma, mean, _, _, bound in _gap_means(rows[rows.role == role])]  # fmt: skip
+        parts.append(f"{title}, {words}: {', '.join(means) or 'no runs that learned one'}")
+    return "; ".join(parts)
+
+
+def _ends_of_rows(plane) -> str:
+    words = []
+    for setting, row in plane.iterrows():
+        row = row[np.isfinite(row)]
+        at = (row.idxmin(), row.idxmax()) if len(row) else ()
+        ends = [f"{row[rate]:.2f} at {rate:g}" for rate in at]
+        words.append(f"{setting} {' to '.join(dict.fromkeys(ends)) or 'never'}")
+    return ", ".join(words) or "no runs"
 
 
 def _range_in_words(runs, names) -> str:

@@ -5,21 +5,24 @@ text is the one that is said to be ahead. What a Picture is, figures.py says.
 """
 
 import math
-import re
-from dataclasses import fields
 
 import numpy as np
-import pandas as pd
 
 from .claims import paired_interval
-from .data.text import DataConfig, corpora
-from .figures import COLOURS, Picture, provenance, style
-from .figures_bias import ROLES
-from .measures import EARLY, HALF, rank_correlation, unigrams
-from .project import UserError
-
-GREY = COLOURS[5]
-MEASURES = {"delta": "delta L", "delta_normalised": "difference of shares"}
+from .figures import Picture, provenance, style
+from .figures_parts import GREY, band, legend_below, panels_of
+from .measures import EARLY, HALF, rank_correlation
+from .readings_bias import ROLES
+from .readings_language import (
+    MEASURES,
+    along,
+    at_equal_loss,
+    chain_scores,
+    compared,
+    early_step,
+    over_runs,
+    pair,
+)
 
 
 def losses(runs, tier: str, anchor="fig-language") -> Picture:
@@ -27,11 +30,11 @@ def losses(runs, tier: str, anchor="fig-language") -> Picture:
     texts, settings = pair(runs), list(runs.setting.unique())
 
     def draw(figure):
-        panels = _panels(figure, len(settings))
+        panels = panels_of(figure, len(settings))
         for axes, setting in zip(panels, settings, strict=True):
             mine = runs[runs.setting == setting]
             for i, name in enumerate(texts):
-                _band(axes, *_over_runs(mine, name), label=name, **style(i))
+                band(axes, *over_runs(mine, name), label=name, **style(i))
             at, left = _half_way(mine, texts)
             axes.plot(at, left, "x", color=GREY, markersize=7, zorder=5)
             axes.axhline(HALF, color=GREY, linestyle=":")
@@ -50,7 +53,7 @@ def losses(runs, tier: str, anchor="fig-language") -> Picture:
 
 def delta(runs, tier: str) -> Picture:
     """Delta L, and the difference of shares, over training: a line a setting, with 95 %."""
-    runs = _compared(runs)
+    runs = compared(runs)
     lines = {(m, role): _intervals(runs[runs.role == role], m) for m in MEASURES for role in ROLES}
 
     def draw(figure):
@@ -63,7 +66,7 @@ def delta(runs, tier: str) -> Picture:
             axes.set_title(words, fontsize=11)
         for axes in grid[-1]:
             axes.set_xlabel("training tokens (millions)")
-        _legend(figure, grid.ravel())
+        legend_below(figure, grid, columns=5)
 
     alt = f"{_ratio(runs)} and the same of shares, over training. At the end: {_finals(runs)}."
     caption = (
@@ -82,14 +85,14 @@ def delta_without_clock(runs, tier: str) -> Picture:
         for row, (measure, words) in zip(grid, MEASURES.items(), strict=True):
             for i, setting in enumerate(runs.setting.unique()):
                 _draw_ends(row[0], runs[runs.setting == setting], measure, i)
-                _draw_ways(row[1], _compared(runs[runs.setting == setting]), measure, i)
+                _draw_ways(row[1], compared(runs[runs.setting == setting]), measure, i)
             row[0].set_ylabel(words)
         for axes, title in zip(grid[0], ("the end of every run", "the way there"), strict=True):
             axes.set_title(title, fontsize=11)
             axes.invert_xaxis()
         for axes in grid[-1]:
             axes.set_xlabel("mean loss of both texts (nats per token)")
-        _legend(figure, grid.ravel())
+        legend_below(figure, grid, columns=5)
 
     alt = (
         f"{_ratio(runs)} against the mean of both losses. {_ends_correlated(runs)} Where the "
@@ -108,11 +111,11 @@ def groups(runs, tier: str) -> Picture:
     texts, settings = pair(runs), list(runs.setting.unique())
 
     def draw(figure):
-        panels = _panels(figure, len(settings))
+        panels = panels_of(figure, len(settings))
         for axes, setting in zip(panels, settings, strict=True):
             mine = runs[runs.setting == setting]
             for i, name in enumerate(texts):
-                _band(axes, *_group_cosines(mine, name), label=name, **style(i))
+                band(axes, *_group_cosines(mine, name), label=name, **style(i))
             axes.axvline(EARLY * mine.steps.max(), color=GREY, linestyle=":")
             axes.set_xscale("symlog", linthresh=1)
             axes.set(title=setting, xlabel="step (log from 1)", xlim=(-0.2, 1.2 * mine.steps.max()))
@@ -135,7 +138,7 @@ def chains(runs, tier: str) -> Picture:
     kinds = list(scores.score.unique())
 
     def draw(figure):
-        panels = _panels(figure, len(kinds))
+        panels = panels_of(figure, len(kinds))
         for axes, kind in zip(panels, kinds, strict=True):
             for i, (setting, rows) in enumerate(_by_setting(scores, kind)):
                 _draw_depths(axes, rows, i, setting)
@@ -143,7 +146,7 @@ def chains(runs, tier: str) -> Picture:
             axes.set(title=SCORES[kind], xlabel="depth of the proof (rules)", ylim=(-0.03, 1.03))
             axes.set_xticks(sorted(scores.depth.unique()))
         panels[0].set_ylabel("share")
-        _legend(figure, panels)
+        legend_below(figure, panels, columns=5)
 
     words = [_chains_in_words(scores[scores.score == kind], SCORES[kind]) for kind in kinds]
     alt = f"Chains of thought of problems with new names, by depth. {'; '.join(words)}."
@@ -157,116 +160,7 @@ def chains(runs, tier: str) -> Picture:
 SCORES = {"accuracy": "tokens of chain and answer", "exact": "whole chains and answers"}
 
 
-# ---- numbers that pages ask for as well ----------------------------------------------------------
-
-
-def pair(runs_or_corpus) -> tuple[str, str]:
-    """The two texts of a mixture, the one that is said to be ahead first.
-
-    Raises UserError for any other corpus: what is asked here is a comparison of two.
-    """
-    corpus = runs_or_corpus if isinstance(runs_or_corpus, str) else runs_or_corpus.corpus.iloc[0]
-    names = corpora(DataConfig(corpus))
-    if len(set(names)) != 2 or len(names) != 2:
-        raise UserError(f"corpus: got {corpus!r}, allowed are two texts joined by +")
-    return names[0], names[1]
-
-
-def along(run) -> pd.DataFrame:
-    """What a run (a row of a frame) went through, a row a measurement.
-
-    Columns: step, tokens (millions), loss (mean of both texts), a share left for each text by its
-    name (at most 1), and both measures of the lead.
-    """
-    one, other = pair(run.corpus)
-    (steps, first), (_, second) = (np.array(run.curves[name]).T for name in (one, other))
-    chance = _chance(run)
-    shares = first / chance[one], second / chance[other]
-    return pd.DataFrame({
-        "step": steps, "tokens": steps * run.batch_size * run.block_size / 1e6,
-        "loss": (first + second) / 2, one: np.minimum(1, shares[0]),
-        other: np.minimum(1, shares[1]), "delta": (second - first) / first,
-        "delta_normalised": shares[1] - shares[0],
-    })  # fmt: skip
-
-
-def peaks(runs) -> pd.DataFrame:
-    """Where delta L is highest on the way of each compared setting (mean over its runs).
-
-    Columns: role, setting, highest, tokens (millions, where that is) and end.
-    """
-    rows = []
-    for (role, setting), mine in _compared(runs).groupby(["role", "setting"], sort=False):
-        tokens, values = _over_runs(mine, "delta")
-        if len(values):
-            mean = values.mean(0)
-            rows.append((role, setting, mean.max(), tokens[mean.argmax()], mean[-1]))
-    return pd.DataFrame(rows, columns=["role", "setting", "highest", "tokens", "end"])
-
-
-def at_equal_loss(runs) -> pd.DataFrame:
-    """The compared runs, both measures not taken at the end but at one mean loss of both texts.
-
-    It is the lowest that all runs of a role have reached, in the column `at_loss`.
-    """
-    parts = []
-    for _, mine in _compared(runs[runs.status == "ok"]).groupby("role"):
-        ways = [along(run) for run in mine.itertuples()]
-        level = max((way.loss.min() for way in ways), default=math.nan)
-        found = [{name: _passing(way, name, level) for name in MEASURES} for way in ways]
-        parts.append(mine.assign(at_loss=level, **pd.DataFrame(found, index=mine.index)))
-    return pd.concat(parts) if parts else runs.assign(at_loss=math.nan).iloc[:0]
-
-
-def exchanged(runs) -> pd.DataFrame:
-    """The runs with each text in the place of the other, in the columns that claims are about.
-
-    What a claim says of one text is then asked of the other: a rule that says yes to both says
-    nothing.
-    """
-    one, other = pair(runs)
-    names = {}
-    for a, b in ((one, other), (other, one)):
-        names |= {f"steps_to_{a}": f"steps_to_{b}", f"{a}_left_at_{b}": f"{b}_left_at_{a}",
-                  f"{a}_cosine_early": f"{b}_cosine_early"}  # fmt: skip
-    now = runs.reindex(columns=[*MEASURES, "cosine_gap_early"]).astype(float)
-    turned = {"delta": 1 / (1 + now.delta) - 1, "delta_normalised": -now.delta_normalised,
-              "cosine_gap_early": -now.cosine_gap_early}  # fmt: skip
-    return runs.rename(columns=names).assign(**turned)
-
-
-def chain_scores(runs) -> pd.DataFrame:
-    """setting, gamma, seed, depth, score ('accuracy', 'exact') and value of every run's chains."""
-    rows = []
-    for column in runs:
-        if match := re.fullmatch(r"chain_(\d+)_(accuracy|exact)", str(column)):
-            part = runs[["setting", "gamma", "seed"]].assign(value=runs[column])
-            rows.append(part.assign(depth=int(match[1]), score=match[2]))
-    empty = pd.DataFrame(columns=["setting", "gamma", "seed", "value", "depth", "score"])
-    found = pd.concat(rows).dropna(subset=["value"]) if rows else empty
-    return found.sort_values(["score", "depth"], kind="stable")
-
-
-def early_step(runs) -> int | None:
-    """The step of the last probe within a tenth of the steps, where 'early' is measured."""
-    for run in runs.itertuples():
-        steps = [probe["step"] for probe in run.probes if probe["step"] <= EARLY * run.steps]
-        if steps:
-            return steps[-1]
-    return None
-
-
 # ---- parts of figures ----------------------------------------------------------------------------
-
-
-def _panels(figure, count: int):
-    """`count` axes of one scale, in rows of up to three; the rest of the last row stays empty."""
-    columns = max(1, min(3, count))
-    rows = math.ceil(count / columns) or 1
-    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-    for axes in panels[count:]:
-        axes.set_axis_off()
-    return panels[: max(1, count)]
 
 
 def _size(count: int) -> tuple[float, float]:
@@ -274,35 +168,11 @@ def _size(count: int) -> tuple[float, float]:
     return 7.2, 0.6 + 2.5 * math.ceil(count / 3)
 
 
-def _chance(run) -> dict[str, float]:
-    data = DataConfig(**{field.name: getattr(run, field.name) for field in fields(DataConfig)})
-    return unigrams(data)
-
-
-def _compared(runs) -> pd.DataFrame:
-    return runs[runs.role.isin(ROLES)]
-
-
-def _over_runs(runs, column: str):
-    """(tokens, values (seeds, points)) of what `along` calls so, of runs that ended well."""
-    ways = [along(run) for run in runs[runs.status == "ok"].itertuples()]
-    if not ways:
-        return np.array([]), np.empty((0, 0))
-    return ways[0].tokens.to_numpy(), np.array([way[column] for way in ways])
-
-
-def _band(axes, x, values, **look) -> None:
-    """The mean and the range over runs."""
-    if len(values):
-        axes.plot(x, values.mean(0), **{"markersize": 3, **look})
-        axes.fill_between(x, values.min(0), values.max(0), color=look["color"], alpha=0.2)
-
-
 def _intervals(runs, measure: str) -> dict:
     """{setting: (tokens, mean, low, high)} of what `along` calls so; nan where no interval is."""
     found = {}
     for setting, mine in runs.groupby("setting", sort=False):
-        tokens, values = _over_runs(mine, measure)
+        tokens, values = over_runs(mine, measure)
         if len(values):
             found[setting] = (
                 tokens,
@@ -319,8 +189,8 @@ def _draw_intervals(axes, lines: dict) -> None:
 
 def _draw_ends(axes, runs, measure: str, i: int) -> None:
     """A mark for each run: those that were compared are filled."""
-    look, compared = style(i), runs.role.isin(ROLES)
-    for chosen, face in ((~compared, "none"), (compared, look["color"])):
+    look, filled = style(i), runs.role.isin(ROLES)
+    for chosen, face in ((~filled, "none"), (filled, look["color"])):
         axes.scatter(runs.loss[chosen], runs[measure][chosen], s=18, marker=look["marker"],
                      edgecolors=look["color"], facecolors=face, alpha=0.8)  # fmt: skip
 
@@ -348,16 +218,6 @@ def _draw_depths(axes, rows, i: int, label: str) -> None:
     axes.errorbar(depth + shift, mean, yerr=bars, capsize=3, label=label, **look)
 
 
-def _legend(figure, panels) -> None:
-    """One legend for all panels, below them."""
-    known = {}
-    for axes in panels:
-        handles, names = axes.get_legend_handles_labels()
-        known |= dict(zip(names, handles, strict=True))
-    if known:
-        figure.legend(known.values(), known, loc="outside lower center", ncols=5, fontsize=9)
-
-
 def _half_way(runs, texts):
     """(tokens, share) of each run: where the first is half learned, what is left of the other."""
     names = [f"steps_to_{texts[0]}", f"{texts[1]}_left_at_{texts[0]}"]
@@ -373,13 +233,6 @@ def _group_cosines(runs, name: str):
         found += [[(p["step"], p["geometry"]["groups"].get(name, math.nan)) for p in probes]]
     points = np.array([row for row in found if row])
     return (points[0, :, 0], points[:, :, 1]) if points.size else (np.array([]), np.empty((0, 0)))
-
-
-def _passing(way, measure: str, level: float) -> float:
-    """The measure where the loss first falls to a level, between two points by a line."""
-    at = int(np.argmax(way.loss.to_numpy() <= level))
-    part = way.iloc[max(0, at - 1) : at + 1]
-    return float(np.interp(-level, -part.loss, part[measure]))
 
 
 # ---- words ---------------------------------------------------------------------------------------
@@ -413,7 +266,7 @@ def _ends_correlated(runs) -> str:
 def _ends_in_words(runs, texts) -> str:
     one, other = texts
     ends = [f"{name} {values[:, -1].mean():.2f}"
-            for name in texts for _, values in [_over_runs(runs, name)] if len(values)]  # fmt: skip
+            for name in texts for _, values in [over_runs(runs, name)] if len(values)]  # fmt: skip
     left = _half_way(runs, texts)[1].mean()
     half = f"{left:.2f} of {other} is left when {one} is half learned, " if left == left else ""
     return f"{half}at the end {', '.join(ends)}" if ends else "no run that ended well"

@@ -51,6 +51,9 @@ class DataConfig:
     def __post_init__(self):
         if not 257 <= self.vocab_size <= 65536:
             raise UserError(f"data.vocab_size: got {self.vocab_size}, allowed is 257 to 65536")
+        names = corpora(self) if "+" in self.corpus else []
+        if len(set(names)) < len(names):
+            raise UserError(f"data.corpus: got {self.corpus!r}, allowed is each text once")
 
     def pinned(self) -> "DataConfig":
         """The same data with its fingerprint, prepared first unless it is known beforehand."""

@@ -1,0 +1,79 @@
+"""Parts that the figures of several chapters share. What a Picture is, figures.py says."""
+
+import math
+
+import numpy as np
+
+from .claims import paired_interval
+from .figures import COLOURS, MARKERS, Picture, style
+
+GREY = COLOURS[5]
+SHADE = {"color": GREY, "alpha": 0.15, "linewidth": 0}
+
+
+def nothing(anchor: str) -> Picture:
+    """What stands in for a figure that has no run to show."""
+
+    def draw(figure):
+        figure.text(0.5, 0.5, "no run to show", ha="center", va="center")
+
+    alt = "Nothing is shown: no run of these settings ended well and was probed along the way."
+    return Picture(anchor, draw, alt, alt, (7.2, 1.0))
+
+
+def panels_of(figure, count: int):
+    """`count` axes of one scale, in rows of three; what is left over of the last stays empty."""
+    columns = max(1, min(3, count))
+    rows = math.ceil(count / columns) or 1
+    all_axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for axes in all_axes[count:]:
+        axes.set_axis_off()
+    for axes in all_axes[:count]:
+        axes.tick_params(labelbottom=True)
+    return all_axes[: max(1, count)]
+
+
+def legend_below(figure, panels, title: str | None = None, columns: int = 7) -> None:
+    """One legend for all panels, below them; names lose the title that they begin with."""
+    known = {}
+    for axes in np.ravel(panels):
+        handles, names = axes.get_legend_handles_labels()
+        known |= dict(zip(names, handles, strict=True))
+    if known:
+        names = [name.removeprefix(f"{title} ") for name in known]
+        figure.legend(known.values(), names, loc="outside lower center", ncols=columns,
+                      fontsize=9, title=title)  # fmt: skip
+
+
+def band(axes, x, values, **look) -> None:
+    """The mean and the range over runs; `values` is (runs, points)."""
+    if len(values):
+        axes.plot(x, values.mean(0), **{"markersize": 4, **look})
+        axes.fill_between(x, values.min(0), values.max(0), color=look["color"], alpha=0.2)
+
+
+def bands_along(axes, along: dict, legend: bool = True) -> None:
+    """Mean and range over seeds against the step (linear up to step 1, then logarithmic)."""
+    for i, (setting, (steps, values)) in enumerate(along.items()):
+        band(axes, steps, values.T, label=setting, **{**style(i), "markersize": 5})
+    axes.set_xscale("symlog", linthresh=1)
+    if legend and along:
+        axes.legend(fontsize=9)
+
+
+def error_bars(axes, groups, **look) -> None:
+    """Mean and 95 % interval over runs, at every x."""
+    points = [(x, *paired_interval(list(values), 0.95)) for x, values in groups]
+    if points:
+        x, mean, low, high = np.array(points).T
+        errors = np.nan_to_num([mean - low, high - mean])
+        axes.errorbar(x, mean, yerr=errors, capsize=3, **look)
+
+
+def dot(i: int, hollow: bool = False) -> dict:
+    look = {"color": COLOURS[i], "marker": MARKERS[i]}
+    return look | {"mfc": "none"} if hollow else look
+
+
+def listed(values) -> str:
+    return ", ".join(map(str, sorted(set(values))))
