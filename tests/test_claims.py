@@ -307,7 +307,7 @@ def test_a_gain_can_be_compared_with_another_gain(better, sign):
     verdict = verdict_of(losses, comparison=AGAINST | better)
     gain = np.subtract(losses["gamma 0.5"], losses["gamma 0.8"])
     other = np.subtract(losses["std 1"], losses["std 2"])
-    assert [pair[3] for pair in verdict.pairs] == pytest.approx(list(sign * (gain - other)))
+    assert [pair[-1] for pair in verdict.pairs] == pytest.approx(list(sign * (gain - other)))
     assert verdict.verdict == ("supported" if sign > 0 else "contradicted")
     assert verdict.pairs[0][1:-1] == tuple(f"{name}, common, 0" for name in losses)
 
@@ -548,10 +548,10 @@ planned = cache(study)
 @pytest.mark.parametrize("claim", REAL, ids=lambda claim: claim.id)
 def test_every_tier_can_decide_every_claim_that_it_must(claim, tier):
     found = planned(claim.experiment, tier)
-    assert set(claim.settings) <= set(found.settings)
     tuned = claim.comparison["learning_rate"] == "tuned"
     assert found.base.optim.learning_rate in found.learning_rates or not tuned
     if tier in claim.tiers:
+        assert set(claim.settings) <= set(found.settings)
         assert len(found.seeds) >= claim.rule["min_pairs"]
         assert len(found.learning_rates) >= 3 or not tuned  # else no optimum could be an inner one
 

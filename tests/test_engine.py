@@ -100,7 +100,8 @@ MODELS = [
 
 @pytest.mark.parametrize("model", MODELS, ids=["plain", "gated, tied", "gate as drawn"])
 def test_every_member_leaves_the_record_that_it_leaves_alone(tiny, model):
-    tiny = replace(tiny, steps=24, model=replace(tiny.model, **model))
+    probes = replace(tiny.probes, tokens=3, sinks=3)
+    tiny = replace(tiny, steps=24, model=replace(tiny.model, **model), probes=probes)
     runs = member_runs(tiny)
     stacked = train_stack(runs)
     assert len({record.final["validation_loss"] for record in stacked}) == len(runs)

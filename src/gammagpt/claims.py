@@ -200,12 +200,23 @@ def placebo_rate(claim: Claim, runs, tier: str, draws: int = 200, seed: int = 0)
 
     rng = np.random.default_rng(seed)
     role = _needed(claim, runs[runs.role == claim.comparison["learning_rate"]])
-    supported = 0
-    for _ in range(draws):
-        shuffled = role.copy()
-        shuffled["setting"] = role.groupby("seed")["setting"].transform(rng.permutation)
-        supported += judge(claim, shuffled, tier).verdict == "supported"
+    if claim.metric not in role:
+        return 0.0
+    seeds = [group for _, group in role.groupby("seed") if set(claim.settings) <= {*group.setting}]
+    supported = sum(_shuffled(claim, seeds, tier, rng) == "supported" for _ in range(draws))
     return supported / draws
+
+
+def _shuffled(claim: Claim, seeds, tier: str, rng) -> str:
+    """The verdict when in each seed's runs the settings have changed places."""
+    effects, unresolved = [], set()
+    for group in seeds:
+        names = list(rng.permutation(group.setting))
+        chosen = [names.index(setting) for setting in claim.settings]
+        effects.append(_effect(claim, [float(group[claim.metric].iat[i]) for i in chosen]))
+        unresolved |= {names[i] for i in chosen if not group.resolved.iat[i]}
+    _, low, high = paired_interval(effects, claim.rule["confidence"])
+    return _decide(claim, tier, effects, low, high, sorted(unresolved))[0]
 
 
 def _pairs(claim: Claim, runs):

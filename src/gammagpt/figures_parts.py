@@ -17,7 +17,7 @@ def nothing(anchor: str) -> Picture:
     def draw(figure):
         figure.text(0.5, 0.5, "no run to show", ha="center", va="center")
 
-    alt = "Nothing is shown: no run of these settings ended well and was probed along the way."
+    alt = "Nothing is shown: no run of these settings ended well and was measured for it."
     return Picture(anchor, draw, alt, alt, (7.2, 1.0))
 
 

@@ -39,7 +39,8 @@ def read_yaml(path: Path) -> dict:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: nine times faster
+        content = yaml.load(path.read_text(encoding="utf-8"), loader)
     except FileNotFoundError:
         raise UserError(f"{path.name}: no such file in {path.parent}") from None
     except yaml.YAMLError as error:

@@ -13,7 +13,7 @@ import typing
 import warnings
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 from .data import AnchorConfig, DataConfig
@@ -119,9 +119,7 @@ class RunConfig:
         Only what differs from the defaults is hashed, so that a field added later, whose default
         changes nothing, keeps all records valid; the store compares whole configurations.
         """
-        return _digest(
-            {"config": self.content(skip=RunConfig().to_dict()), "semantics": SEMANTICS}
-        )[:16]
+        return _key(self.pinned())
 
     def content(self, skip=None) -> dict:
         """What can change a number, less what equals `skip`: of the data, only its fingerprint."""
@@ -206,7 +204,8 @@ class Store:
 
     def _read(self, path: Path, config: RunConfig | None = None) -> Record | None:
         try:
-            record = Record.from_json(path.read_text(encoding="utf-8"))
+            found = path.stat()
+            record = _parsed(path, found.st_ino, found.st_mtime_ns, found.st_size)
             if record.key != path.stem and record.provenance["semantics"] == SEMANTICS:
                 raise ValueError(f"it is the record of run {record.key}")
             if config and record.config.content() != config.content():
@@ -221,6 +220,19 @@ class Store:
             reason = str(error) or type(error).__name__
             warnings.warn(f"{path.name}: {reason}; set aside as {aside.name}", stacklevel=2)
             return None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(path: Path, *state: int) -> Record:
+    """The record in a file; read again only when the file's state on disk is another."""
+    return Record.from_json(path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=16384)
+def _key(config: RunConfig) -> str:
+    """Of a configuration whose data are pinned; a page asks for each of them many times."""
+    content = config.content(skip=RunConfig().to_dict())
+    return _digest({"config": content, "semantics": SEMANTICS})[:16]
 
 
 def provenance(device: str, seconds: float, rules: dict | None) -> dict:

@@ -95,7 +95,7 @@ class LearningRateStudy:
         import pandas as pd
 
         reference = store.get(self.reference)
-        if reference is None or reference.status != "ok":
+        if reference is None or "tokens" not in (reference.probes or [{}])[-1]:
             return runs
         found = classes(reference)
         rows = [class_losses(p[-1], found) if p and "tokens" in p[-1] else {} for p in runs.probes]

@@ -13,6 +13,8 @@ from .measures import measures
 from .project import UserError, results_folder
 from .runs import Record, RunConfig, Store
 
+WORTH_PROCESSES = 2e11  # FLOPs, some seconds of a core: less is done before a pool has started
+
 
 def sweep(
     configs, store: Store, *, workers: int | None = None, members: int | None = None,
@@ -22,7 +24,8 @@ def sweep(
 
     Runs of one shape train as stacks (train_stack), `members` at once (default: measured).
     `workers` stacks go on at once, each in a process of its own with an equal share of the cores
-    (default: one a core on a CPU, where small models gain most from it, and one on a GPU); or
+    (default: one a core on a CPU, where small models gain most from it, and one on a GPU, or where
+    all is done in seconds); or
     give an `executor`, any of concurrent.futures, and say how many `workers` it has. Many machines:
 
         client = dask.distributed.Client("scheduler:8786")  # workers that can import gammagpt
@@ -87,6 +90,8 @@ def _train_missing(missing, store, workers, members, executor, budget, rules) ->
     from .progress import progress_bar
 
     clock = _Clock(time.monotonic() + budget)
+    if workers is None and executor is None and _work(missing) < WORTH_PROCESSES:
+        workers, members = 1, members or 1
     workers = min(workers or _default_workers(), len(missing))
     stacks = _stacks(missing, workers, members, measured=executor is None)
     with progress_bar(missing) as bar, _running(executor, workers, bar) as submit:
@@ -262,6 +267,13 @@ def _threads(workers: int):
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _work(configs) -> float:
+    """The FLOPs of training all of them."""
+    from .comparison import flops_per_token
+
+    return sum(config.tokens * flops_per_token(config.model) for config in configs)
 
 
 def _default_workers() -> int:

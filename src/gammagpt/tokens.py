@@ -52,15 +52,18 @@ def _losses(model, inputs, targets):
     return whole, torch.cat((whole[:, : SHORT - 1], rest), 1)
 
 
-def classes(reference) -> np.ndarray:
-    """The class of each token that `reference`, a record with token losses, has: CLASSES' index."""
+def classes(reference, trivial: float = TRIVIAL, context: float = CONTEXT) -> np.ndarray:
+    """The class of each token that `reference`, a record with token losses, has: CLASSES' index.
+
+    `trivial` and `context` are the thresholds in nats.
+    """
     losses = reference.probes[-1]["tokens"]
-    inputs, targets = _windows(reference.config)
+    inputs, targets = windows(reference.config)
     gain = np.subtract(losses["short"], losses["whole"]).reshape(targets.shape)
     conditions = [
-        count_losses(reference.config) < TRIVIAL,
-        _copied(inputs, targets),
-        gain > CONTEXT,
+        count_losses(reference.config) < trivial,
+        copied(inputs, targets),
+        gain > context,
     ]
     return np.select(conditions, range(3), 3).ravel()
 
@@ -82,7 +85,7 @@ def count_losses(config) -> np.ndarray:
     tokens that followed. p(w|h) = (c(hw) + t(h) p(w|shorter h)) / (c(h) + t(h)).
     """
     text = load_text(config.data)
-    inputs, targets = _windows(config)
+    inputs, targets = windows(config)
     size = len(text.ranks) + 1
     train = np.asarray(text.train, dtype=np.int64)
     found = np.full(targets.shape, 1 / size)
@@ -111,13 +114,14 @@ def _look_up(keys, values, asked):
     return np.where(keys[at] == asked, values[at], 0)
 
 
-def _copied(inputs, targets) -> np.ndarray:
+def copied(inputs, targets) -> np.ndarray:
     """(N, T): whether the pair (token, target) stands earlier in the window."""
     same = (inputs[:, :, None] == inputs[:, None]) & (targets[:, :, None] == targets[:, None])
     return np.tril(same, -1).any(-1)
 
 
-def _windows(config) -> tuple[np.ndarray, np.ndarray]:
+def windows(config) -> tuple[np.ndarray, np.ndarray]:
+    """The inputs and targets, each (N, T), whose losses a run keeps."""
     pair = load_text(config.data).validation_windows(config.probes.tokens, config.model.block_size)
     return tuple(part.numpy() for part in pair)
 

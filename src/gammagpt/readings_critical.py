@@ -1,0 +1,146 @@
+"""What the chapter on the critical gamma reads off runs: minima, how they move, plateaus.
+
+The paper's definition of a critical initialization is not public: all definitions here are ours.
+Pictures and words: figures_critical.py.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from math import nan
+
+import numpy as np
+import pandas as pd
+
+from .measures import half_learned
+from .readings_disguise import bottom, shown, trend, valleys
+
+FLAT = 0.5  # of the grid that an interval must cover for the bottom to be called flat
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Where the mean over seeds is least on a grid of gammas; nan where that is not known."""
+
+    least: float = nan  # a gamma of the grid
+    value: float = nan  # the vertex of a parabola through it and its neighbours; at an end: least
+    low: float = nan  # 95 % bootstrap over seeds
+    high: float = nan
+    ends: tuple = (nan, nan)  # of the grid
+
+    @property
+    def edge(self) -> bool:
+        return self.least == self.ends[0] or self.least == self.ends[1]
+
+    @property
+    def share(self) -> float:
+        """Of the grid that the interval covers."""
+        return (self.high - self.low) / (self.ends[1] - self.ends[0])
+
+    @property
+    def kind(self) -> str:
+        """not run, one seed, flat, edge, open (the interval reaches an end of it) or inside."""
+        tests = {
+            "not run": math.isnan(self.least), "one seed": math.isnan(self.low),
+            "flat": self.share > FLAT, "edge": self.edge,
+            "open": self.low == self.ends[0] or self.high == self.ends[1],
+        }  # fmt: skip
+        return next((name for name, holds in tests.items() if holds), "inside")
+
+    def __str__(self) -> str:
+        words = shown((self.value, self.low, self.high), "", 2)
+        end = ", the end of the grid" if self.edge else ""
+        return words if self.kind == "not run" else f"gamma {words}{end}"
+
+
+def of_role(runs, *roles: str) -> pd.DataFrame:
+    return runs[runs.role.isin(roles)] if len(runs) else runs
+
+
+def by_gamma(runs, metric: str = "loss") -> pd.DataFrame:
+    """A row a seed, a column a gamma; inf where a run diverged. Seeds that have every gamma."""
+    if not len(runs) or metric not in runs:
+        return pd.DataFrame()
+    values = runs.assign(value=runs[metric].where(runs.status == "ok", math.inf))
+    return values.pivot(index="seed", columns="gamma", values="value").dropna()
+
+
+def minimum(table, draws: int = 1000) -> Minimum:
+    """Of a table as `by_gamma` gives it. Seeds are drawn again, the same ones for all gammas."""
+    gammas, values, n = table.columns.to_numpy(dtype=float), table.to_numpy(), len(table)
+    mean = values.mean(0) if n else np.empty(0)
+    if len(gammas) < 2 or not np.isfinite(mean).any():
+        return Minimum()
+    drawn = np.sort(np.random.default_rng(0).integers(n, size=(draws, n)))
+    drawn, times = np.unique(drawn, axis=0, return_counts=True)  # few seeds: many draws are alike
+    again = np.repeat([vertex(gammas, values[seeds].mean(0)) for seeds in drawn], times)
+    low, high = np.nanquantile(again, (0.025, 0.975)) if n > 1 else (nan, nan)
+    ends = gammas[0], gammas[-1]
+    return Minimum(gammas[mean.argmin()], vertex(gammas, mean), low, high, ends)
+
+
+def vertex(gammas, mean) -> float:
+    """Of the parabola through the least mean and its neighbours; without both, where it is."""
+    exact = bottom(2.0**gammas, mean)  # which works on the logarithm
+    at = gammas[mean.argmin()] if np.isfinite(mean).any() else nan
+    return float(exact if math.isfinite(exact) else at)
+
+
+def across_rates(runs, metric: str = "loss") -> dict[float, Minimum]:
+    """Learning rate -> Minimum, of the tuning runs."""
+    tuning = of_role(runs, "tuning")
+    groups = tuning.groupby("learning_rate") if len(tuning) else ()
+    return {rate: minimum(by_gamma(group, metric)) for rate, group in groups}
+
+
+def along_training(runs, role: str = "common") -> dict[int, Minimum]:
+    """Step -> Minimum of the validation loss at that step; a run that diverged is worst then on."""
+    rows = [(run.seed, run.gamma, *point) for run in of_role(runs, role).itertuples()
+            for point in run.curve if point[0]]  # fmt: skip
+    curves = pd.DataFrame(rows, columns=["seed", "gamma", "step", "loss"])
+    curves = curves.pivot(index=["seed", "gamma"], columns="step", values="loss").fillna(math.inf)
+    return {step: minimum(curves[step].unstack("gamma").dropna()) for step in curves}
+
+
+def exchange(runs) -> tuple[float, float, float]:
+    """c in: critical std = const x rate^c, with its interval (readings_disguise.trend).
+
+    1 if only the relative step counted, 0 if the critical gamma did not move. Without the rates
+    whose minimum is at an end of the grid.
+    """
+    found = valleys(runs)
+    if len(found) < 3:
+        return nan, nan, nan
+    octaves = np.log2(found.rates) / np.log2(runs.width.iloc[0])
+    across = replace(found, gammas=found.rates, rates=2.0**found.gammas,
+                     losses=found.losses.transpose(2, 1, 0))  # fmt: skip
+    return trend(across, bottom, -octaves)
+
+
+def waiting(runs) -> pd.DataFrame:
+    """The tuning runs with a column `waited`: steps until the loss is half-way down.
+
+    That is from ln V, blind guessing, to the best final loss of all `runs`; by a line between two
+    points of the curve. nan for a run that never gets there; no rows if none ended well.
+    """
+    tuning = of_role(runs, "tuning")
+    if not len(tuning) or not np.isfinite(runs.loss).any():
+        return tuning[:0]
+    top, best = math.log(runs.vocab_size.iloc[0]), runs.loss.min()
+    curves = [np.array(curve, dtype=float).reshape(-1, 2) for curve in tuning.curve]
+    left = [np.column_stack([c[:, 0], (c[:, 1] - best) / (top - best)]) for c in curves]
+    return tuning.assign(waited=[half_learned(run) for run in left])
+
+
+def with_tasks(runs, tasks=("memory", "reasoning", "unseen")) -> pd.DataFrame:
+    """Columns for the last validation loss of each task; nan for a run that did not get there."""
+    last = {task: [curves[task][-1][1] if curves.get(task) else nan for curves in runs.curves]
+            for task in tasks if len(runs)}  # fmt: skip
+    return runs.assign(**last)
+
+
+def shuffled_widths(table, draws: int = 200) -> np.ndarray:
+    """Negative control: widths of the minimum's interval with gammas shuffled in each seed."""
+    rng = np.random.default_rng(0)
+    again = [minimum(pd.DataFrame(rng.permuted(table, axis=1), columns=table.columns), 100)
+             for _ in range(draws)]  # fmt: skip
+    return np.array([found.high - found.low for found in again])
