@@ -312,6 +312,12 @@ def test_the_answer_is_given_by_the_tuned_minimum_and_the_movement(loss, words):
     assert words in critical.answer(runs_of(loss, gammas=GAMMAS))
 
 
+def test_a_tuned_minimum_that_is_not_resolved_is_no_answer():
+    runs = runs_of(bowl())
+    runs.loc[(runs.role == "tuned") & (runs.gamma == 0.4), "resolved"] = False
+    assert "No critical gamma is resolved" in critical.answer(runs)
+
+
 def test_last_losses_of_tasks_are_columns():
     runs = readings.with_tasks(both(lost=[(0.4, 0)]))
     assert runs.unseen[(runs.status == "ok")].notna().all()

@@ -80,9 +80,10 @@ def test_importing_the_package_brings_in_none_of_the_books_tools():
 # ---- README ------------------------------------------------------------------------------------
 
 
-def test_the_readme_says_what_the_records_and_the_measured_times_say():
+@pytest.mark.parametrize("folder", [".", "benchmarks"])
+def test_the_readme_says_what_the_records_and_the_measured_times_say(folder):
     """If not: `make readme`."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
     assert generated.readme_text(text) == text
 
 

@@ -52,8 +52,9 @@ def bench(quick=False, only=None, peer=None, out=None) -> dict:
     report["shapes"] = shapes_so_far(report, out)
     effort = QUICK if quick else FULL
     for name, shape in shapes.items():
-        report["shapes"].pop(name, None)
-        report["shapes"][name] = Comparison(name, shape, report, effort, peer).run()
+        measured = Comparison(name, shape, report, effort, peer).run()
+        every = report["shapes"] | {name: measured}
+        report["shapes"] = {n: every[n] for n in LADDER if n in every}  # from the foot to the top
         if out:
             Path(out).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     say("")

@@ -70,6 +70,7 @@ class Comparison:
             "shape": str(self.shape),
             "commit": self.machine["commit"],
             "date": self.machine["date"],
+            "ceilings": self.ceilings,
             "model": asdict(self.shape.model),
             "batch_size": self.shape.batch_size,
             "flops_per_token": flops_per_token(self.shape.model),

@@ -50,7 +50,7 @@ def _with_minima(runs, tier: str, labels: dict, anchor: str) -> Picture:
         panels[-1].set_xlabel(GAMMA)
         legend_below(figure, panels)
 
-    words = (f"{labels[metric]}, {ROLES[role]}: least at {place}."
+    words = (f"{labels[metric].capitalize()}, {ROLES[role]}: least at {place}."
              for (metric, role), place in found.items())  # fmt: skip
     alt = f"Against gamma. {' '.join(words)}".replace("\n", " ")
     caption = f"{BARS} {provenance(read.of_role(runs, *ROLES), tier)}"
@@ -282,11 +282,9 @@ def balance_in_words(runs, role: str) -> str:
 
 def answer(runs) -> str:
     """Is there a critical gamma on text? By what is left of the minimum when rates are tuned."""
-    tuned, (_, low, _) = (
-        read.minimum(read.by_gamma(read.of_role(runs, "tuned"))),
-        read.exchange(runs),
-    )
-    if tuned.kind == "inside":
+    chosen, (_, low, _) = read.of_role(runs, "tuned"), read.exchange(runs)
+    tuned = read.minimum(read.by_gamma(chosen))
+    if tuned.kind == "inside" and chosen.resolved.all():
         return f"**There is a critical gamma here, also with tuned rates**: {tuned}."
     if tuned.kind != "not run" and low > 0:
         each = "Each learning rate has a critical gamma of its own; with rates tuned, none is left"
