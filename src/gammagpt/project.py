@@ -1,6 +1,8 @@
 """Where the project's files are, what a tier says, and the one error that users meet."""
 
+import math
 import os
+import re
 from pathlib import Path
 
 TIERS = ("smoke", "laptop", "gpu")
@@ -27,6 +29,21 @@ def results_folder(tier: str) -> Path:
     """Run records of one tier: $GAMMAGPT_RESULTS/<tier>, or `results/<tier>` of the checkout."""
     check_tier(tier)
     return Path(os.environ.get("GAMMAGPT_RESULTS") or root() / "results") / tier
+
+
+def seconds(name: str, text: str, least: float = 1e-9) -> float:
+    """A span of time: "9m", "540s", "1.5h", or a number of seconds."""
+    match = re.fullmatch(r"([0-9]+\.?[0-9]*)([smh]?)", text)
+    found = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else -1
+    if not least <= found < math.inf:
+        raise UserError(f"{name}: got {text!r}, allowed is a time like 540s, 9m or 1.5h")
+    return found
+
+
+def training_budget() -> float:
+    """Seconds that a page may train, of each study: $GAMMAGPT_BUDGET (0: nothing), else no end."""
+    text = os.environ.get("GAMMAGPT_BUDGET", "")
+    return seconds("GAMMAGPT_BUDGET", text, least=0) if text else math.inf
 
 
 def check_tier(tier: str) -> None:

@@ -1,11 +1,10 @@
 """A study: settings, each trained at one common learning rate and at its own best, and a frame."""
 
-import math
 import time
 from dataclasses import dataclass, replace
 
 from .probes import ProbeConfig
-from .project import UserError
+from .project import UserError, training_budget
 from .runs import InitConfig, RunConfig, Store
 from .sweep import frame, sweep
 from .tokens import class_losses, classes
@@ -56,12 +55,14 @@ class LearningRateStudy:
         """Every setting that has a best rate in `best` (see `best_rates`), at that rate."""
         return [config for _, config in self._at_best_rate(best)]
 
-    def run(self, store: Store, *, budget: float = math.inf, **options):
+    def run(self, store: Store, *, budget: float | None = None, **options):
         """Train what is missing, most valuable first, then return `collect(store)`.
 
         The comparison at the common rate needs no tuning, so it comes first; then the tuning,
-        seed by seed. `options` are those of `sweep`; the budget (seconds) is for all together.
+        seed by seed. `options` are those of `sweep`; the budget (seconds; default: that of
+        project.training_budget) is for all together.
         """
+        budget = training_budget() if budget is None else budget
         end = time.monotonic() + budget
         beside = [self.reference] if self.reference else []
         sweep(beside + self.at_common_rate() + self.tuning(), store, budget=budget, **options)

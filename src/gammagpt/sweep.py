@@ -42,7 +42,7 @@ def sweep(
     configs = [config.pinned() for config in configs]
     wanted = {config.key: config for config in configs}
     missing = [config for config in wanted.values() if store.get(config) is None]
-    if missing:
+    if missing and budget > 0:
         _train_missing(missing, store, workers, members, executor, budget, rules)
     return [store.get(config) for config in configs]
 
