@@ -154,7 +154,9 @@ class Stack:
         """The plain model with the weights of a member: a copy."""
         model = copy.deepcopy(self._base.model)
         state = {n.removeprefix("model."): e[member] for n, e in self._eps.items()}
-        model.load_state_dict(self.weights(member) | state)
+        own = dict(model.named_parameters()) | dict(model.named_buffers())  # a tied head is one
+        for name, value in (self.weights(member) | state).items():
+            own[name].data.copy_(value)
         return model
 
     def weights(self, member: int) -> dict[str, torch.Tensor]:
