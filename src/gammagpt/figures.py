@@ -7,6 +7,7 @@ import html
 import io
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
@@ -81,7 +82,20 @@ def _slim(svg: bytes) -> bytes:
         return re.sub(rb"\s+", b" ", to_a_hundredth_of_a_point)
 
     svg = re.sub(rb"<!--.*?-->", b"", svg, flags=re.DOTALL)
-    return re.sub(rb">\s+<", b"><", re.sub(rb"<[^>]*>", shorten, svg))
+    return _named_styles(re.sub(rb">\s+<", b"><", re.sub(rb"<[^>]*>", shorten, svg)))
+
+
+def _named_styles(svg: bytes) -> bytes:
+    """The same with each style that is used more than twice written once, as a class."""
+    uses = Counter(re.findall(rb' style="([^"]*)"', svg))
+    names = {s: b"s%d" % i for i, s in enumerate(s for s, count in uses.items() if count > 2)}
+
+    def name(attribute):
+        style = attribute[1]
+        return b' class="' + names[style] + b'"' if style in names else attribute[0]
+
+    rules = b"".join(b"." + name + b"{" + style + b"}" for style, name in names.items())
+    return re.sub(rb' style="([^"]*)"', name, svg).replace(b"</style>", rules + b"</style>", 1)
 
 
 def provenance(runs, tier: str) -> str:
