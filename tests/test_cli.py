@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from helpers import made_up_record, prose, strict_json
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gammagpt import Record, RunConfig, Store, project
+from gammagpt import InitConfig, Record, RunConfig, Store, project
 from gammagpt.bundle import pack, read_bundle
 from gammagpt.claims import load_ledger
 from gammagpt.cli import main
@@ -210,7 +210,7 @@ def test_help_names_every_verb(call):
 def test_settings_are_read_as_numbers_words_and_nothing(call, tiny_train):
     options = ("--set", "init.gamma=null", "--set", "init.std=2e-2", "--set", "model.tied=true")
     content = strict_json(call(*tiny_train, *options, "--json")[1])["config"]
-    assert content["init"] == {"gamma": None, "std": 0.02, "residual_scaling": False}
+    assert content["init"] == asdict(InitConfig(None, 0.02))
     assert content["model"]["tied"] is True
     assert RunConfig.from_dict(content).model.vocab_size == 300
 
