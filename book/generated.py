@@ -73,7 +73,9 @@ def _quick_start() -> str:
     ]
     lines = [f"| {m} | {c} | {_minutes(t)} | {w} |" for m, c, t, w in rows]
     head = ["| Machine | Command | Minutes | You get |", "|---|---|---|---|"]
-    return "\n".join(head + lines) + "\n"
+    commit = times["machine"]["commit"]
+    measured = f"\nMeasured at commit `{commit}`; only the last row knows what came later.\n"
+    return "\n".join(head + lines) + "\n" + measured
 
 
 def _speed(files: list[Path]) -> str:

@@ -2,12 +2,14 @@
 
 import json
 import random
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
 from gammagpt import Record, RunConfig, UserError
 from gammagpt.claims import Claim
+from gammagpt.figures import INK
 from gammagpt.runs import SEMANTICS
 
 
@@ -99,6 +101,19 @@ def made_up_runs(losses, *, role="common", claim=None, resolved=True) -> pd.Data
         for seed, loss in (values.items() if isinstance(values, dict) else enumerate(values))
     ]  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def words_of(make) -> str:
+    """The words in a figure, which must have ink for both grounds, an alt text and its origin."""
+    picture = make()
+    images = {ground: picture.svg(ground) for ground in INK}
+    for ground, image in images.items():
+        other = INK["dark" if ground == "light" else "light"]
+        assert INK[ground].encode() in image and other.encode() not in image
+    assert make().svg("dark") == images["dark"]  # the same bytes each time
+    assert len(picture.alt) > 60 and picture.alt.endswith(".")
+    assert "Tier laptop; " in picture.caption and "commit 01234567." in picture.caption
+    return " ".join(ElementTree.fromstring(images["light"]).itertext())
 
 
 _WORDS = """

