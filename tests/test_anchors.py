@@ -27,7 +27,7 @@ SMALL = AnchorConfig(
     vocab_size=61,
 )  # fmt: skip
 PAPER = AnchorConfig(held_out="", length=3, samples=0)  # its own sets, each sequence once
-LAWS = ("sum", "random", "near", "40..45")
+LAWS = ("sum", "random", "near", "modulo", "40..45")
 
 
 @st.composite
@@ -176,6 +176,7 @@ def test_labels_follow_the_law_of_their_task(config, seed):
         allowed = {
             "sum": [key + total], "random": range(first, last + 1), "40..45": range(40, 46),
             "near": range(key - total, key + total + 1),
+            "modulo": [first + (key - first + total) % (last + 1 - first)],
         }[law_of[anchors[0]]]  # fmt: skip
         assert label in allowed
 
@@ -195,6 +196,17 @@ def test_random_labels_are_uniform_over_all_that_their_law_allows(law, size):
     assert len(counts) == size
     tolerance = 5 / np.sqrt(counts.mean()) + (0.05 if law == "near" else 0)
     assert np.abs(counts / counts.mean() - 1).max() < tolerance
+
+
+def test_around_a_ring_no_single_token_tells_the_label():
+    """With as many anchors in a row as keys. Of a sum each token tells something."""
+    data = AnchorConfig(keys="21..30", tasks="ring 51..60 modulo", held_out="", length=3,
+                        samples=0, vocab_size=61)  # fmt: skip
+    laws, _ = label_laws(training_sequences(data, 0), 61)
+    for token in (*range(21, 31), *range(51, 61)):
+        np.testing.assert_allclose(laws[token, 21:31], 0.1)
+    laws, _ = label_laws(training_sequences(replace(data, tasks="line 1..10 sum"), 0), 61)
+    assert all(np.argmax(laws[token]) > 21 and laws[token, 21] == 0 for token in (1, 10, 21, 30))
 
 
 def test_the_memory_table_is_fixed_for_a_seed_and_another_one_for_another():

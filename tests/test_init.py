@@ -87,6 +87,17 @@ def test_residual_scaling_divides_exactly_the_residual_writers(n_layer):
         torch.testing.assert_close(scaled[name], plain[name] * factor, rtol=1e-6, atol=0)
 
 
+def test_depth_scaling_divides_the_matrices_of_block_l_by_sqrt_l():
+    shape = SMALL | {"n_layer": 3}
+    plain, scaled = (drawn(shape, gamma=0.5, depth_scaling=on) for on in (False, True))
+    for name in plain:
+        block = int(name.split(".")[1]) + 1 if name.startswith("blocks") else 1
+        factor = 1 / math.sqrt(block) if plain[name].ndim > 1 else 1
+        torch.testing.assert_close(scaled[name], plain[name] * factor, rtol=1e-6, atol=0)
+    message = refusal(gamma_init_, nn.Linear(8, 8), 0.5, depth_scaling=True)
+    assert message.startswith("depth_scaling")
+
+
 def test_a_part_can_have_a_gamma_of_its_own_and_no_other_weight_changes():
     plain = drawn(SMALL, gamma=0.5)
     for part in PARTS:
@@ -220,7 +231,9 @@ def test_a_rule_for_everything_leaves_nothing_that_the_audit_rejects():
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize(
-    "scale", [{"gamma": 0.8}, {"std": 0.02}, {"std": 0.02, "residual_scaling": True}]
+    "scale",
+    [{"gamma": 0.8}, {"std": 0.02}, {"std": 0.02, "residual_scaling": True},
+     {"gamma": 0.5, "depth_scaling": True}],
 )
 def test_the_audit_passes_an_honest_draw(shape, scale):
     table = audit_init(gamma_init_(GPT(GPTConfig(**shape)), **scale), **scale)

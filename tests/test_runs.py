@@ -94,6 +94,7 @@ CHANGES = [
         "gate": True, "tied": True, "rope_base": 100.0, "positions": "learned",
     }.items()),
     {"init": {"gamma": 0.6}}, {"init": {"residual_scaling": True}},
+    {"init": {"depth_scaling": True}},
     {"init": {"gamma": None, "std": 0.5}},
     *({"optim": {name: 0.03}} for name in DEFAULTS["optim"]),
     *({"probes": {name: 5}} for name in DEFAULTS["probes"]),

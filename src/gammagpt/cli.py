@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
@@ -176,9 +177,7 @@ def run_audit(options) -> int:
     from .runs import RunConfig
 
     config = RunConfig.from_dict(_config(options))
-    init = config.init
-    table = audit_init(build_model(config), init.gamma, std=init.std,
-                       residual_scaling=init.residual_scaling, parts=init.parts)  # fmt: skip
+    table = audit_init(build_model(config), **asdict(config.init))
     rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
     _print(options, rows.to_dict("records"), table.to_string(index=False))
     return 0 if table.ok.all() else 1

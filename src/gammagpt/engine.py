@@ -9,7 +9,7 @@ Shapes in comments: M members, B batch, T tokens.
 """
 
 import copy
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 import torch.nn as nn
@@ -31,11 +31,8 @@ MODELS = {"gpt": GPT, "emb_mlp": EmbMLP}
 
 def build_model(config: RunConfig) -> nn.Module:
     """The model of a run at step 0, on the CPU: drawn from its seed by its gamma or std."""
-    init = config.init
-    return gamma_init_(
-        MODELS[config.model.kind](config.model), init.gamma, std=init.std,
-        residual_scaling=init.residual_scaling, parts=init.parts, seed=config.seed,
-    )  # fmt: skip
+    model = MODELS[config.model.kind](config.model)
+    return gamma_init_(model, **asdict(config.init), seed=config.seed)
 
 
 def shape(config: RunConfig) -> RunConfig:

@@ -130,6 +130,65 @@ def critical(
     }  # fmt: skip
 
 
+def scaling(
+    gammas, fixed_stds, widths, lengths, norm_eps, relaxed_learning_rates, learning_rates,
+    common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size,
+    corpus, steps, batch_size, precision,
+) -> dict[str, LearningRateStudy]:  # fmt: skip
+    """Does the gain grow with the model, and with the text? And when both restraints are relaxed?
+
+    relaxed: the norm's epsilon is `norm_eps` and attention has a gate, as in `restraints`; its
+    rates are a list of their own, since all of `widths` are trained twice there.
+    """
+    base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
+                     steps, batch_size, precision)  # fmt: skip
+    plain = _by_init(base, [InitConfig(gamma=g) for g in check_list("gammas", gammas)])
+    stds = check_list("fixed_stds", fixed_stds, empty=True)
+    fixed = _by_init(base, [InitConfig(None, std) for std in stds])
+    wide = {f", width {w}": {"width": w} for w in check_list("widths", widths, int)}
+    relaxed = {f"{name}, relaxed": change | {"norm_eps": norm_eps, "gate": True}
+               for name, change in wide.items()}  # fmt: skip
+    long = {f"{name}, {n} steps": replace(config, steps=n)
+            for n in check_list("lengths", lengths, int) for name, config in plain.items()}  # fmt: skip
+    rest = tuning_seeds, seeds
+    return {
+        "scaling_width": _study(_varied(plain | fixed, wide, "model"), learning_rates, *rest),
+        "scaling_relaxed": _study(
+            _varied(plain, wide | relaxed, "model"), relaxed_learning_rates, *rest
+        ),
+        "scaling_length": _study(long, learning_rates, *rest),
+    }
+
+
+def rule(
+    usual, small, gpt2_std, tiny_embedding, learning_rates, common_learning_rate, tuning_seeds,
+    seeds, n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size, precision,
+    ring_gammas, ring_seeds, ring_rates, ring_rate, keys, tasks, anchors, ring_vocab_size,
+    activation, ring_width, ring_hidden, ring_steps, ring_batch_size,
+) -> dict[str, LearningRateStudy]:  # fmt: skip
+    """What a practitioner would do tomorrow: the gamma rule beside four other initializations, on
+    seeds that no other chapter compares; and a task on which a small start is said to lose.
+    """
+    base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
+                     steps, batch_size, precision)  # fmt: skip
+    inits = [
+        InitConfig(gamma=usual),
+        InitConfig(gamma=small),
+        InitConfig(None, gpt2_std, residual_scaling=True),
+        InitConfig(gamma=usual, parts=f"embedding {tiny_embedding:g}"),
+        InitConfig(gamma=usual, depth_scaling=True),
+    ]
+    data = {"kind": "anchors", "keys": keys, "tasks": tasks, "held_out": "", "anchors": anchors,
+            "vocab_size": ring_vocab_size, "length": anchors + 1, "samples": 0}  # fmt: skip
+    emb_mlp = {"kind": "emb_mlp", "width": ring_width, "hidden": ring_hidden,
+               "activation": activation}  # fmt: skip
+    return {
+        "rule_text": _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds),
+        "rule_ring": _anchor_study(emb_mlp, data, ring_gammas, ring_steps, ring_batch_size,
+                                   ring_rates, ring_rate, tuning_seeds, ring_seeds, precision, 0),
+    }  # fmt: skip
+
+
 def bias(
     keys, tasks, held_out, anchors, vocab_size, tuning_seeds, seeds, precision, probes,
     emb_gammas, activation, emb_width, emb_hidden, emb_steps, emb_batch_size,
@@ -184,6 +243,18 @@ def language(
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
     base = _with(base, probes={"losses": 25, "final_windows": 256, "geometry": probes})
+    inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
+    return _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds)
+
+
+def gains(
+    gammas, learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width,
+    block_size, vocab_size, corpus, steps, batch_size, precision,
+) -> LearningRateStudy:  # fmt: skip
+    """A GPT on a mixture of texts that ask to reason, to remember, or for neither."""
+    base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
+                     steps, batch_size, precision)  # fmt: skip
+    base = _with(base, probes={"losses": 13, "windows": 32, "final_windows": 256})
     inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
     return _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds)
 
@@ -260,6 +331,12 @@ EXPERIMENTS = {
     "development": (development, "10_condensation"),
     "critical_text": (critical, "12_critical"),
     "critical_emb_mlp": (critical, "12_critical"),
+    "gains": (gains, "14_gains"),
+    "scaling_width": (scaling, "13_scaling"),
+    "scaling_relaxed": (scaling, "13_scaling"),
+    "scaling_length": (scaling, "13_scaling"),
+    "rule_text": (rule, "15_rule"),
+    "rule_ring": (rule, "15_rule"),
 }
 
 

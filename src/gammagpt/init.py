@@ -20,6 +20,7 @@ with one seed share the same draw up to scale: comparisons between them are pair
 import fnmatch
 import hashlib
 import math
+import re
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +30,7 @@ from .project import UserError
 
 # Matrices that write into the residual stream; 1/sqrt(their number) is GPT-2's 1/sqrt(2 L).
 RESIDUAL = ("*attention.out.weight", "*mlp.down.weight")
+BLOCK = re.compile(r"blocks\.(\d+)\.")  # in the names of the matrices of a block, the first is 0
 # The parts of a GPT that can have a gamma of their own.
 PARTS = {
     "embedding": ("embedding.weight", "positions.weight"),
@@ -48,11 +50,15 @@ class TensorRule:
     std: float
 
 
-def init_table(module, gamma=None, *, std=None, residual_scaling=False, rules=None, parts=""):
+def init_table(
+    module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
+    parts="",
+):  # fmt: skip
     """The rule of every tensor that is drawn: a list of TensorRule, in the module's order.
 
     Args: exactly one of `gamma` (std = d_in^-gamma) and `std` (one number for all tensors);
     `residual_scaling` divides the std of the RESIDUAL tensors by sqrt(their number);
+    `depth_scaling` divides the std of the l-th block's matrices by sqrt(l) (arXiv 1908.11365);
     `rules` maps name patterns to d_in, for matrices that are no Linear and no Embedding;
     `parts` gives some of PARTS a gamma of their own: "embedding 0.8, head 1".
     Raises UserError for an impossible gamma or std, a matrix without a rule, or a part that
@@ -64,11 +70,16 @@ def init_table(module, gamma=None, *, std=None, residual_scaling=False, rules=No
     residual = [name for name in d_ins if _matches(name, RESIDUAL)]
     if residual_scaling and not residual:
         raise UserError(f"residual_scaling: no tensor is named like {' or '.join(RESIDUAL)}")
+    depth = {name: int(found[1]) + 1 for name in d_ins if (found := BLOCK.search(name))}
+    if depth_scaling and not depth:
+        raise UserError("depth_scaling: no tensor is named like blocks.0.*")
 
     ### Begin gamma rule ###
     def scale(name, d_in):
         rate = own.get(name, gamma)
         base = std if rate is None else d_in**-rate
+        if depth_scaling:
+            base /= math.sqrt(depth.get(name, 1))
         return base / math.sqrt(len(residual)) if residual_scaling and name in residual else base
     ### End gamma rule ###
 
@@ -77,16 +88,19 @@ def init_table(module, gamma=None, *, std=None, residual_scaling=False, rules=No
 
 @torch.no_grad()
 def gamma_init_(
-    module, gamma=None, *, std=None, residual_scaling=False, rules=None, parts="", seed=0
-):
+    module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
+    parts="", seed=0,
+):  # fmt: skip
     """Draw all weights of any torch module by the gamma rule, in place; returns the module.
 
     See `init_table` for the arguments. Linear biases become zero; norm gains stay as they are.
 
     >>> model = gamma_init_(torch.nn.Linear(256, 64), gamma=0.8)
     """
-    options = {"std": std, "residual_scaling": residual_scaling, "rules": rules, "parts": parts}
-    table = init_table(module, gamma, **options)
+    table = init_table(
+        module, gamma, std=std, residual_scaling=residual_scaling, depth_scaling=depth_scaling,
+        rules=rules, parts=parts,
+    )  # fmt: skip
     for child in module.modules():
         if isinstance(child, nn.Linear) and child.bias is not None:
             child.bias.zero_()  # first, so that a bias named in `rules` is drawn after all
@@ -106,8 +120,9 @@ def standard_normal(shape, seed: int, name: str) -> torch.Tensor:
 
 @torch.no_grad()
 def audit_init(
-    module, gamma=None, *, std=None, residual_scaling=False, rules=None, parts="", z=5.0
-):
+    module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
+    parts="", z=5.0,
+):  # fmt: skip
     """Measure every drawn tensor: a pandas frame, a row a tensor.
 
     Columns: tensor, shape, d_in, std (measured), gamma (implied: -ln std / ln d_in), and, when a
@@ -118,8 +133,10 @@ def audit_init(
 
     asked = gamma is not None or std is not None
     scale = {"gamma": gamma, "std": std} if asked else {"std": 1.0}
-    options = {"residual_scaling": residual_scaling, "rules": rules, "parts": parts}
-    table = init_table(module, **scale, **options)
+    table = init_table(
+        module, **scale, residual_scaling=residual_scaling, depth_scaling=depth_scaling,
+        rules=rules, parts=parts,
+    )  # fmt: skip
     parameters = dict(module.named_parameters())
     rows = [_measure(parameters[rule.name], rule, z) for rule in table]
     columns = None if asked else ["tensor", "shape", "d_in", "std", "gamma"]

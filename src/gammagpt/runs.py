@@ -31,9 +31,9 @@ WORDS = {float: "a finite number", int: "a whole number", bool: "true or false",
          types.NoneType: "nothing"}  # fmt: skip
 # The files that a result depends on; their hash is part of a record's provenance.
 SOURCES = (
-    "model", "toys", "init", "data/text", "data/logic", "data/stories", "data/anchors",
-    "data/batches", "device", "optim", "probes", "geometry", "tokens", "sinks", "parallel",
-    "engine", "train",
+    "model", "toys", "init", "data/text", "data/logic", "data/stories", "data/arithmetic",
+    "data/facts", "data/anchors", "data/batches", "device", "optim", "probes", "geometry",
+    "tokens", "sinks", "parallel", "engine", "train",
 )  # fmt: skip
 
 
@@ -44,6 +44,7 @@ class InitConfig:
     gamma: float | None = None
     std: float | None = None
     residual_scaling: bool = False  # std / sqrt(2 n_layer) for what writes into the residual
+    depth_scaling: bool = False  # std / sqrt(l) for the matrices of the l-th block
     parts: str = ""  # parts with a gamma of their own: "embedding 0.8, head 1"
 
     def __post_init__(self):
@@ -55,7 +56,8 @@ class InitConfig:
         """The setting in words, as the ledger and the figures name it: 'gamma 0.8'."""
         scale = f"std {self.std:g}" if self.gamma is None else f"gamma {self.gamma:g}"
         parts = "".join(f", {name} {g:g}" for name, g in parse_parts(self.parts).items())
-        return scale + (" with residual scaling" if self.residual_scaling else "") + parts
+        flags = {"residual": self.residual_scaling, "depth": self.depth_scaling}
+        return scale + "".join(f" with {n} scaling" for n, on in flags.items() if on) + parts
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ own, and a law that gives a label to every (anchors, key):
 | random | uniform over the keys                              | memory                           |
 | A..B   | uniform over A, ..., B                             | memory in a range (Figure 8)     |
 | near   | uniform over key - sum of a, ..., key + sum of a   | memory near the key (Figure 8)   |
+| modulo | the sum, around the ring of the keys               | ours: no token tells the label   |
 
 A random label is drawn once for each (anchors, key), and stays. All is drawn from the run's seed.
 """
@@ -25,7 +26,7 @@ import numpy as np
 from ..project import UserError
 
 FORMAT = 1  # raise when a change here alters the sequences of the same configuration
-LAWS = "sum, random, near or a range A..B"
+LAWS = "sum, random, near, modulo or a range A..B"
 MOST_LABELS = 4_000_000  # rows of (anchors, key) of a task
 MOST_TOKENS = 4096  # the label laws are a table of this size squared
 TAKEN = ("unseen", "train", "validation")  # names of what a record has beside the tasks
@@ -140,7 +141,7 @@ def parse_tasks(config: AnchorConfig) -> list[tuple[str, range, str]]:
     found = []
     for part in config.tasks.split(","):
         words = part.split()
-        law = len(words) == 3 and re.fullmatch(r"\d+\.\.\d+|sum|random|near", words[2])
+        law = len(words) == 3 and re.fullmatch(r"\d+\.\.\d+|sum|random|near|modulo", words[2])
         if not law or not words[0].isidentifier():
             raise UserError(
                 f"data.tasks: got {part.strip()!r}, allowed is a name, anchors A..B and a law "
@@ -160,6 +161,8 @@ def _labels(law: str, combinations, keys: range, rng) -> np.ndarray:
     sums, key = combinations.sum(1, keepdims=True), np.array(keys)[None]
     if law == "sum":
         return key + sums
+    if law == "modulo":
+        return keys.start + (key - keys.start + sums) % len(keys)
     size = (len(combinations), len(keys))
     if law == "near":
         return rng.integers(key - sums, key + sums + 1, size)
@@ -220,6 +223,7 @@ def _check_labels(config: AnchorConfig, name: str, anchors: range, law: str) -> 
     key, least, most = keys(config), config.anchors * anchors[0], config.anchors * anchors[-1]
     low, high = {
         "sum": (key[0] + least, key[-1] + most), "random": (key[0], key[-1]),
+        "modulo": (key[0], key[-1]),
         "near": (key[0] - most, key[-1] + most),
     }.get(law) or (_range("tasks", law)[0], _range("tasks", law)[-1])  # fmt: skip
     if low < 0 or high >= config.vocab_size:
