@@ -12,18 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gammagpt import Store, frame, sweep
+from gammagpt import RunConfig, Store, frame, sweep
+from gammagpt import measures as module
 from gammagpt.claims import load_ledger
+from gammagpt.data import DataConfig
 from gammagpt.data.anchors import training_sequences
 from gammagpt.experiments import EXPERIMENTS, bias, labels, study
 from gammagpt.geometry import upper_triangle
 from gammagpt.measures import (
+    REASONING,
     chance_losses,
     closed_form_cosines,
     correlation,
     expansion,
     half_learned,
     law_cosines,
+    log_lead,
     measures,
     order,
     progress,
@@ -224,6 +228,62 @@ def test_without_geometry_there_is_progress_only():
              "memory_left_at_reasoning", "unseen_gap"}  # fmt: skip
     assert set(found) == names and found["unseen_gap"] == 0.75
     assert found["memory_left_at_reasoning"] == 1 and math.isnan(found["steps_to_memory"])
+
+
+# ---- mixtures of several texts -------------------------------------------------------------------
+
+LOSSES = {"sotu": 4.0, "stories": 2.0, "logic": 1.0, "arithmetic": 0.5, "facts": 1.5}
+ANSWERS = {"chain_1": 0.5, "chain_2": 0.3, "sum_1": 0.9, "sum_4": 0.7, "recall": 0.25}
+
+
+def of_many(monkeypatch, losses, answers=ANSWERS) -> dict:
+    """The measures of a made-up run on some texts, with a loss of guessing of 5 nats in each."""
+    monkeypatch.setattr(module, "unigrams", lambda data: dict.fromkeys(losses, 5.0))
+    config = RunConfig(data=DataConfig("+".join(losses), fingerprint="f" * 64))
+    final = {f"{name}_loss": loss for name, loss in losses.items()}
+    final |= {f"{name}_accuracy": score for name, score in answers.items()}
+    final |= {f"{name}_exact": score / 2 for name, score in answers.items()}
+    made = made_up_record(config, 1.0)
+    return measures(replace(made, final=made.final | final))
+
+
+def test_of_five_texts_the_lead_of_reasoning_is_a_difference_of_mean_logs(monkeypatch):
+    found = of_many(monkeypatch, LOSSES)
+    expected = math.log(4 * 2 * 1.5) / 3 - math.log(1.0 * 0.5) / 2
+    assert found["reasoning_log_lead"] == pytest.approx(expected)
+    assert found["arithmetic_log_loss"] == pytest.approx(math.log(0.5))
+    assert {n: found[f"{n}_share"] for n in LOSSES} == pytest.approx(
+        {name: loss / 5 for name, loss in LOSSES.items()}
+    )
+
+
+@given(st.lists(st.floats(0.1, 5), min_size=5, max_size=5), st.floats(0.1, 0.99))
+def test_the_lead_grows_only_if_reasoning_falls_by_the_larger_factor(losses, factor):
+    names = dict(zip(LOSSES, losses, strict=True))
+    logs = {f"{name}_log_loss": math.log(loss) for name, loss in names.items()}
+    all_fall = {name: log + math.log(factor) for name, log in logs.items()}
+    some = {n: log + math.log(factor) * n.startswith(REASONING) for n, log in logs.items()}
+    before = log_lead(logs, LOSSES)
+    assert log_lead(all_fall, LOSSES) == pytest.approx(before)
+    assert log_lead(some, LOSSES) == pytest.approx(before - math.log(factor))
+    assert log_lead(logs, LOSSES, ahead=("sotu", "stories", "facts")) == pytest.approx(-before)
+
+
+def test_answers_are_means_over_depths_and_each_kind_of_reasoning_counts_alike(monkeypatch):
+    found = of_many(monkeypatch, LOSSES)
+    assert (found["chain_accuracy"], found["sum_accuracy"]) == pytest.approx((0.4, 0.8))
+    assert (found["chain_exact"], found["sum_exact"]) == pytest.approx((0.2, 0.4))
+    assert found["answers_lead"] == pytest.approx(0.6 - 0.25)
+    assert found["sum_4_exact"] == 0.35 and found["recall_accuracy"] == 0.25
+
+
+def test_three_texts_have_the_measures_that_they_can_have(monkeypatch):
+    some = {name: LOSSES[name] for name in ("sotu", "stories", "arithmetic")}
+    found = of_many(monkeypatch, some, {"sum_1": 0.5})
+    assert found["reasoning_log_lead"] == pytest.approx(math.log(8) / 2 - math.log(0.5))
+    assert found["sum_accuracy"] == 0.5 and not {"answers_lead", "chain_accuracy"} & set(found)
+    none = of_many(monkeypatch, {"a": 1.0, "b": 2.0, "c": 3.0}, {})
+    assert math.isnan(none["reasoning_log_lead"])
 
 
 LEDGER = [claim for claim in load_ledger() if EXPERIMENTS[claim.experiment][0] in (bias, labels)]

@@ -17,11 +17,18 @@ from helpers import prose, refusal, strict_json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammagpt import RunConfig, train
-from gammagpt.data import DataConfig, load_text, logic, stories
+from gammagpt import RunConfig, frame, train
+from gammagpt.data import DataConfig, arithmetic, facts, load_text, logic, stories
 from gammagpt.data import text as module
-from gammagpt.data.batches import DEPTHS, PROBLEMS, UNSEEN, chain_windows
+from gammagpt.data.batches import (
+    DEPTHS,
+    PROBLEMS,
+    UNSEEN,
+    question_sets,
+    question_windows,
+)
 from gammagpt.data.text import (
+    FIVE,
     FORMAT,
     PINNED,
     own_tokens,
@@ -179,8 +186,11 @@ def test_a_study_of_the_books_mixture_needs_no_tokens(fresh_cache):
 
 @pytest.mark.parametrize(
     "generator, digest",
-    [(logic, "ab16011c325fbb4f"), (stories, "967130becd6b8100")],
-    ids=["logic", "stories"],
+    [
+        (logic, "ab16011c325fbb4f"), (stories, "967130becd6b8100"),
+        (arithmetic, "56c120f9a3986b18"), (facts, "342af8955712223d"),
+    ],
+    ids=["logic", "stories", "arithmetic", "facts"],
 )
 def test_what_is_generated_is_what_it_was_or_its_format_was_raised(generator, digest):
     """A cache keeps tokens by FORMAT; only a machine without one would notice that they moved."""
@@ -342,11 +352,11 @@ def test_group_cosines_are_means_over_pairs(mixed):
 
 @pytest.fixture(scope="module")
 def chains(mixed):
-    return chain_windows(mixed, LENGTH)
+    return question_windows(mixed, LENGTH)
 
 
 def shown(depth: int):
-    """The problems of a depth, as `chain_windows` takes them."""
+    """The problems of a depth, as `question_windows` takes them."""
     return logic.problems(PROBLEMS, seed=UNSEEN, depths=(depth,))
 
 
@@ -371,8 +381,8 @@ def test_targets_are_the_chain_and_the_answer_and_nothing_else(mixed, chains, de
 
 
 def test_the_deepest_problems_are_left_out_of_a_short_window(mixed):
-    assert set(chain_windows(mixed, 100)) < {f"chain_{depth}" for depth in DEPTHS}
-    assert set(chain_windows(mixed, 600)) == {f"chain_{depth}" for depth in DEPTHS}
+    assert set(question_windows(mixed, 100)) < {f"chain_{depth}" for depth in DEPTHS}
+    assert set(question_windows(mixed, 600)) == {f"chain_{depth}" for depth in DEPTHS}
 
 
 def test_the_tokens_of_a_prompt_begin_the_tokens_of_its_problem(mixed, book):
@@ -388,6 +398,57 @@ def test_no_problem_that_is_asked_is_in_the_text():
     contexts = {text.split("\n")[0] for text in seen}
     for problem in (problem for depth in DEPTHS for problem in shown(depth)):
         assert problem.text not in seen and problem.context not in contexts
+
+
+# ---- five texts ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def five(folder):
+    """Texts of every generator and a prose of our own."""
+    own = folder / "prose.txt"
+    own.write_text(prose(seed=3, size=20_000), encoding="utf-8")
+    with few_documents(folder):
+        return load_text(DataConfig(f"{own}+stories+logic+arithmetic+facts", VOCAB))
+
+
+def test_every_generated_text_brings_its_own_questions(five, mixed):
+    sums, chains = ({f"{name}_{depth}" for depth in DEPTHS} for name in ("sum", "chain"))
+    assert set(question_sets(five.parts)) == sums | chains | {"recall"}
+    assert set(question_sets(mixed.parts)) == chains
+    assert question_sets(["stories", "somewhere/logic.txt"]) == {}
+
+
+def test_what_is_asked_is_the_solution_or_the_value_and_nothing_else(five):
+    encoding, found = five.encoding, question_windows(five, LENGTH)
+    for name in ("sum_1", "sum_5", "recall"):
+        questions, (inputs, targets) = question_sets(five.parts)[name], found[name]
+        assert inputs.shape == targets.shape == (len(questions), LENGTH)
+        for pieces, row, wanted in zip(questions, inputs.tolist(), targets.tolist(), strict=True):
+            whole = encoding.encode_ordinary("".join(pieces))
+            assert row[: len(whole) - 1] == whole[:-1]
+            assert set(row[len(whole) :]) <= {len(five.ranks)}
+            asked = [token for token in wanted if token >= 0]
+            assert encoding.decode(asked) == "".join(pieces[1::2])
+            places = [i for i, token in enumerate(wanted) if token >= 0]
+            assert asked == [whole[place + 1] for place in places]
+            before = encoding.decode(whole[: places[0] + 1])
+            assert before == pieces[0]  # all that is known before the first of them
+
+
+def test_a_digit_is_a_token_wherever_it_stands(five):
+    for pieces in question_sets(five.parts)["sum_5"]:
+        text = "".join(pieces)
+        assert len(five.encoding.encode_ordinary(text)) == len(text)
+
+
+def test_the_books_five_texts_have_the_pinned_tokens():
+    text = load_text(DataConfig(FIVE, 512), 128)
+    assert text.fingerprint == PINNED[FIVE, 512] != PINNED[FIVE, 1024]
+    encode = text.encoding.encode_ordinary
+    for pieces in (p for questions in question_sets(text.parts).values() for p in questions):
+        parts = [encode("".join(pieces[:i])) for i in range(len(pieces) + 1)]
+        assert all(parts[-1][: len(part)] == part for part in parts)  # no border inside a token
 
 
 # ---- training ------------------------------------------------------------------------------------
@@ -419,11 +480,33 @@ def test_a_training_records_both_texts_the_chains_and_the_groups(record, mixed):
     means = [(step, (one + other) / 2) for (step, one), (_, other) in both]
     assert np.allclose(record.curves["validation"], means, rtol=1e-5)
     scores = {name for name in record.final if name.startswith("chain_")}
-    depths = [name.split("_")[1] for name in chain_windows(mixed, 128)]
+    depths = [name.split("_")[1] for name in question_windows(mixed, 128)]
     kinds = ("loss", "accuracy", "exact")
     assert depths and scores == {f"chain_{depth}_{kind}" for depth in depths for kind in kinds}
     groups = [probe["geometry"]["groups"] for probe in record.probes]
     assert len(groups) == 3 and all(set(group) == {"logic", "stories"} for group in groups)
+
+
+def test_a_training_on_five_texts_records_and_measures_all_questions(five, folder):
+    data = {"corpus": "+".join(five.parts), "vocab_size": VOCAB, "fingerprint": five.fingerprint}
+    run = RunConfig.from_dict(small(five, data=data, probes={"losses": 2, "windows": 4,
+                                                             "final_windows": 8}))  # fmt: skip
+    with few_documents(folder):
+        record = train(run)
+        found = frame([record]).iloc[0]
+    sets = question_windows(five, 128)
+    kinds = ("loss", "accuracy", "exact")
+    recorded = {name for name in record.final if name.startswith(("chain_", "sum_", "recall_"))}
+    assert recorded == {f"{name}_{kind}" for name in sets for kind in kinds}
+    assert {"sum_1", "sum_5", "recall"} <= set(sets)
+    logs = {name: math.log(record.final[f"{name}_loss"]) for name in five.parts}
+    assert {name: found[f"{name}_log_loss"] for name in logs} == pytest.approx(logs)
+    first, *rest = logs.values()
+    lead = (first + rest[0] + rest[3]) / 3 - (rest[1] + rest[2]) / 2
+    assert found.reasoning_log_lead == pytest.approx(lead)
+    assert found.sum_accuracy == pytest.approx(
+        np.mean([record.final[f"sum_{depth}_accuracy"] for depth in DEPTHS])
+    )
 
 
 def test_a_record_of_a_mixture_comes_back_from_strict_json(record):

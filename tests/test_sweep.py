@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,6 +55,19 @@ def two_cores():
 
 
 # ---- only what is missing ----------------------------------------------------------------------
+
+
+def test_of_two_processes_with_one_store_the_second_waits_and_then_reads(tiny, tmp_path):
+    """Two notebooks of one experiment may run at once; a run is not trained twice."""
+    store, others = Store(tmp_path / "mine"), Store(tmp_path / "others")
+    sweep([tiny], others, workers=1)
+    with ThreadPoolExecutor() as pool:
+        with store.lock():  # as if the first process were training
+            found = pool.submit(sweep, [tiny], store, workers=1)
+            with pytest.raises(TimeoutError):
+                found.result(timeout=1)
+            store.put(others.get(tiny))
+        assert found.result(timeout=60)[0].to_json() == others.get(tiny).to_json()
 
 
 def test_a_second_sweep_trains_nothing(tiny, tmp_path):

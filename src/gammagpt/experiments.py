@@ -87,13 +87,14 @@ def restraints(
 
 
 def development(
-    gammas, reference_gamma, reference_rate, reference_seed, spectra, tokens, learning_rates,
-    common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size,
-    corpus, steps, batch_size, precision,
-) -> LearningRateStudy:  # fmt: skip
+    gammas, reference_gamma, reference_rate, reference_seed, spectra, tokens, neurons,
+    learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size,
+    vocab_size, corpus, steps, batch_size, precision,
+) -> dict[str, LearningRateStudy]:  # fmt: skip
     """How weights and predictions develop: spectra along the run, and the loss of every token.
 
-    Tuning is that of `gamma_scaling`, run for run, if the sizes are the same.
+    Tuning is that of `gamma_scaling`, run for run, if the sizes are the same. The cosines between
+    neurons are for looking at: one seed, the common rate.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
@@ -101,7 +102,13 @@ def development(
     inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
     reference = replace(base, init=InitConfig(gamma=reference_gamma), seed=reference_seed)
     made = _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds)
-    return replace(made, reference=_with(reference, optim={"learning_rate": reference_rate}))
+    looked_at = _with(base, probes={"spectra": 0, "tokens": 0, "neurons": neurons})
+    reference = _with(reference, optim={"learning_rate": reference_rate})
+    first = check_list("seeds", seeds, int)[:1]
+    return {
+        "development": replace(made, reference=reference),
+        "development_neurons": _study(_by_init(looked_at, inits), (), tuning_seeds, first),
+    }
 
 
 def critical(
@@ -148,8 +155,8 @@ def scaling(
     wide = {f", width {w}": {"width": w} for w in check_list("widths", widths, int)}
     relaxed = {f"{name}, relaxed": change | {"norm_eps": norm_eps, "gate": True}
                for name, change in wide.items()}  # fmt: skip
-    long = {f"{name}, {n} steps": replace(config, steps=n)
-            for n in check_list("lengths", lengths, int) for name, config in plain.items()}  # fmt: skip
+    counts = check_list("lengths", lengths, int)
+    long = {f"{name}, {n} steps": replace(c, steps=n) for n in counts for name, c in plain.items()}
     rest = tuning_seeds, seeds
     return {
         "scaling_width": _study(_varied(plain | fixed, wide, "model"), learning_rates, *rest),
@@ -329,6 +336,7 @@ EXPERIMENTS = {
     "restraints_controls": (restraints, "09_restraints"),
     "restraints_habits": (restraints, "09_restraints"),
     "development": (development, "10_condensation"),
+    "development_neurons": (development, "10_condensation"),
     "critical_text": (critical, "12_critical"),
     "critical_emb_mlp": (critical, "12_critical"),
     "gains": (gains, "14_gains"),
@@ -354,9 +362,12 @@ def study(experiment: str, tier: str) -> LearningRateStudy:
     return made[experiment] if isinstance(made, dict) else made
 
 
-def verdicts(tier: str = "laptop") -> list[Verdict]:
-    """The verdict of every claim of the ledger, from the records of a tier; trains nothing."""
-    claims, store = load_ledger(), Store(results_folder(tier))
+def verdicts(tier: str = "laptop", folder=None, claims=None) -> list[Verdict]:
+    """The verdict of every claim of the ledger, from the records of a tier; trains nothing.
+
+    The records may be in another `folder`, and the `claims` be fewer.
+    """
+    claims, store = claims or load_ledger(), Store(folder or results_folder(tier))
     names = {claim.experiment for claim in claims}
     frames = {name: study(name, tier).collect(store) for name in names}
     return [judge(claim, frames[claim.experiment], tier) for claim in claims]

@@ -1,4 +1,4 @@
-"""How a model sees its tokens: embeddings, attention, first gradients.
+"""How a model sees its tokens: embeddings, attention, first gradients; and how its neurons lie.
 
 Nearly everything here is about anchor functions, and compares a trained model with what
 arXiv 2502.04375 derives for it.
@@ -19,6 +19,7 @@ from .model import attention_weights, cross_entropy
 from .probes import condensation, spectrum
 
 MOST_SEQUENCES = 20_000  # for the gradient
+NEURONS = "blocks.0.mlp.up.weight", 48  # the matrix whose rows are compared, and how many of them
 WATCHED = 256  # sequences of each task whose attention is looked at
 
 
@@ -64,6 +65,16 @@ def cosines(model, tokens):
     rows = model.embedding.weight[tokens].detach().double()
     rows = torch.nn.functional.normalize(rows, dim=1)
     return rows @ rows.T
+
+
+def neuron_cosines(weights: dict[str, torch.Tensor]) -> list[float]:
+    """Cosines between the input weights of neurons (arXiv 2405.05409, its heat maps of W).
+
+    Of the first MLP's first neurons, as `upper_triangle`: `full_matrix` is the way back.
+    """
+    name, count = NEURONS
+    rows = torch.nn.functional.normalize(weights[name].detach()[:count].double(), dim=1)
+    return upper_triangle(rows @ rows.T)
 
 
 def rows_in_use(model, tokens) -> dict:

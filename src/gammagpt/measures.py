@@ -8,7 +8,9 @@ early       the last probe at or before a tenth of the steps; late: the last pro
 """
 
 import math
+import re
 from functools import cache
+from itertools import product
 from math import nan
 
 import numpy as np
@@ -23,6 +25,7 @@ from .data.anchors import (
 from .data.text import corpora, load_text, unigram_losses
 from .geometry import full_matrix
 
+REASONING = ("logic", "arithmetic")  # the texts whose next words follow from what is given
 HALF = 0.5  # of a task is left: it is half learned
 EARLY = 0.1  # of the steps
 
@@ -37,10 +40,12 @@ def measures(record) -> dict:
 def of_text(record) -> dict:
     """Of a mixture of two corpora, in their order (arXiv 2502.04375, Figure 7): delta, and the
     same with each loss as a share of that of guessing by frequency; progress; chains of thought.
+    Of a mixture of more: `of_mixture`.
     """
     names = corpora(record.config.data)
     if len(names) != 2:
-        return expansion(record.probes) | (record.probes or [{}])[-1].get("sinks", {})
+        found = expansion(record.probes) | (record.probes or [{}])[-1].get("sinks", {})
+        return found | (of_mixture(record, names) if len(names) > 2 else {})
     chance = unigrams(record.config.data)
     one, other = (record.final[f"{name}_loss"] for name in names)
     found = progress(record.curves, chance) | {
@@ -54,6 +59,49 @@ def of_text(record) -> dict:
         groups = early_probe(record, probes)["geometry"]["groups"]
         found |= {f"{name}_cosine_early": value for name, value in groups.items()}
         found["cosine_gap_early"] = groups.get(names[1], nan) - groups.get(names[0], nan)
+    return found
+
+
+def of_mixture(record, names) -> dict[str, float]:
+    """Of a mixture of more than two texts: what is lost and answered, text by text, and leads.
+
+    <text>_log_loss      ln of the final loss (nats per token): a difference between two settings is
+                         the logarithm of a factor, so no text counts for more as it is harder
+    <text>_share         the final loss over that of guessing by frequency
+    reasoning_log_lead   mean log loss of the other texts minus that of the texts that ask to reason
+    chain_accuracy, sum_accuracy    of logic and of arithmetic, means over the depths asked; and so
+                         with _exact; of every depth, and of facts (recall), as recorded
+    answers_lead         mean accuracy on logic and arithmetic (one of each) minus recall
+    """
+    losses, chance = {n: record.final[f"{n}_loss"] for n in names}, unigrams(record.config.data)
+    found = {f"{name}_log_loss": math.log(loss) for name, loss in losses.items()}
+    found |= {f"{name}_share": loss / chance[name] for name, loss in losses.items()}
+    found["reasoning_log_lead"] = log_lead(found, names)
+    found |= {n: v for n, v in record.final.items() if n.endswith(("_exact", "_accuracy"))}
+    return found | mean_answers(found)
+
+
+def log_lead(log_losses, names, ahead=REASONING):
+    """How far the texts `ahead` are before the others; nan if there are only the one or the other.
+
+    `log_losses` is a mapping or a frame with <text>_log_loss of each text in `names`.
+    """
+    sides = [[n for n in names if (n in ahead) == inside] for inside in (False, True)]
+    if not all(sides):
+        return nan
+    others, mine = (sum(log_losses[f"{n}_log_loss"] for n in side) / len(side) for side in sides)
+    return others - mine
+
+
+def mean_answers(scores) -> dict[str, float]:
+    """Means of the scores over depths, and how far answers that are reasoned lead over recalled."""
+    found = {}
+    for kind, score in product(("chain", "sum"), ("accuracy", "exact")):
+        mine = [v for n, v in scores.items() if re.fullmatch(rf"{kind}_\d+_{score}", n)]
+        found |= {f"{kind}_{score}": float(np.mean(mine))} if mine else {}
+    reasoned = [found[name] for name in ("chain_accuracy", "sum_accuracy") if name in found]
+    if reasoned and "recall_accuracy" in scores:
+        found["answers_lead"] = float(np.mean(reasoned)) - scores["recall_accuracy"]
     return found
 
 

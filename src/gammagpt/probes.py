@@ -22,13 +22,14 @@ MOST_ROWS = 1024  # rows compared by cosine; of a larger matrix the first ones
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    OPTIONAL: ClassVar = ("spectra", "geometry", "tokens", "sinks")  # 0: not measured
+    OPTIONAL: ClassVar = ("spectra", "geometry", "neurons", "tokens", "sinks")  # 0: not measured
 
     losses: int = 12  # validation losses along the run, evenly spaced, first and last step included
     windows: int = 64  # validation windows for each of them
     final_windows: int = 512  # validation windows for the final loss
     spectra: int = 0  # times that every matrix is measured, at log-spaced steps
     geometry: int = 0  # times that embeddings and attention are, likewise (geometry.py)
+    neurons: int = 0  # times that cosines between neurons are kept, likewise (geometry.py)
     tokens: int = 0  # validation windows whose every token's loss is kept at the end (tokens.py)
     sinks: int = 0  # validation windows on which attention sinks are looked for, at the end
 

@@ -96,7 +96,7 @@ class RunConfig:
                 f"model.block_size: got {self.model.block_size}, "
                 f"must equal data.length = {self.data.length}"
             )
-        for name in ("tokens", "sinks"):
+        for name in ("neurons", "tokens", "sinks"):
             if (asked := getattr(self.probes, name)) and self.data.kind != "text":
                 raise UserError(f"probes.{name}: got {asked}, allowed is 0 without a text")
         if self.model.kind != "gpt" and self.data.kind == "text":
@@ -197,6 +197,16 @@ class Store:
         os.chmod(aside, 0o644)  # mkstemp's files are private; records are to be shared
         os.replace(aside, self.path(record.key))
         return self.path(record.key)
+
+    def lock(self):
+        """A context that one process at a time is in; a process that is killed has left it.
+
+        Its file is no record, so it lies elsewhere: one for each user and folder.
+        """
+        from filelock import FileLock
+
+        name = _digest([str(self.folder.resolve()), str(Path.home())])[:16]
+        return FileLock(Path(tempfile.gettempdir()) / f"gammagpt-{name}.lock")
 
     def __iter__(self):
         for path in sorted(self.folder.glob("*.json")):

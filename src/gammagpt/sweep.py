@@ -32,6 +32,7 @@ def sweep(
         sweep(configs, store, executor=client.get_executor(), workers=16)
 
     Each record is written as soon as its stack ends: a kill loses at most what is in flight.
+    Of several processes with one store, one trains at a time; the others wait for its records.
     If a run cannot be trained, those that go on are waited for before its error is raised.
     With a `budget` in seconds no stack is started that would not end in time; a record that is
     then still missing is None.
@@ -43,7 +44,10 @@ def sweep(
     wanted = {config.key: config for config in configs}
     missing = [config for config in wanted.values() if store.get(config) is None]
     if missing and budget > 0:
-        _train_missing(missing, store, workers, members, executor, budget, rules)
+        with store.lock():  # another process may train, with all cores, what is missing here
+            missing = [config for config in missing if store.get(config) is None]
+            if missing:
+                _train_missing(missing, store, workers, members, executor, budget, rules)
     return [store.get(config) for config in configs]
 
 

@@ -13,7 +13,7 @@ import torch
 from .data import make_batches
 from .device import describe, keep_freed_memory, pick_device
 from .engine import make_engine, shape
-from .geometry import geometry
+from .geometry import geometry, neuron_cosines
 from .parallel import ALONE
 from .probes import even_steps, log_steps, spectra
 from .project import UserError
@@ -83,10 +83,12 @@ def _run(engine, logs, batches, group, progress) -> None:
 def _measure(engine, logs, batches, step: int) -> None:
     """The spectra, geometry and losses that are due at this step."""
     for member, log in enumerate(logs):
-        if log.alive and step in log.spectra_steps | log.geometry_steps:
+        if log.alive and step in log.weight_steps:
             log.check_weights(step, engine.weights(member))
         if log.alive and step in log.spectra_steps:
             log.add_spectra(step, engine.weights(member))
+        if log.alive and step in log.neuron_steps:
+            log.add_neurons(step, neuron_cosines(engine.weights(member)))
         if log.alive and step in log.geometry_steps:
             log.add_geometry(step, geometry(engine.plain(member), log.config))
     if step in logs[0].loss_steps:
@@ -120,8 +122,10 @@ class Log:
         self.loss_steps = even_steps(config.probes.losses, config.steps)
         self.spectra_steps = log_steps(config.probes.spectra, config.steps)
         self.geometry_steps = log_steps(config.probes.geometry, config.steps)
+        self.neuron_steps = log_steps(config.probes.neurons, config.steps)
+        self.weight_steps = self.spectra_steps | self.geometry_steps | self.neuron_steps
         points = range(self._train_every, config.steps, self._train_every)
-        self.stops = self.loss_steps | self.spectra_steps | self.geometry_steps | set(points)
+        self.stops = self.loss_steps | self.weight_steps | set(points)
 
     @property
     def alive(self) -> bool:
@@ -145,6 +149,9 @@ class Log:
 
     def add_spectra(self, step: int, weights: dict) -> None:
         self._probe(step, "tensors", spectra(weights))
+
+    def add_neurons(self, step: int, cosines: list) -> None:
+        self._probe(step, "neurons", cosines)
 
     def add_geometry(self, step: int, found: dict) -> None:
         """As for a loss: numbers that are not finite end the run for this log."""

@@ -1,7 +1,7 @@
 """Data: a seed in, token tensors out.
 
-`text` holds the corpora and the tokenizer, `anchors` the anchor functions, `logic` and `stories`
-generated texts; `batches` feeds any of them to a run.
+`text` holds the corpora and the tokenizer, `anchors` the anchor functions, `logic`, `stories`,
+`arithmetic` and `facts` generated texts; `batches` feeds any of them to a run.
 """
 
 from .anchors import AnchorConfig

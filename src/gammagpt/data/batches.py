@@ -6,11 +6,11 @@ leading dimension of M members, or of 1 if all members have the same.
 
 import torch
 
-from . import logic
+from . import arithmetic, facts, logic
 from .anchors import check_fingerprint, held_sequences, parse_tasks, training_sequences
-from .text import load_text
+from .text import SEED, load_text
 
-DEPTHS = (1, 2, 3, 4, 5)  # of chains of thought; training text has up to 3
+DEPTHS = (1, 2, 3, 4, 5)  # of problems that are asked; training text has up to 3
 PROBLEMS, UNSEEN = 200, 2**20  # of each depth; a seed that no training text has
 
 
@@ -26,8 +26,8 @@ def make_batches(configs, device, share: slice):
 class TextBatches:
     """Windows of a tokenized corpus; targets are the same tokens one further on.
 
-    Measured on validation text, of a mixture part by part; and, where there is logic, on chains
-    of thought and answers of problems with new names, deeper ones too.
+    Measured on validation text, of a mixture part by part; and on the questions that go with
+    generated texts: problems that are in no text, deeper ones too, and facts that are.
     """
 
     def __init__(self, configs, device, share: slice):
@@ -46,9 +46,9 @@ class TextBatches:
             return {name: [part[None].to(device) for part in pair] for name, pair in found.items()}
 
         self.along, self.final = validation(probes.windows), validation(probes.final_windows)
-        chains = chain_windows(text, self._length) if "logic" in text.parts else {}
-        self.final |= {name: [z[None].to(device) for z in pair] for name, pair in chains.items()}
-        self.also = dict.fromkeys(chains, ("accuracy", "exact"))  # recorded beside the loss
+        asked = question_windows(text, self._length)
+        self.final |= {name: [z[None].to(device) for z in pair] for name, pair in asked.items()}
+        self.also = dict.fromkeys(asked, ("accuracy", "exact"))  # recorded beside the loss
 
     def train(self, step: int):
         """(inputs, targets) of a step, each (M, B, T)."""
@@ -78,25 +78,42 @@ class AnchorBatches:
         return self._tokens[at].long(), self._labels[at].long()
 
 
-def chain_windows(text, length: int) -> dict:
-    """{chain_<depth>: (inputs, targets), each (N, T)}: problems that are in no training text.
+def question_sets(parts) -> dict[str, list[tuple[str, ...]]]:
+    """{set: questions} of the generated texts among the parts of a mixture.
 
-    Targets are -100 but for the chain of thought and the answer. Only problems that fit.
+    A question is a text in pieces, in turns given and asked.
+    """
+    found = {}
+    for corpus, name, text in (("logic", "chain", logic), ("arithmetic", "sum", arithmetic)):
+        if corpus in parts:
+            found |= {f"{name}_{d}": text.questions(PROBLEMS, UNSEEN, d) for d in DEPTHS}
+    return found | ({"recall": facts.questions(SEED)} if "facts" in parts else {})
+
+
+def question_windows(text, length: int) -> dict:
+    """{set: (inputs, targets), each (N, T)} of the questions that fit, if more than half do.
+
+    Targets are -100 but for what is asked: chain of thought and answer, results, or a fact's value.
     """
     encoding, found = text.encoding, {}
-    for depth in DEPTHS:
-        rows = []
-        for problem in logic.problems(PROBLEMS, seed=UNSEEN, depths=(depth,)):
-            prompt = len(encoding.encode_ordinary(problem.prompt))
-            tokens = encoding.encode_ordinary(problem.text)
-            if len(tokens) <= length + 1:
-                tokens += [len(text.ranks)] * (length + 1 - len(tokens))  # end of text
-                asked = range(prompt, len(encoding.encode_ordinary(problem.text)))
-                rows.append((tokens, [t if i in asked else -100 for i, t in enumerate(tokens)]))
-        if len(rows) > PROBLEMS // 2:
-            tokens, targets = map(torch.tensor, zip(*rows, strict=True))
-            found[f"chain_{depth}"] = tokens[:, :-1], targets[:, 1:]
+    for name, questions in question_sets(text.parts).items():
+        rows = [_with_targets(encoding, pieces) for pieces in questions]
+        rows = [row for row in rows if len(row[0]) <= length + 1]
+        if len(rows) > len(questions) // 2:
+            end = len(text.ranks)  # end of text
+            tokens = torch.tensor([t + [end] * (length + 1 - len(t)) for t, _ in rows])
+            targets = torch.tensor([t + [-100] * (length + 1 - len(t)) for _, t in rows])
+            found[name] = tokens[:, :-1], targets[:, 1:]
     return found
+
+
+def _with_targets(encoding, pieces) -> tuple[list[int], list[int]]:
+    """The tokens of a question, and the same with -100 where nothing is asked."""
+    tokens = encoding.encode_ordinary("".join(pieces))
+    ends = [len(encoding.encode_ordinary("".join(pieces[:i]))) for i in range(len(pieces) + 1)]
+    asked = {i for since, until in zip(ends[1::2], ends[2::2], strict=True)
+             for i in range(since, until)}  # fmt: skip
+    return tokens, [token if i in asked else -100 for i, token in enumerate(tokens)]
 
 
 def _held(configs, count: int, device) -> dict:

