@@ -1,0 +1,113 @@
+"""Writes what the handout and the teacher's page take from the chapters and the ledger.
+
+Pictures and tasks are those of the notebooks that ran, and effects those of the ledger, so that
+neither page can disagree with the book.
+"""
+
+import html
+import re
+from pathlib import Path
+
+import nbformat
+from runner import tagged
+
+from gammagpt.pages import badge, effect
+from gammagpt.project import UserError
+
+# What a picture of the handout is asked, and where it comes from.
+PICTURES = {
+    "Which gamma is a fixed standard deviation?": ("01_gamma", "fig-std-dictionary"),
+    "Does a smaller start train better?": ("02_gamma_scaling", "fig-loss-against-gamma"),
+    "Would another common rate have said the same?": ("02_gamma_scaling", "fig-gain-by-rate"),
+    "Can a learning rate take its place?": ("08_disguise", "fig-exchange"),
+    "Is reasoning learned before memory?": ("03_bias", "fig-tasks-gpt"),
+    "Must a small start condense?": ("10_condensation", "fig-caution"),
+}
+TASKS = ("01.2", "01.3", "03.6", "05.4", "08.5", "10.1", "11.6")  # of the handout: for paper
+EXPECTED = {  # the claims that a lesson meets
+    "lecture": ("lower-loss-common", "lower-loss-tuned", "not-smallest-common",
+                "not-smallest-tuned"),
+    "lab": ("bias-emb-common", "bias-emb-tuned", "condenses-common", "expands-common",
+            "ranges-first", "label-law-drives"),
+    "project": ("rule-usual-tuned", "relative-gain-tuned", "critical-training-tuned"),
+}  # fmt: skip
+
+
+def write_handout(staging: Path, verdicts) -> None:
+    """Write the parts of book/handout.md and book/teaching.md into `<staging>/book/_generated/`."""
+    chapters = {path.stem: nbformat.read(path, as_version=4)
+                for path in sorted((staging / "notebooks").glob("*.ipynb"))}  # fmt: skip
+    pages = {
+        "handout_pictures.md": pictures(chapters),
+        "handout_tasks.md": "\n".join(task(chapters, name) for name in TASKS),
+        "teaching_tasks.md": table_of_tasks(chapters),
+    } | {f"expected_{lesson}.md": expected(verdicts, names) for lesson, names in EXPECTED.items()}
+    for name, text in pages.items():
+        (staging / "book" / "_generated" / name).write_text(f"{text}\n", encoding="utf-8")
+
+
+def pictures(chapters) -> str:
+    """The pictures that are there, each with what it is asked, what it shows and its source."""
+    shown = [picture(chapters[name], name, anchor, asked)
+             for asked, (name, anchor) in PICTURES.items() if name in chapters]  # fmt: skip
+    inside = "\n".join(filter(None, shown)) or "<p>This tier makes none of these pictures.</p>"
+    return f'```{{raw}} html\n<div class="handout-pictures">\n{inside}\n</div>\n```'
+
+
+def picture(chapter, name: str, anchor: str, asked: str) -> str:
+    """A figure of a chapter, its alt text put into words; nothing if the chapter lacks it."""
+    start = f'<figure class="gg-figure" id="{anchor}">'
+    outputs = "".join(o.get("data", {}).get("text/html", "") for c in chapter.cells
+                      for o in c.get("outputs", ()))  # fmt: skip
+    found = re.search(f"{re.escape(start)}(.*?)<figcaption>(.*?)</figcaption>", outputs, re.DOTALL)
+    if not found:
+        return ""
+    images, caption = found.groups()
+    seen = re.search(r'alt="([^"]*)"', images)[1]
+    link = f'<a href="../notebooks/{name}.html#{anchor}">Chapter {int(name[:2])}</a>'
+    words = f"<strong>{html.escape(asked)}</strong><br>{seen}<br><small>{caption} {link}.</small>"
+    return f"{start}{images}<figcaption>{words}</figcaption></figure>"
+
+
+def tasks(chapter) -> dict[int, str]:
+    """Number -> text of each task in a chapter's list of exercises."""
+    text = next((c.source for c in chapter.cells if "## Exercises" in c.source), "")
+    text = text.partition("## Exercises")[2].partition("{admonition}")[0]
+    return {int(number): words for number, words in re.findall(r"^(\d+)\. (.+)$", text, re.M)}
+
+
+def task(chapters, name: str) -> str:
+    """An item of the handout's list: a task by its name, "01.2", and where its solution is."""
+    chapter = next((c for c in chapters if c.startswith(name[:2])), None)
+    words = tasks(chapters[chapter]).get(int(name[3:])) if chapter else None
+    if words is None:
+        raise UserError(f"handout: got task {name!r}, allowed are those of the notebooks")
+    return f"1. {words} ([{name}](../notebooks/{chapter}.ipynb))"
+
+
+def table_of_tasks(chapters) -> str:
+    """A row a chapter: its tasks, those with a cell that checks the answer marked."""
+    lines = ["| Chapter | Exercises (✓: with a cell that checks the answer) |", "|---|---|"]
+    for name, chapter in chapters.items():
+        checks = {found for cell in chapter.cells if tagged(cell, "exercise")
+                  for found in re.findall(r'check\("\d+\.(\d+)"', cell.source)}  # fmt: skip
+        titles = [f"{number} {title(words)}" + " ✓" * (str(number) in checks)
+                  for number, words in tasks(chapter).items()]  # fmt: skip
+        lines.append(f"| [](../notebooks/{name}.ipynb) | {'; '.join(titles)} |")
+    return "\n".join(lines)
+
+
+def title(words: str) -> str:
+    """A task's own, without its full stop: '**Two hills.** Leave ...'."""
+    return re.match(r"\*\*(.+?)[.?]?\*\*", words)[1]
+
+
+def expected(verdicts, names) -> str:
+    """What the ledger says at this tier of the claims that a lesson meets."""
+    found = {verdict.claim.id: verdict for verdict in verdicts}
+    if lost := [name for name in names if name not in found]:
+        raise UserError(f"handout: got claim {lost[0]!r}, allowed are those of claims.yml")
+    lines = ["| Claim | Effect (95 % interval) | Verdict |", "|---|---|---|"]
+    for v in map(found.get, names):
+        lines.append(f"| [{v.claim.title}](claim-{v.claim.id}) | {effect(v)} | {badge(v)} |")
+    return "\n".join(lines)

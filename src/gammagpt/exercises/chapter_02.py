@@ -1,0 +1,87 @@
+"""Does a smaller initialization train better?"""
+
+import math
+
+import numpy as np
+
+from ..claims import load_ledger, paired_interval
+from .kinds import Function, Several
+
+SIDES = ["gamma 0.5", "gamma 0.8"]
+PAGE = {"experiment": "gamma_scaling"}  # whose claims are in its table
+
+
+def rows(chosen, **table) -> set[int]:
+    """The rows, from 1, whose claims are chosen, of a page's table of verdicts.
+
+    `table` says which claims that has, as the page does: experiment="...", or notebook="...".
+    """
+    shown = [c for c in load_ledger() if all(getattr(c, k) == v for k, v in table.items())]
+    return {row for row, claim in enumerate(shown, 1) if chosen(claim)}
+
+
+def rows_at(learning_rate: str, **table) -> set[int]:
+    """The rows that rest on runs at the "common" or at the "tuned" rate."""
+    return rows(lambda claim: claim.comparison["learning_rate"] == learning_rate, **table)
+
+
+def half_width(differences) -> float:
+    """Of the 95 % interval of a mean of paired differences."""
+    mean, _, high = paired_interval(list(differences), 0.95)
+    return high - mean
+
+
+def z_half_width(differences) -> float:
+    return 1.96 * np.std(differences, ddof=1) / math.sqrt(len(differences))
+
+
+def biased_half_width(differences) -> float:
+    n = len(differences)
+    return half_width(differences) * math.sqrt((n - 1) / n)
+
+
+def rootless_half_width(differences) -> float:
+    return half_width(differences) * math.sqrt(len(differences))
+
+
+def rates_where_the_usual_wins(runs) -> set[float] | None:
+    """Common rates at which gamma 0.8 ends higher than gamma 0.5, on the tuning seeds."""
+    tuning = runs[(runs.role == "tuning") & runs.setting.isin(SIDES)]
+    means = tuning.pivot_table("loss", "learning_rate", "setting")
+    if list(means.columns) != SIDES:
+        return None
+    return set(means.index[means["gamma 0.8"] > means["gamma 0.5"]])
+
+
+EXERCISES = {
+    "02.1": Several(
+        lambda: rows_at("tuned", **PAGE),
+        "Which rows rest on runs at the common rate, and which do not?",
+        (
+            (lambda: rows_at("common", **PAGE),
+             "A new common rate makes new runs: for which rows?"),
+        ),
+    ),
+    "02.2": Several(
+        lambda: rows(lambda c: not set(c.settings) <= set(SIDES), **PAGE),
+        "A rule needs every setting that it names.",
+    ),
+    "02.5": Function(
+        half_width,
+        "Half of it is the t quantile for 97.5 %, times the standard error of the mean.",
+        (
+            (z_half_width, "That takes the normal distribution. With so few pairs the spread "
+                           "itself is uncertain, and Student's t is wider."),
+            (biased_half_width, "The spread is too small: divide by n - 1 (ddof=1)."),
+            (rootless_half_width, "That is about single differences; the mean of n is surer."),
+        ),
+        inputs=lambda rng: {
+            "differences": [float(x) for x in rng.normal(0.1, 0.2, rng.integers(3, 7)).round(3)],
+        },
+    ),
+    "02.6": Several(
+        rates_where_the_usual_wins,
+        "Look where the curve of gamma 0.8 lies below the dotted line.",
+        needs=("runs",),
+    ),
+}  # fmt: skip
