@@ -1,0 +1,269 @@
+/* The page "Train it here": controls, a chart of losses, a table of finished runs, and words.
+   What is computed is in embmlp.js; a Worker does it, so that the page stays responsive. */
+"use strict";
+
+/** Trains in slices, so that it hears when to pause, and posts each measured point. This is the
+    Worker's program; it works as well without one. */
+function trainInSlices(E, post, every) {
+  let run, id, going = false;
+  const slice = () => {
+    const until = performance.now() + 12; // ms
+    while (going && performance.now() < until) {
+      run.advance();
+      going = run.step() < E.RUN.steps;
+      if (run.step() % every === 0) measure();
+    }
+    if (going) setTimeout(slice);
+  };
+  const measure = () => post({ id, step: run.step(), scores: run.scores() });
+  return ({ settings, go, one, ...message }) => {
+    if (settings) { run = E.start(settings); id = message.id; measure(); }
+    if (one) { run.advance(); measure(); }
+    const idle = !going;
+    going = go && run.step() < E.RUN.steps;
+    if (going && idle) setTimeout(slice);
+  };
+}
+
+(() => {
+  const root = document.getElementById("play");
+  if (!root) return;
+  const E = embMLP(), EVERY = 10, KEEP = 4; // steps between two points; runs in the chart
+  const TASKS = { memory: "memory", reasoning: "reasoning", unseen: "unseen pairs" };
+  const DASHES = ["", "9 4", "2 4", "10 3 2 3"]; // of a run: told apart without colour
+  const TOP = 6, HEIGHT = 320, EDGE = { left: 40, right: 88, top: 10, bottom: 40 }; // nats, px
+  const find = (name) => root.querySelector(`[data-play="${name}"]`);
+  const form = root.querySelector("form"), chart = find("chart");
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const percent = (share) => `${Math.round(100 * share)} %`;
+
+  let runs = []; // at most KEEP, the newest last: {id, settings, points, dash, state, levels}
+  let queue = []; // gammas that are still to be trained
+  let count = 0, drawing = false;
+  const current = () => runs[runs.length - 1];
+  const unfinished = () => ["running", "paused"].includes(current()?.state);
+
+  // ---- the Worker, or where none may be had the page itself -------------------------------------
+
+  function makeTrainer(hear) {
+    const here = trainInSlices(E, hear, EVERY);
+    try {
+      const program = `const E = (${embMLP})();
+        const hear = (${trainInSlices})(E, postMessage, ${EVERY});
+        onmessage = (event) => hear(event.data);`;
+      const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
+      const worker = new Worker(address);
+      worker.onmessage = (event) => hear(event.data);
+      return (message) => worker.postMessage(message);
+    } catch {
+      return here;
+    }
+  }
+  const send = makeTrainer(({ id, step, scores }) => {
+    const run = current();
+    if (run?.id !== id) return; // from a run that was given up
+    run.points.push({ step, ...scores });
+    if (step === E.RUN.steps) finish(run);
+    show();
+  });
+
+  // ---- what was found ---------------------------------------------------------------------------
+
+  /** The first point at which a task is half learned, or undefined. */
+  const half = (run, task) =>
+    run.points.find((point) => point[task].loss <= run.levels[task] / 2);
+
+  const left = (run, point, task) => point[task].loss / run.levels[task];
+
+  function finding(run) {
+    const { gamma } = run.settings, end = run.points[run.points.length - 1];
+    const then = half(run, "reasoning");
+    if (!then) return `Gamma ${gamma} has not half learned to add in ${E.RUN.steps} steps.`;
+    const first = half(run, "unseen")
+      ? `Gamma ${gamma} learned to add, also the pairs that it never saw.`
+      : `Gamma ${gamma} learned the sums that it was shown, but not those that it never saw.`;
+    return `${first} When reasoning was half learned, at step ${then.step}, `
+      + `${percent(left(run, then, "memory"))} of the memory task was left. `
+      + `At the end ${percent(end.unseen.right)} of the unseen sums are right.`;
+  }
+
+  /** The newest other finished run that differs in one setting only, in words. */
+  function comparison(run) {
+    const differing = (other) =>
+      Object.keys(run.settings).filter((name) => run.settings[name] !== other.settings[name]);
+    const other = runs.filter((r) => r !== run && r.state === "done" && differing(r).length < 2)
+      .pop();
+    if (!other) return "";
+    const [name] = differing(other);
+    if (!name) return " The settings are those of a run before, and so are the numbers.";
+    const [now, then] = [run, other].map((r) => r.points[r.points.length - 1]);
+    const word = { gamma: "gamma", rate: "learning rate", seed: "seed", activation: "activation" };
+    return ` With ${word[name]} ${other.settings[name]} and all else alike, `
+      + `${percent(then.unseen.right)} of the unseen sums were right, `
+      + `and ${percent(then.memory.right)} of the memory task, not ${percent(now.memory.right)}.`;
+  }
+
+  function finish(run) {
+    run.state = "done";
+    find("summary").textContent = finding(run) + comparison(run);
+    if (queue.length) { form.elements.gamma.value = queue.shift(); begin("running"); }
+  }
+
+  // ---- what the buttons do ----------------------------------------------------------------------
+
+  function settings() {
+    const { gamma, rate, seed, activation } = form.elements;
+    return { gamma: +gamma.value, rate: +rate.value, seed: +seed.value,
+      activation: activation.value };
+  }
+
+  function begin(state) {
+    if (!form.reportValidity()) { queue = []; return; }
+    giveUp();
+    if (runs.length === KEEP) runs.shift();
+    const chosen = settings(), data = E.makeData(chosen.seed);
+    const levels = Object.fromEntries(
+      Object.keys(TASKS).map((task) => [task, E.guessing(data[task])]));
+    levels.floor = E.guessing(data.memory, E.unordered);
+    const dash = DASHES.find((d) => !runs.some((run) => run.dash === d));
+    runs.push({ id: ++count, settings: chosen, points: [], dash, state, levels });
+    find("summary").textContent = `Training with gamma ${chosen.gamma}.`;
+    send({ id: count, settings: chosen, go: state === "running" });
+  }
+
+  function giveUp() {
+    if (!unfinished()) return;
+    send({ go: false });
+    runs.pop();
+  }
+
+  function pause() {
+    const run = current(), end = run.points[run.points.length - 1];
+    run.state = "paused";
+    send({ go: false });
+    const losses = Object.entries(TASKS).map(([task, n]) => `${n} ${end[task].loss.toFixed(2)}`);
+    find("summary").textContent =
+      `Paused near step ${end.step}. Losses: ${losses.join(", ")} nats.`;
+  }
+
+  const actions = {
+    train() {
+      if (!unfinished()) begin("running");
+      else if (current().state === "running") pause();
+      else { current().state = "running"; send({ go: true }); }
+    },
+    both() { queue = [0.3, 0.8]; form.elements.gamma.value = queue.shift(); begin("running"); },
+    step() {
+      if (!unfinished()) begin("paused");
+      if (!unfinished()) return; // the settings were refused
+      queue = [];
+      current().state = "paused";
+      send({ go: false, one: true });
+    },
+    reset() { queue = []; giveUp(); find("summary").textContent = "Back at step 0."; },
+    clear() {
+      queue = []; giveUp(); runs = [];
+      find("summary").textContent = "All runs are forgotten.";
+    },
+  };
+  root.addEventListener("click", ({ target }) => {
+    const name = target.dataset.action;
+    if (!name) return;
+    actions[name]();
+    show();
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", () => {
+    queue = [];
+    if (unfinished()) {
+      giveUp();
+      find("summary").textContent = "A setting changed, so the unfinished run was given up.";
+    }
+    show();
+  });
+
+  // ---- what is seen -----------------------------------------------------------------------------
+
+  function show() {
+    const { gamma } = form.elements, run = unfinished() ? current() : null;
+    const std = E.MODEL.width ** -gamma.value;
+    find("gamma").textContent =
+      `${(+gamma.value).toFixed(2)}, standard deviation ${std.toFixed(3)}`;
+    gamma.setAttribute("aria-valuetext", find("gamma").textContent);
+    const words = { running: "Pause", paused: "Continue" };
+    root.querySelector('[data-action="train"]').textContent = words[run?.state] ?? "Train";
+    const point = current()?.points[current().points.length - 1];
+    find("progress").value = point?.step ?? 0;
+    find("clock").textContent = `step ${point?.step ?? 0} of ${E.RUN.steps}`;
+    root.dataset.state = current()?.state ?? "ready";
+    if (drawing || (still.matches && run?.state === "running")) return;
+    drawing = true;
+    requestAnimationFrame(() => { drawing = false; draw(); tabulate(); });
+  }
+
+  const element = (name, attributes, ...children) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  };
+
+  function draw() {
+    const width = chart.clientWidth, right = width - EDGE.right, bottom = HEIGHT - EDGE.bottom;
+    const x = (step) => EDGE.left + (right - EDGE.left) * step / E.RUN.steps;
+    const y = (loss) => bottom - (bottom - EDGE.top) * Math.min(loss, TOP) / TOP;
+    const line = (x1, y1, x2, y2, kind) => element("line", { x1, y1, x2, y2, class: kind });
+    const text = (words, at, height, kind, anchor = "middle") =>
+      element("text", { x: at, y: height, class: kind, "text-anchor": anchor }, words);
+    const parts = [];
+    for (let loss = 0; loss <= TOP; loss += 2) {
+      parts.push(line(EDGE.left, y(loss), right, y(loss), "grid"),
+        text(loss, EDGE.left - 8, y(loss) + 4, "", "end"));
+    }
+    for (let step = 0; step <= E.RUN.steps; step += 100) {
+      parts.push(text(step, x(step), bottom + 17, ""));
+    }
+    parts.push(text("step", (EDGE.left + right) / 2, HEIGHT - 6, ""),
+      text("loss (nats)", 10, (EDGE.top + bottom) / 2, "upright"));
+    const levels = current()?.levels;
+    if (levels) for (const level of [levels.memory, levels.floor]) {
+      parts.push(line(EDGE.left, y(level), right, y(level), "level memory"));
+    }
+    for (const run of runs) for (const task of Object.keys(TASKS)) {
+      const points = run.points.map((point) => `${x(point.step)},${y(point[task].loss)}`).join(" ");
+      const old = run === current() ? "" : "old";
+      parts.push(element("polyline",
+        { points, class: `run ${task} ${old}`, "stroke-dasharray": run.dash }));
+    }
+    const last = current()?.points[current().points.length - 1];
+    let above = -Infinity; // names at the ends of the newest lines, pushed apart
+    for (const task of last ? Object.keys(TASKS).sort((a, b) => last[b].loss - last[a].loss) : []) {
+      above = Math.max(above + 16, y(last[task].loss) + 4);
+      parts.push(text(TASKS[task], x(last.step) + 6, above, `name ${task}`, "start"));
+    }
+    const hidden = { width, height: HEIGHT, "aria-hidden": "true" };
+    chart.replaceChildren(element("svg", hidden, ...parts));
+    chart.setAttribute("aria-label", `Losses against steps, of ${runs.length} runs. `
+      + runs.map((run) => run.state === "done" ? finding(run) : "One is unfinished.").join(" "));
+  }
+
+  function tabulate() {
+    const rows = runs.filter((run) => run.points.length).map((run) => {
+      const { gamma, rate, seed, activation } = run.settings;
+      const then = half(run, "reasoning"), end = run.points[run.points.length - 1];
+      const at = (task) => (then ? percent(left(run, then, task)) : "–");
+      return [gamma, rate, seed, activation, then?.step ?? "–", at("memory"), at("unseen"),
+        percent(end.memory.right), percent(end.reasoning.right), percent(end.unseen.right)];
+    });
+    [...find("rows").rows].forEach((row, i) => {
+      const stroke = { x1: 0, y1: 6, x2: 40, y2: 6, "stroke-dasharray": runs[i]?.dash ?? "" };
+      const swatch = rows[i] ? [element("svg", { width: 40, height: 12, "aria-hidden": "true" },
+        element("line", stroke))] : [];
+      row.cells[0].replaceChildren(...swatch);
+      [...row.cells].slice(1).forEach((cell, j) => { cell.textContent = rows[i]?.[j] ?? "–"; });
+    });
+  }
+
+  new ResizeObserver(() => requestAnimationFrame(draw)).observe(chart);
+  show();
+})();
