@@ -1,0 +1,125 @@
+"""What a researcher takes along: runs, curves and verdicts as tables, and all records as a file.
+
+Written before the pages are rendered, so that no page links to a file that is not there.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from gammagpt import Store
+from gammagpt.bundle import pack
+from gammagpt.measures import measures
+from gammagpt.project import results_folder
+
+ROWS = {"runs": "a run", "curves": "a point of a curve", "claims": "a claim",
+        "pairs": "a seed of a claim"}  # fmt: skip
+BOOKS = {"pdf": "the book, to print", "epub": "the book, for a reader of electronic books"}
+
+
+def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> None:
+    """Write a tier's tables into the staged site, and what their page says of them.
+
+    With `books` the page speaks of the PDF and the EPUB too: editions.py makes them later.
+    """
+    folder = staging / "extra" / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    records = list(Store(results_folder(tier)))
+    tables = {"runs": runs_table(records), "curves": curves_table(records),
+              "claims": claims_table(verdicts), "pairs": pairs_table(verdicts)}  # fmt: skip
+    for name, table in tables.items():
+        packed = "csv.gz" if name == "curves" else "csv"  # the one that is large
+        table.to_csv(folder / f"{name}-{tier}.{packed}", index=False)
+        table.to_parquet(folder / f"{name}-{tier}.parquet", compression="zstd", index=False)
+    pack(records, folder / f"records-{tier}.bundle")
+    page = staging / "book" / "_generated" / "downloads.md"
+    page.write_text(_page(folder, tier, tables, books), encoding="utf-8")
+
+
+def _page(folder: Path, tier: str, tables, books: bool) -> str:
+    """A row a thing: what it is, how many rows it has, and a link to each of its files."""
+    rows = [
+        (f"**{name}**: a row {ROWS[name]}", f"{len(table):,} rows", *folder.glob(f"{name}-*"))
+        for name, table in tables.items()
+    ]
+    rows.append(("**records**: all of them, whole", f"{len(tables['runs']):,} records",
+                 *folder.glob("records-*")))  # fmt: skip
+    lines = [f"| {what} | {size} | {_links(files)} |" for what, size, *files in rows]
+    address = '<a href="../data/gammagpt-{}.{}" download>{}</a>'
+    made = [address.format(tier, kind, words) for kind, words in BOOKS.items()]
+    there = (f"Of this copy there are {' and '.join(made)}." if books else
+             "This copy was built without a PDF and an EPUB; `make downloads` makes them.")
+    return "\n".join(["| What | How much | Files |", "|---|---|---|", *lines, "", there, ""])
+
+
+def _links(files) -> str:
+    ordered = sorted(files, key=lambda file: (file.suffix == ".parquet", file.name))
+    return ", ".join(
+        f'<a href="../data/{file.name}" download>{file.name.partition(".")[2]}</a> '
+        f"({_size(file.stat().st_size)})"
+        for file in ordered
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def claims_table(verdicts) -> pd.DataFrame:
+    """A row a claim: effect, interval and verdict, with the rule that decided."""
+    rows = []
+    for verdict in verdicts:
+        value, low, high = verdict.shown
+        claim = verdict.claim
+        rows.append({
+            "claim": claim.id, "title": claim.title, "paper": claim.paper, "place": claim.place,
+            "notebook": claim.notebook, "metric": claim.metric, "unit": claim.unit,
+            **{f"comparison.{name}": str(side) for name, side in claim.comparison.items()},
+            **{f"rule.{name}": number for name, number in claim.rule.items()},
+            "effect": value, "low": low, "high": high, "n": verdict.n, "p": verdict.p,
+            "verdict": verdict.verdict, "reason": verdict.reason, "flag": verdict.flag,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def pairs_table(verdicts) -> pd.DataFrame:
+    """A row a seed of a claim: the keys of its runs, separated by spaces, and their effect."""
+    rows = [
+        (v.claim.id, seed, " ".join(key for key in keys if key),
+         -value if v.claim.turned else value)
+        for v in verdicts
+        for seed, *keys, value in v.pairs
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["claim", "seed", "keys", "effect"])
+
+
+def runs_table(records) -> pd.DataFrame:
+    """A row a run: key, setting, status, every field of its configuration (`model.width`), its
+    final numbers (`final.`), its measures (`measure.`, see measures.py), and where and when it
+    was made (`made.`)."""
+    return pd.DataFrame([_row(record) for record in records])
+
+
+def _row(record) -> dict:
+    made = {name: value for name, value in record.provenance.items() if name != "rules"}
+    parts = record.config.to_dict() | {
+        "final": record.final, "measure": measures(record), "made": made,
+    }  # fmt: skip
+    row = {"key": record.key, "setting": record.config.init.label, "status": record.status,
+           "diverged_at": record.diverged_at}  # fmt: skip
+    for name, value in parts.items():
+        nested = isinstance(value, dict)
+        row |= {f"{name}.{key}": v for key, v in value.items()} if nested else {name: value}
+    return row
+
+
+def curves_table(records) -> pd.DataFrame:
+    """A row a point of a curve: key, curve (`train`, `validation`, or a task), step, value."""
+    points = [
+        (record.key, name, step, value)
+        for record in records
+        for name, curve in record.curves.items()
+        for step, value in curve
+    ]
+    table = pd.DataFrame(points, columns=["key", "curve", "step", "value"])
+    return table.astype({"key": "category", "curve": "category"})

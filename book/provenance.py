@@ -1,0 +1,118 @@
+"""Every figure of the built site leads to its runs, its notebook and the command that makes it.
+
+A figure comes from its notebook with both its inks inside and the keys of its runs on its caption
+(figures.py). Here it becomes one small file for both inks, and the keys become links.
+"""
+
+import hashlib
+import html
+import re
+import shlex
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import pandas as pd
+import yaml
+
+from gammagpt.figures import INK
+from gammagpt.project import tier_parameters
+
+FIGURE = re.compile(r'<figure class="gg-figure" id="([^"]+)".*?</figure>', re.DOTALL)
+IMAGE = re.compile(r'src="data:image/svg\+xml,([^"]+)"')
+CAPTION = re.compile(r'<figcaption(?: data-runs="([^"]*)")?>(.*?)</figcaption>', re.DOTALL)
+FIRST = 3  # records that a caption links to: all of them are in its table
+
+
+def link_figures(site: Path, tier: str) -> None:
+    """Rework the figures of all pages of a site, which has the table of its tier's runs."""
+    (site / "pictures").mkdir()
+    runs = pd.read_csv(site / "data" / f"runs-{tier}.csv", low_memory=False)
+    for page in sorted((site / "notebooks").glob("*.html")):
+        text = page.read_text(encoding="utf-8")
+
+        def rework(figure, notebook=page.stem):
+            name = f"{notebook}-{figure[1]}"
+            shown = IMAGE.sub(lambda image: _as_file(image, site), figure[0])
+            return CAPTION.sub(lambda c: _with_data(c, site, tier, notebook, name, runs), shown)
+
+        page.write_text(FIGURE.sub(rework, text), encoding="utf-8")
+    lead_to_bundle(site, tier)
+
+
+def lead_to_bundle(site: Path, tier: str) -> None:
+    """Links to records that are too heavy to lie in the site lead to the bundle, which has them."""
+
+    def mended(link):
+        there = (site / "records" / link[1]).exists()
+        return link[0] if there else f'href="../data/records-{tier}.bundle"'
+
+    for page in site.glob("*/*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(re.sub(r'href="\.\./records/([^"]+)"', mended, text), encoding="utf-8")
+
+
+def _as_file(image, site: Path) -> str:
+    """An image's attributes when its picture is a file: its ink, its size, and no haste."""
+    svg = unquote(image[1])
+    fragment = "#dark" if INK["dark"] in svg else ""
+    svg = two_inks(svg)
+    name = f"{hashlib.sha256(svg.encode()).hexdigest()[:16]}.svg"
+    (site / "pictures" / name).write_text(svg, encoding="utf-8")
+    width, height = ElementTree.fromstring(svg).get("viewBox").split()[2:]
+    size = f'width="{float(width):.0f}" height="{float(height):.0f}"'
+    return f'src="../pictures/{name}{fragment}" {size} loading="lazy"'
+
+
+def two_inks(svg: str) -> str:
+    """A picture in light ink, or in dark ink where its address ends in `#dark`."""
+    for ink in INK.values():
+        svg = svg.replace(ink, "currentColor")
+    rules = f"svg{{color:{INK['light']}}}svg:target{{color:{INK['dark']}}}</style>"
+    return svg.replace("<svg ", '<svg id="dark" ', 1).replace("</style>", rules, 1)
+
+
+def _with_data(caption, site: Path, tier: str, notebook: str, name: str, runs) -> str:
+    """A caption with what is behind its figure, folded."""
+    keys = (caption[1] or "").split()
+    parts = [_runs_links(keys, site, tier, name, runs)] if keys else []
+    parts += [
+        f'Notebook: <a href="../_sources/notebooks/{notebook}.ipynb" download>{notebook}.ipynb</a>',
+        f"To make it again: <code>{html.escape(command(notebook, tier))}</code>",
+    ]
+    data = "<br>".join(parts)
+    return (
+        f"<figcaption>{caption[2]}"
+        f'<details class="gg-data"><summary>Data</summary><p>{data}</p></details></figcaption>'
+    )
+
+
+def _runs_links(keys: list[str], site: Path, tier: str, name: str, runs) -> str:
+    """Links to a table of a figure's runs, which is written here, and to the first records."""
+    folder = site / "data" / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    varying(runs[runs.key.isin(keys)]).to_csv(
+        folder / f"{name}.csv", index=False, float_format="%.6g"
+    )
+    record = '<a href="../records/{}/{}.json"><code>{}</code></a>'
+    first = [record.format(tier, key, key) for key in keys[:FIRST]]
+    more = ", …" if len(keys) > FIRST else ""
+    noun = "run" if len(keys) == 1 else "runs"
+    table = f'<a href="../data/figures/{name}.csv" download>{len(keys)} {noun} as a table</a>'
+    return f"{table} (CSV); records: {', '.join(first)}{more}"
+
+
+def varying(runs):
+    """The columns in which runs differ, with their names; when and where they were made apart."""
+    names = [column for column in runs if not column.startswith("made.")]
+    asked = [n for n in names if n in ("key", "setting", "status") or runs[n].nunique() > 1]
+    return runs[asked if len(runs) > 1 else names].dropna(axis="columns", how="all")
+
+
+def command(notebook: str, tier: str) -> str:
+    """What makes a page's notebook again, with the parameters that are not its own defaults."""
+    own, given = (tier_parameters(name)[notebook] or {} for name in ("laptop", tier))
+    changed = {name: value for name, value in given.items() if value != own.get(name)}
+    flow = yaml.safe_dump(changed, default_flow_style=True, width=10**6).strip()
+    asked = f" -y {shlex.quote(flow)}" if changed else ""
+    return f"papermill notebooks/{notebook}.ipynb out.ipynb{asked}"
