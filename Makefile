@@ -21,11 +21,11 @@ ifdef BUDGET
 export GAMMAGPT_BUDGET := $(BUDGET)
 endif
 
-.PHONY: help setup book smoke readme lint test clean
+.PHONY: help setup book downloads smoke readme lint test clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s%s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s%s\n", $$1, $$2}'
 	@echo "TIER=smoke|laptop|gpu chooses the grid (default laptop); FRESH=1 trains every run again; BUDGET=0 trains nothing"
 
 setup: .venv/stamp  ## make .venv and install the pinned requirements (only when they changed)
@@ -42,8 +42,11 @@ setup: .venv/stamp  ## make .venv and install the pinned requirements (only when
 
 book: setup  ## run the notebooks of TIER and render the book
 	@$(START_FRESH)
-	@$(PY) book/build.py --tier $(TIER)
+	@$(PY) book/build.py --tier $(TIER) $(if $(filter 1,$(DOWNLOADS)),--downloads)
 	@$(FINISH_FRESH)
+
+downloads:  ## the book, with a PDF and an EPUB of it (needs a Chromium)
+	@$(MAKE) book DOWNLOADS=1
 
 smoke: setup  ## run every notebook at tier smoke; really trains, tiny, each time
 	@rm -rf _build/smoke-results

@@ -19,7 +19,14 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import nbformat
+from about import write_about
+from chapters import write_costs
+from downloads import write_downloads
+from explorer import write_explorer
 from generated import write_generated
+from handout import write_handout
+from polish import MOST_OF_A_SITE, mend, site_size
+from provenance import link_figures
 from runner import build_folder, empty_folder, run_notebooks, staging_folder
 
 from gammagpt import project
@@ -32,34 +39,45 @@ MATHJAX_SCRIPT = "tex-mml-chtml.js"
 MATHJAX_SCRIPT_SHA256 = "300480069078b5892d2363a2b65e2dfbbf30fe5c80f83edbfecf4610fd093862"
 MATHJAX_FONTS_SHA256 = "142f8a69d97768d841847e71af896961da33ffa0a500fe6b950c7f31c6334a92"
 
+HEAVY_RECORD = 50_000  # bytes
+
 
 def main() -> int:
     """The command line. Returns the exit code: 1 if a notebook failed, 2 for bad input."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tier", default="laptop", choices=project.TIERS)
     parser.add_argument("--only-run", action="store_true", help="run the notebooks, render nothing")
+    parser.add_argument("--downloads", action="store_true", help="also a PDF and an EPUB")
     parser.add_argument("notebooks", nargs="*", help="with --only-run: these, and not all")
     options = parser.parse_args()
     try:
         if options.only_run:
             return 1 if run_notebooks(options.tier, options.notebooks) else 0
-        build(options.tier)
+        build(options.tier, options.downloads)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def build(tier: str) -> Path:
+def build(tier: str, books: bool = False) -> Path:
     """Run all notebooks of a tier and render the book. Returns the path of its first page."""
     if run_notebooks(tier):
         raise SystemExit(1)  # the failures are on the screen already
-    index = render(stage(tier), build_folder() / tier)
-    print(f"The book: {index}", flush=True)
+    index = render(stage(tier, books), build_folder() / tier)
+    link_figures(index.parent, tier)
+    if (size := site_size(index.parent)) > MOST_OF_A_SITE:
+        print(f"warning: site: {size / 1e6:.1f} MB, it should have at most "
+              f"{MOST_OF_A_SITE / 1e6:.0f} MB", file=sys.stderr)  # fmt: skip
+    if books:  # they come on top of a site's size
+        from editions import make_editions  # with a browser, which a plain site does without
+
+        make_editions(index.parent, tier)
+    print(f"The book, {size / 1e6:.1f} MB: {index}", flush=True)
     return index
 
 
-def stage(tier: str) -> Path:
+def stage(tier: str, books: bool = False) -> Path:
     """Lay out the book's sources around the notebooks that ran. Returns the staging folder."""
     staging = staging_folder(tier)
     for item in staging.iterdir():
@@ -69,9 +87,16 @@ def stage(tier: str) -> Path:
         shutil.copy(project.root() / name, staging)
     no_code = shutil.ignore_patterns("*.py", "__pycache__")
     shutil.copytree(project.root() / "book", staging / "book", ignore=no_code)
+    (staging / "extensions").mkdir()
+    shutil.copy(project.root() / "book" / "terms.py", staging / "extensions")
     vendor_mathjax(staging / "vendor" / "mathjax")
     copy_records(tier, staging / "extra" / "records" / tier)
-    write_generated(staging, tier)  # what pages say of verdicts and records
+    found = write_generated(staging, tier)  # what pages say of verdicts and records
+    write_about(staging, tier, found)
+    write_costs(staging, tier)  # under each chapter's title
+    write_handout(staging, found)
+    write_explorer(staging, tier)  # the numbers behind the page to play with
+    write_downloads(staging, tier, found, books)
     return staging
 
 
@@ -87,6 +112,7 @@ def render(staging: Path, output: Path) -> Path:
     drop_font_hints(output / "_build" / "html")
     drop_ballast(output / "_build" / "html")
     strip_downloads(output / "_build" / "html")
+    mend(output / "_build" / "html")
     return output / "_build" / "html" / "index.html"
 
 
@@ -102,10 +128,19 @@ def drop_font_hints(site: Path) -> None:
 
 
 def drop_ballast(site: Path) -> None:
-    """Remove 2 MB that no page asks for: the theme's source maps and its translations."""
-    for file in site.rglob("*.map"):
+    """Remove 4 MB that no page needs: source maps, translations, and icons twice over.
+
+    The theme draws an icon by a font; a script of 1.5 MB, which then replaces it by a drawing that
+    looks the same, is left out of every page. Browsers that want fonts as TTF are ten years old.
+    """
+    for file in [*site.rglob("*.map"), *(site / "_static").rglob("*.ttf")]:
         file.unlink()
-    shutil.rmtree(site / "_static" / "locales", ignore_errors=True)
+    for folder in ("locales", "vendor/fontawesome/6.5.2/js"):
+        shutil.rmtree(site / "_static" / folder, ignore_errors=True)
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        text = re.sub(r'<script src="[^"]*/fontawesome/[^"]*"></script>\s*', "", text)
+        page.write_text(text, encoding="utf-8")
 
 
 def strip_downloads(site: Path) -> None:
@@ -122,10 +157,15 @@ def strip_downloads(site: Path) -> None:
 
 
 def copy_records(tier: str, destination: Path) -> None:
-    """The run records go into the site, so that the ledger can link to its evidence."""
+    """The run records go into the site, so that the ledger can link to its evidence.
+
+    The few that hold the loss of every token would be half of all: they are in the bundle alone
+    (downloads.py), to which provenance.py then leads their links.
+    """
     destination.mkdir(parents=True)
     for record in project.results_folder(tier).glob("*.json"):
-        shutil.copy(record, destination)
+        if record.stat().st_size <= HEAVY_RECORD:
+            shutil.copy(record, destination)
 
 
 def vendor_mathjax(destination: Path) -> None:

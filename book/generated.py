@@ -17,10 +17,14 @@ from gammagpt.project import TIERS, results_folder, root
 from gammagpt.runs import InitConfig, RunConfig
 
 
-def write_generated(staging: Path, tier: str) -> None:
-    """Write the generated parts of the book's pages into `<staging>/book/_generated/`."""
+def write_generated(staging: Path, tier: str) -> list[Verdict]:
+    """Write the generated parts of the book's pages into `<staging>/book/_generated/`.
+
+    Returns the verdicts that they speak of.
+    """
     found = verdicts(tier)
     pages = {
+        "totals.md": _totals(found),
         "summary.md": _glance(found, "../notebooks/{notebook}.ipynb", _chip),
         "ledger.md": "\n".join([_ledger_table(found), *map(_claim_section, found)]),
         "tier.md": _tier_words(tier),
@@ -29,6 +33,7 @@ def write_generated(staging: Path, tier: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
+    return found
 
 
 def update_readme() -> None:
@@ -179,6 +184,16 @@ def _glance(found, link: str, mark) -> str:
         marks = " ".join(mark(own.count(name), name) for name in SIGNS if name in own)
         title = f"[{_title(notebook)}]({link.format(notebook=notebook)})"
         lines.append(f"| {title} | {len(own)} | {marks} |")
+    return "\n".join(lines) + "\n"
+
+
+def _totals(found) -> str:
+    """A row a paper: how many of its claims came out in which way."""
+    lines = ["| Paper | Claims | What held here |", "|---|---|---|"]
+    for paper in dict.fromkeys(v.claim.paper for v in found):
+        own = [v.verdict for v in found if v.claim.paper == paper]
+        marks = " ".join(_chip(own.count(name), name) for name in SIGNS if name in own)
+        lines.append(f"| {{cite:t}}`{paper}` | {len(own)} | {marks} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,7 @@
 """Runs the notebooks of a tier by papermill, into a staging folder; the ones in git are only read.
 
-One bad notebook does not hide the next: all of them run, and every failure is reported.
+As many run at once as there are cores: what trains waits for its turn (sweep.py), what only draws
+does not. One bad notebook does not hide the next: all of them run, and every failure is reported.
 """
 
 import ast
@@ -9,6 +10,7 @@ import re
 import shutil
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,21 +43,35 @@ def run_notebooks(
     """
     jobs = plan(tier, names)
     folder = empty_folder((staging or staging_folder(tier)) / "notebooks")
-    failures = []
-    for number, (name, parameters) in enumerate(jobs.items(), 1):
-        head = f"[{number}/{len(jobs)}] {name} (tier {tier})"
-        print(f"{head} runs ...", flush=True)
-        start = time.perf_counter()
-        failure = run_one(name, parameters, folder / f"{name}.ipynb")
-        failures += [failure] if failure else []
-        outcome = "FAILED after" if failure else "done in"
-        print(f"{head} {outcome} {time.perf_counter() - start:.1f} s", flush=True)
+    cores = os.cpu_count() or 1
+    workers = max(1, min(cores, len(jobs)))
+    with ProcessPoolExecutor(workers, initializer=use_threads, initargs=[cores // workers]) as pool:
+        runs = []
+        for number, (name, parameters) in enumerate(jobs.items(), 1):
+            head = f"[{number}/{len(jobs)}] {name} (tier {tier})"
+            runs.append(pool.submit(run_one, name, parameters, folder / f"{name}.ipynb", head))
+        failures = [failure for run in runs if (failure := run.result())]
     for failure in failures:
         print(f"\n{failure}", file=sys.stderr, flush=True)
     return failures
 
 
-def run_one(name: str, parameters: dict, output: Path) -> Failure | None:
+def use_threads(count: int) -> None:
+    """Kernels of this process compute with so many threads: more than cores would be slower."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(count))
+
+
+def run_one(name: str, parameters: dict, output: Path, head: str) -> Failure | None:
+    """Run one notebook into `output`, and say so. Returns what went wrong."""
+    print(f"{head} runs ...", flush=True)
+    start = time.perf_counter()
+    failure = execute(name, parameters, output)
+    outcome = "FAILED after" if failure else "done in"
+    print(f"{head} {outcome} {time.perf_counter() - start:.1f} s", flush=True)
+    return failure
+
+
+def execute(name: str, parameters: dict, output: Path) -> Failure | None:
     """Run one notebook into `output`, in a kernel of this Python. Returns what went wrong."""
     on_a_terminal = sys.stderr.isatty()
     try:
@@ -86,10 +102,10 @@ def tidy(path: Path, parameters: dict) -> None:
     """Make the copy that ran fit to be read, and to be run again by who downloads it.
 
     Its parameters cell gets the values that were used, in place of papermill's cell of overrides;
-    papermill's notes, which hold paths of this machine, go.
+    papermill's notes, which hold paths of this machine, go; the seconds that it took stay.
     """
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata.pop("papermill", None)
+    notebook.metadata["seconds"] = notebook.metadata.pop("papermill", {}).get("duration")
     notebook.cells = [cell for cell in notebook.cells if not tagged(cell, "injected-parameters")]
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)

@@ -1,13 +1,16 @@
-"""Shared fixtures: a small corpus with a cache of its own, and the smallest run that learns."""
+"""Shared fixtures: a small corpus, the smallest run that learns, and the site in a browser."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from helpers import prose
 from hypothesis import settings
 
-from gammagpt import RunConfig
+from gammagpt import RunConfig, project
 from gammagpt.data import DataConfig, load_text
 
 settings.register_profile("gammagpt", deadline=None, max_examples=40, derandomize=True)
@@ -77,3 +80,47 @@ def tiny(text, corpus, cache) -> RunConfig:
     """One layer of width 16, and 12 steps on `corpus`: a fraction of a second."""
     data = {"corpus": corpus, "vocab_size": 300, "fingerprint": text.fingerprint}
     return RunConfig.from_dict(TINY | {"data": data, "init": {"gamma": 0.5}})
+
+
+# ---- the built site ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The folder of the site: smoke notebooks trained from nothing, and rendered.
+
+    With GAMMAGPT_SITE=folder the site that is there already is tested, of whatever tier.
+    """
+    if there := os.environ.get("GAMMAGPT_SITE"):
+        return Path(there).resolve()
+    folder = tmp_path_factory.mktemp("site")
+    places = {"GAMMAGPT_RESULTS": str(folder / "results"), "GAMMAGPT_BUILD": str(folder / "build")}
+    command = [sys.executable, str(project.root() / "book" / "build.py"), "--tier", "smoke"]
+    result = subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder / "build" / "smoke" / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A running Chromium, through Playwright."""
+    import browser as chromium
+    from playwright.sync_api import sync_playwright
+
+    try:
+        path = chromium.find_or_install()
+    except chromium.NoBrowser as error:
+        pytest.fail(str(error), pytrace=False)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def visits(site, browser):
+    """Every page of the site, visited once."""
+    from visits import visit
+
+    files = [file for file in site.rglob("*.html") if "_static" not in file.parts]
+    return [visit(browser, file) for file in sorted(files) if file != site / "index.html"]

@@ -9,6 +9,7 @@ from helpers import made_up_claim, made_up_record, refusal
 
 from gammagpt import InitConfig, RunConfig, Store, verdicts
 from gammagpt.claims import judge
+from gammagpt.data.text import FIVE, PINNED
 from gammagpt.engine import build_model
 from gammagpt.experiments import bias, gamma_scaling, labels, study
 from gammagpt.project import TIERS, check_list, tier_parameters
@@ -249,6 +250,18 @@ def test_running_trains_what_is_missing_and_then_the_best_rates(tmp_path, tiny):
     again = plan.run(Store(tmp_path), workers=1)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
     assert list(again.loss) == list(runs.loss)
+
+
+# ---- a mixture of five texts -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_reasoning_gains_are_asked_of_one_mixture_with_pinned_tokens(tier):
+    plan = study("gains", tier)
+    assert {"gamma 0.5", "gamma 1"} <= set(plan.settings)  # those of the claims
+    data = plan.base.data
+    assert data.fingerprint == PINNED[FIVE, data.vocab_size] and data.corpus == FIVE
+    assert plan.base.batch_size % len(FIVE.split("+")) == 0  # as many windows of each text
 
 
 # ---- the second paper's experiments ------------------------------------------------------------

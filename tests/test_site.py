@@ -1,105 +1,16 @@
 """The book as a reader meets it: built from nothing, opened from a folder, without a network."""
 
-import os
 import re
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
 
-import browser as chromium
 import build
 import nbformat
+import polish
 import pytest
-from playwright.sync_api import sync_playwright
+from visits import PHONE, each
 
 from gammagpt import project
-
-PHONE = {"width": 360, "height": 740}
-DESKTOP = {"width": 1280, "height": 900}
-
-# Everything that the tests ask about one page, in one visit.
-LOOK = """async () => {
-  if (window.MathJax?.startup) await MathJax.startup.promise;
-  const all = (selector) => [...document.querySelectorAll(selector)];
-  const prose = document.querySelector("article")?.cloneNode(true);
-  prose?.querySelectorAll("pre, code, script, style, mjx-container").forEach((e) => e.remove());
-  return {
-    title: document.title,
-    ids: all("[id]").map((e) => e.id),
-    links: all("a[href]").map((a) => a.href),
-    pictures: all("img").map((i) => ({
-      alt: i.alt, src: i.src.slice(0, 200), in_figure: !!i.closest("figure, .cell_output") })),
-    formulas: all(".math").length,
-    rendered: all(".math").filter((e) => e.querySelector("mjx-container")).length,
-    prose: prose?.innerText ?? "",
-  };
-}"""
-
-
-@dataclass
-class Visit:
-    """What one page showed, asked for and complained about."""
-
-    path: Path
-    seen: dict
-    requests: list[str]
-    failed: list[str]
-    complaints: list[str]
-    width_on_phone: int
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The folder of the site: smoke notebooks trained from nothing, and rendered."""
-    folder = tmp_path_factory.mktemp("site")
-    places = {"GAMMAGPT_RESULTS": str(folder / "results"), "GAMMAGPT_BUILD": str(folder / "build")}
-    command = [sys.executable, str(project.root() / "book" / "build.py"), "--tier", "smoke"]
-    result = subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return folder / "build" / "smoke" / "_build" / "html"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        path = chromium.find_or_install()
-    except chromium.NoBrowser as error:
-        pytest.fail(str(error), pytrace=False)
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def visits(site, browser):
-    """Every page of the site, visited once."""
-    files = [file for file in site.rglob("*.html") if "_static" not in file.parts]
-    return [visit(browser, file) for file in sorted(files) if file != site / "index.html"]
-
-
-def visit(browser, path: Path) -> Visit:
-    page = browser.new_page(viewport=DESKTOP)
-    requests, failed, complaints = [], [], []
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("requestfailed", lambda request: failed.append(request.url))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-    page.goto(path.as_uri(), wait_until="load", timeout=120_000)  # a long page on a busy machine
-    page.wait_for_load_state("networkidle")
-    seen = page.evaluate(LOOK)
-    page.set_viewport_size(PHONE)
-    width = page.evaluate("document.documentElement.scrollWidth")
-    page.close()
-    return Visit(path, seen, requests, failed, complaints, width)
-
-
-def each(visits, what):
-    """`{page: findings}` of the pages where there is something to report."""
-    return {v.path.name: found for v in visits if (found := what(v))}
-
 
 # ---- every page --------------------------------------------------------------------------------
 
@@ -110,6 +21,14 @@ def test_every_chapter_of_the_contents_is_a_page(site, visits):
     names = [contents["root"], *(chapter["file"] for chapter in chapters)]
     pages = {visit.path for visit in visits}
     assert [name for name in names if site / f"{name}.html" not in pages] == []
+
+
+def test_every_chapter_opens_with_its_aims_its_needs_and_its_cost(visits):
+    def lacking(visit):
+        first = visit.seen["prose"][:2000]
+        return [word for word in ("Aims.", "You need", "Time.", "Tier ") if word not in first]
+
+    assert each([v for v in visits if v.path.parent.name == "notebooks"], lacking) == {}
 
 
 def test_pages_ask_nothing_of_the_network(visits):
@@ -171,6 +90,21 @@ def test_the_site_holds_no_path_of_this_machine(site):
     files = [*site.rglob("*.html"), *site.rglob("*.ipynb"), *site.rglob("*.json")]
     texts = {file.name: file.read_text(encoding="utf-8") for file in files}
     assert [name for name, text in texts.items() if f"{home}/" in text or checkout in text] == []
+
+
+def test_the_site_is_small_enough_to_hand_around(site):
+    assert polish.site_size(site) <= polish.MOST_OF_A_SITE
+
+
+def test_no_page_asks_for_more_than_a_slow_network_can_bear(visits):
+    """Page, pictures in sight, fonts and scripts together, as a server sends them."""
+
+    def weight(visit):
+        addresses = {urldefrag(url)[0] for url in visit.asked if url.startswith("file:")}
+        return polish.transfer(Path(unquote(urlparse(url).path)) for url in addresses)
+
+    heavy = {v.path.name: found for v in visits if (found := weight(v)) > polish.MOST_OF_A_PAGE}
+    assert heavy == {}
 
 
 def test_the_site_has_no_ballast(site):

@@ -7,6 +7,7 @@ from .model import GPT, GPTConfig
 from .optim import OptimConfig
 from .probes import ProbeConfig
 from .project import UserError
+from .rule import pick_gamma
 from .runs import InitConfig, Record, RunConfig, Store
 from .sweep import frame, load_records, sweep
 from .train import train
@@ -15,5 +16,5 @@ __version__ = "0.1.0"
 __all__ = [
     "GPT", "GPTConfig", "InitConfig", "OptimConfig", "DataConfig", "ProbeConfig", "RunConfig",
     "Record", "Store", "UserError", "audit_init", "frame", "gamma_init_", "implied_gamma",
-    "load_records", "sweep", "train", "verdicts",
+    "load_records", "pick_gamma", "sweep", "train", "verdicts",
 ]  # fmt: skip

@@ -161,6 +161,8 @@ def run_claims(options) -> None:
     from .experiments import verdicts
     from .pages import effect
 
+    if options.against:
+        return _print_agreement(options)
     found = verdicts(options.tier)
     lines = [
         f"{v.claim.id:24} {v.verdict:13} {effect(v)} {v.claim.unit}, n = {v.n}; {v.reason}"
@@ -168,6 +170,14 @@ def run_claims(options) -> None:
         for v in found
     ]
     _print(options, [v.to_dict() for v in found], "\n".join(lines))
+
+
+def _print_agreement(options) -> None:
+    from .agreement import against, in_words
+
+    table = against(options.against, options.tier)
+    rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
+    _print(options, rows.to_dict("records"), in_words(table))
 
 
 def run_audit(options) -> int:
@@ -301,7 +311,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
     _add_runs(verbs)
     _add_carrying(verbs)
-    _verb(verbs, "claims", run_claims, "claims --json").add_argument("--tier", **_tier("laptop"))
+    claims = _verb(verbs, "claims", run_claims, "claims --against results/laptop")
+    claims.add_argument("--tier", **_tier("laptop"))
+    claims.add_argument("--against", metavar="FOLDER",
+                        help="compare with the records in a folder: does mine agree?")  # fmt: skip
     _add_bench(verbs)
     _verb(verbs, "doctor", run_doctor, "doctor")
     return parser

@@ -8,7 +8,7 @@ import io
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import quote
 
@@ -31,6 +31,7 @@ INK = {"light": "#1b1b1b", "dark": "#e6e6e6"}
 # Blue, vermilion, green, ... of Okabe & Ito, told apart by colour-blind readers, on both grounds.
 COLOURS = ("#0083d0", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#7f7f7f")
 MARKERS = "osD^vP"
+BESIDE, BETWEEN = "\x1d", "\x1e"  # no character of a text: fence a caption's keys, and part them
 PLAIN = " /:;=,()'"  # stays as it is in the address of a picture; base64 would be a third more
 
 
@@ -43,6 +44,12 @@ class Picture:
     alt: str  # what it shows, and what one sees in it
     caption: str
     size: tuple = (7.2, 4.0)
+    runs: tuple = field(default=(), init=False)  # keys of the runs shown: `provenance` brings them
+
+    def __post_init__(self):
+        caption, runs = unfence(self.caption)
+        object.__setattr__(self, "caption", caption)
+        object.__setattr__(self, "runs", runs)
 
     def _repr_html_(self) -> str:
         images = "".join(
@@ -52,7 +59,7 @@ class Picture:
         )
         # Outside the book (Jupyter, Colab) no theme hides the dark variant: this line does.
         hide = "<style>html:not([data-theme=dark]) .gg-dark{display:none}</style>"
-        caption = f"<figcaption>{html.escape(self.caption)}</figcaption>"
+        caption = figcaption(self.caption, self.runs)
         return f'{hide}<figure class="gg-figure" id="{self.anchor}">{images}{caption}</figure>'
 
     def svg(self, ground: str = "light") -> bytes:
@@ -98,8 +105,24 @@ def _named_styles(svg: bytes) -> bytes:
     return re.sub(rb' style="([^"]*)"', name, svg).replace(b"</style>", rules + b"</style>", 1)
 
 
+def figcaption(caption: str, runs=()) -> str:
+    """A caption in HTML, with the keys of its runs, of which book/provenance.py makes links."""
+    keys = f' data-runs="{html.escape(" ".join(runs))}"' if runs else ""
+    return f"<figcaption{keys}>{html.escape(caption)}</figcaption>"
+
+
+def unfence(caption: str) -> tuple[str, tuple[str, ...]]:
+    """What people read of a caption, and the keys that `provenance` put into it."""
+    parts = caption.split(BESIDE)  # in turns words and keys
+    keys = (key for part in parts[1::2] for key in part.split(BETWEEN) if key)
+    return "".join(parts[::2]), tuple(dict.fromkeys(keys))
+
+
 def provenance(runs, tier: str) -> str:
-    """'Tier laptop; 32 runs, seeds 0, 1; 12 min of training; commit 0123abcd.'"""
+    """'Tier laptop; 32 runs, seeds 0, 1; 12 min of training; commit 0123abcd.'
+
+    The keys of the runs come after it, fenced, for `unfence` to take out again.
+    """
     once = runs.drop_duplicates("key")
     seeds = ", ".join(map(str, sorted(once.seed.unique())))
     commits = ", ".join(sorted({commit[:8] for commit in once.commit}))
@@ -107,7 +130,8 @@ def provenance(runs, tier: str) -> str:
     diverged = (once.status == "diverged").sum()
     words = words.replace(",", f" ({diverged} diverged),") if diverged else words
     cost = f"{once.seconds.sum() / 60:.1f} min of training"
-    return f"Tier {tier}; {len(once)} {words} {seeds}; {cost}; commit {commits}."
+    keys = f"{BESIDE}{BETWEEN.join(once.key)}{BESIDE}"
+    return f"Tier {tier}; {len(once)} {words} {seeds}; {cost}; commit {commits}.{keys}"
 
 
 def std_dictionary(widths, stds=(0.02,), gammas=(0.5, 0.8, 1.0)) -> Picture:

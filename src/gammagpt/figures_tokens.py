@@ -13,7 +13,7 @@ import pandas as pd
 
 from .claims import paired_interval
 from .data.text import Text, load_text
-from .figures import COLOURS, MARKERS, Picture, provenance
+from .figures import COLOURS, MARKERS, Picture, figcaption, provenance, unfence
 from .figures_parts import GREY, legend_below, nothing
 from .readings_bias import ROLES
 from .tokens import CLASSES, CONTEXT, TRIVIAL, classes, copied, count_losses, windows
@@ -343,7 +343,7 @@ class Passage:
             f"<style>{PASSAGE_STYLE}</style>"
             f'<figure class="gg-figure" id="{self.anchor}" role="group" '
             f'aria-label="{html.escape(self.alt)}">{parts}<p>{self.legend}</p>'
-            f"<figcaption>{html.escape(self.caption)}</figcaption></figure>"
+            f"{figcaption(*unfence(self.caption))}</figure>"
         )
 
 

@@ -1,0 +1,120 @@
+"""Writes what the pages about the book take from records, from files and from the build itself."""
+
+import platform
+import re
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from gammagpt import Store
+from gammagpt.engine import build_model
+from gammagpt.pages import badge, effect
+from gammagpt.project import UserError, results_folder, root
+from gammagpt.runs import provenance
+
+PAGES = ("faq.md", "limitations.md")  # where `<!-- claims: id id -->` stands for verdicts
+PROGRAMS = ("torch", "numpy", "pandas", "matplotlib", "papermill", "jupyter-book", "Sphinx")
+PAPERS = ("hang2026small", "yao2025reasoning")
+
+
+def write_about(staging: Path, tier: str, verdicts) -> None:
+    """Write the parts into `<staging>/book/_generated/`, and the verdicts into PAGES."""
+    records = list(Store(results_folder(tier)))
+    parts = {
+        "limits.md": limits(records, verdicts, tier),
+        "status.md": status(staging, tier, len(records)),
+        "cite.md": citation(),
+        "changelog.md": (root() / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "flagged.md": flagged(verdicts),
+    }
+    for name, text in parts.items():
+        (staging / "book" / "_generated" / name).write_text(text, encoding="utf-8")
+    for name in PAGES:
+        path = staging / "book" / name
+        path.write_text(with_verdicts(path.read_text(encoding="utf-8"), verdicts), encoding="utf-8")
+
+
+def with_verdicts(text: str, verdicts) -> str:
+    """A page with each `<!-- claims: id id -->` as a list of what the records say of them."""
+    known = {verdict.claim.id: verdict for verdict in verdicts}
+
+    def listed(comment) -> str:
+        lost = [name for name in comment[1].split() if name not in known]
+        if lost:
+            raise UserError(f"claims: got {lost[0]!r}, allowed are the ids of claims.yml")
+        return "\n".join(_line(known[name]) for name in comment[1].split())
+
+    return re.sub(r"<!-- claims: ([^>]*)-->", listed, text)
+
+
+def _line(verdict) -> str:
+    claim = verdict.claim
+    found = f", {effect(verdict)} {claim.unit}" if verdict.n else ""
+    return f"- [{claim.title}](claim-{claim.id}): {badge(verdict)}{found}"
+
+
+def limits(records, verdicts, tier: str) -> str:
+    """How small the evidence of a tier is, as a table."""
+    if not records:
+        return f"There are no records of tier {tier}: nothing on these pages was measured.\n"
+    models = {record.config.model: record.config for record in records}
+    weights, width = max((_weights(config), model.width) for model, config in models.items())
+    on_gpu = sum("cuda" in record.provenance["device"] for record in records)
+    compared = [verdict.n for verdict in verdicts if verdict.n]
+    rows = [
+        ("Runs, tier " + tier, f"{len(records):,}, {on_gpu} of them on a GPU"),
+        ("Largest model", f"{weights:,} parameters, width {width}"),
+        ("Longest run", f"{max(r.config.tokens for r in records):,} tokens"),
+        ("Data", ", ".join(sorted({_data(r.config) for r in records}))),
+        ("Seeds compared", f"{min(compared)} to {max(compared)}" if compared else "none"),
+        ("Claims without a verdict", f"{sum(not v.n for v in verdicts)} of {len(verdicts)}"),
+    ]
+    return "\n".join(["| What | How much |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
+
+
+def _weights(config) -> int:
+    return sum(parameter.numel() for parameter in build_model(config).parameters())
+
+
+def _data(config) -> str:
+    return getattr(config.data, "corpus", "anchor functions")
+
+
+def status(staging: Path, tier: str, records: int) -> str:
+    """How long each notebook took, and with what this copy of the book was made."""
+    made = provenance("", 0, None)
+    lines = ["| Notebook | Seconds |", "|---|---|"]
+    for path in sorted((staging / "notebooks").glob("*.ipynb")):
+        seconds = nbformat.read(path, as_version=4).metadata.get("seconds")
+        shown = f"{seconds:.0f}" if seconds else "–"
+        lines.append(f"| [](../notebooks/{path.name}) | {shown} |")
+    rows = [
+        ("Tier", f"{tier}, {records:,} records"),
+        ("Commit", f"`{made['commit']}`"),
+        ("Made", made["date"]),
+        ("System", f"{platform.system()} {platform.machine()}"),
+        ("Python", platform.python_version()),
+        *((name, metadata.version(name)) for name in PROGRAMS),
+    ]
+    table = ["| What | Which |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
+    return "\n".join(["## Notebooks", "", *lines, "", "## Environment", "", *table]) + "\n"
+
+
+def citation() -> str:
+    """BibTeX for this book, from CITATION.cff, and for its two papers, from references.bib."""
+    cff = yaml.safe_load((root() / "CITATION.cff").read_text(encoding="utf-8"))
+    names = " and ".join(f"{{{author['name']}}}" for author in cff["authors"])
+    fields = {"title": cff["title"], "author": names, "year": str(cff["date-released"])[:4],
+              "version": cff["version"], "url": cff["repository-code"]}  # fmt: skip
+    body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
+    library = (root() / "book" / "references.bib").read_text(encoding="utf-8")
+    papers = [re.search(rf"^@\w+{{{key},.*?^}}", library, re.M | re.S)[0] for key in PAPERS]
+    return "\n\n".join(["```bibtex\n@software{gammagpt,\n" + body + "}", *papers]) + "\n```\n"
+
+
+def flagged(verdicts) -> str:
+    """The verdicts whose rule is not the one that was in force when their runs were made."""
+    lines = [f"- [{v.claim.title}](claim-{v.claim.id}): {v.flag}" for v in verdicts if v.flag]
+    return "\n".join(lines or ["No rule was changed after its runs, and none is younger."]) + "\n"

@@ -1,0 +1,64 @@
+"""A line under each chapter's title: which runs it rests on, and what it costs to make them again.
+
+It is computed from the records and written into the staged copy of the notebook.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+
+from gammagpt import Store
+from gammagpt.experiments import EXPERIMENTS, study
+from gammagpt.project import results_folder
+
+LINE = re.compile(r'\n<p class="gg-cost">.*</p>\n')  # of an earlier staging of the same copy
+SHOWN = re.compile(r'data-runs="([^"]*)"')  # the runs of a figure (figures.py)
+
+
+def write_costs(staging: Path, tier: str) -> None:
+    """Put the line under the title of every staged notebook."""
+    for path in sorted((staging / "notebooks").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        title, _, rest = LINE.sub("", notebook.cells[0].source).partition("\n")
+        line = cost_line(tier, runs_of(path.stem, notebook, tier), notebook.metadata.get("seconds"))
+        notebook.cells[0].source = f'{title}\n\n<p class="gg-cost">{line}</p>\n{rest}'
+        nbformat.write(notebook, path)
+
+
+def runs_of(name: str, notebook, tier: str) -> dict:
+    """`{key: record}`: the runs of the chapter's experiments, and those that its figures show."""
+    keys = {key for shown in SHOWN.findall(_html(notebook)) for key in shown.split()}
+    store = Store(results_folder(tier))
+    for experiment, (_, owner) in EXPERIMENTS.items():
+        if owner == name:
+            runs = study(experiment, tier).collect(store)
+            keys |= set(runs.key) if len(runs) else set()
+    return {record.key: record for record in store if record.key in keys}
+
+
+def _html(notebook) -> str:
+    """What the cells of a notebook show, as HTML."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output.get("data", {}).get("text/html", "") for output in outputs)
+
+
+def cost_line(tier: str, runs: dict, seconds: float | None) -> str:
+    """Tier, number of runs, training time from nothing, and the page's own time."""
+    training = sum(record.provenance["seconds"] for record in runs.values())
+    parts = [f"Tier {tier}"]
+    if runs:
+        noun = "run" if len(runs) == 1 else "runs"
+        parts.append(f"{len(runs)} {noun}: {span(training)} of training, one after another")
+    else:
+        parts.append("no records of its own")
+    if seconds:
+        parts.append(f"this page was made in {span(seconds)}")
+    return " · ".join(parts)
+
+
+def span(seconds: float) -> str:
+    """A time as people say it: 40 s, 12 min, 1.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,214 @@
+"""The numbers behind the explorer page, computed from a tier's records when the book is built.
+
+Every panel is `{"model": ..., "last": steps of a run, "roles": {role: [entry, ...]}}`, an entry
+for each gamma that there are records of; or None if there are none. An entry of a gamma at which
+every run diverged has no numbers. Everything is rounded to what a picture can show.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gammagpt import Store
+from gammagpt.experiments import study
+from gammagpt.figures import COLOURS, provenance, unfence
+from gammagpt.figures_condensation import EMBEDDING, kinds, over_runs, probed
+from gammagpt.figures_tokens import GAP, compare, measured, shown
+from gammagpt.project import results_folder
+from gammagpt.readings_bias import ROLES, data_of, parse_tasks
+
+PASSAGES = 6
+RATES = dict(zip(ROLES, ("one learning rate for all gammas", "the rate tuned for this gamma"),
+                 strict=True))  # fmt: skip
+
+
+def write_explorer(staging: Path, tier: str) -> None:
+    """Write the numbers as a script: from file:// a page may run one, but not fetch a file.
+
+    And, for the page's text, where they come from.
+    """
+    numbers = explorer(tier)
+    script = json.dumps(numbers, separators=(",", ":"), allow_nan=False)
+    pages = {
+        "static/explorer-data.js": f"window.GG_EXPLORER={script};\n",
+        "_generated/explorer.md": f"The numbers are those of the records: {numbers['source']}\n",
+    }
+    for name, text in pages.items():
+        path = staging / "book" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def explorer(tier: str) -> dict:
+    """All panels of a tier, the gammas that any of them has, and where the numbers come from."""
+    store = Store(results_folder(tier))
+    text, along, toy = (study(n, tier) for n in ("gamma_scaling", "development", "bias_emb_mlp"))
+    frames = [made.collect(store) for made in (text, along, toy)]
+    panels = {
+        "loss": panel(frames[0], losses),
+        "ranks": panel(frames[1], ranks),
+        "map": map_panel(frames[2]),
+        "tokens": tokens_panel(frames[1], store.get(along.reference)),
+    }
+    entries = [e for p in panels.values() if p for own in p["roles"].values() for e in own]
+    used = [runs[runs.role.isin(ROLES)] for runs in frames if len(runs)]
+    source, _ = unfence(provenance(pd.concat(used), tier) if used else f"Tier {tier}; none yet.")
+    return panels | {
+        "source": source,
+        "gammas": sorted({entry["gamma"] for entry in entries}),
+        "rates": RATES,
+        "colours": COLOURS,
+    }
+
+
+def panel(runs, numbers) -> dict | None:
+    """Entries by role and gamma; `numbers(ended)` gives what one shows, of runs that ended well.
+
+    Where it gives nothing, because the runs were not measured for it, there is no entry.
+    """
+    if not len(runs):
+        return None
+    roles = {}
+    for role in ROLES:
+        mine = runs[(runs.role == role) & runs.gamma.notna()]
+        entries = [_entry(group, numbers) for _, group in mine.groupby("gamma")]
+        roles[role] = [entry for entry in entries if entry]
+    if not any(roles.values()):
+        return None
+    return {"model": model_in_words(runs.iloc[0]), "last": int(runs.steps.iloc[0]), "roles": roles}
+
+
+def losses(ended) -> dict:
+    """Validation loss (nats per token) along training: the mean over seeds and their range."""
+    curves = np.array([[loss for _, loss in curve] for curve in ended.curve])
+    return {
+        "steps": [step for step, _ in ended.curve.iloc[0]],
+        "mean": rounded(curves.mean(0), 4),
+        "low": rounded(curves.min(0), 4),
+        "high": rounded(curves.max(0), 4),
+    }
+
+
+def ranks(ended) -> dict | None:
+    """Stable ranks of the embedding, the head and the layers' matrices, mean over seeds; and the
+    largest singular values of the embedding as shares of the first.
+    """
+    if not len(ended := probed(ended)):
+        return None
+    groups = {}
+    for kind, names in kinds(ended).items():
+        groups.setdefault(kind.split(":")[0].replace("mlp", "MLP"), []).extend(names)
+    found = {group: over_runs(ended, "stable_rank", names) for group, names in groups.items()}
+    values = np.array([
+        [probe["tensors"][EMBEDDING]["singular_values"] for probe in probes if "tensors" in probe]
+        for probes in ended.probes
+    ])  # (seeds, steps, 8)  # fmt: skip
+    return {
+        "steps": next(iter(found.values()))[0].tolist(),
+        "ranks": {group: rounded(means.mean(0), 2) for group, (_, means) in found.items()},
+        "singular": rounded((values / values[..., :1]).mean(0), 3),
+    }
+
+
+def map_panel(runs) -> dict | None:
+    """Embeddings on their principal plane along the run of the lowest seed, and who is who."""
+    found = panel(runs, plane)
+    if found:
+        groups = {name: list(among) for name, among, _ in parse_tasks(data_of(runs))}
+        anchors = [token for among in groups.values() for token in among]
+        tokens = next(e for own in found["roles"].values() for e in own if e["runs"])["tokens"]
+        found["groups"] = groups | {"keys": [t for t in tokens if t not in anchors]}
+    return found
+
+
+def plane(ended) -> dict | None:
+    """One run's map at every probe. The signs of principal axes mean nothing: at the end numbers
+    grow along each, and every earlier map is turned to resemble the next.
+    """
+    for run in ended.sort_values("seed").itertuples():
+        if probes := [probe for probe in run.probes if "geometry" in probe]:
+            break
+    else:
+        return None
+    maps = [probe["geometry"]["pca"] for probe in probes]
+    turned, target = [], np.array(maps[-1]["tokens"], float)[:, None]
+    for found in reversed(maps):
+        points = np.array(found["plane"])
+        signs = np.sign(((target - target.mean(0)) * points).sum(0))
+        target = points * np.where(signs == 0, 1, signs)
+        turned.insert(0, rounded(target, 2))
+    return {
+        "seed": int(run.seed),
+        "steps": [probe["step"] for probe in probes],
+        "tokens": maps[-1]["tokens"],
+        "planes": turned,
+        "shares": [found["shares"][:2] for found in maps],
+    }
+
+
+def tokens_panel(runs, reference) -> dict | None:
+    """Passages of held-out text with the loss of every token, with a gamma and with the usual one.
+
+    The passages are those whose mean gain, as chapter 11 compares, is nearest to that of all.
+    """
+    compared = compare(runs, reference)
+    if compared is None:
+        return None
+    shape = compared.tokens.targets.shape
+    means = compared.gains(next(iter(compared.losses))).mean(0).reshape(shape).mean(1)
+    chosen = np.abs(means - means.mean()).argsort(kind="stable")[:PASSAGES]
+    usual = measured(runs)[lambda known: known.setting == compared.usual]
+    found = panel(runs, lambda ended: token_losses(ended, usual, chosen, shape))
+    pieces = [[compared.tokens.inputs[w, 0], *compared.tokens.targets[w]] for w in chosen]
+    found["usual"], found["gap"], found["count"] = float(usual.gamma.iloc[0]), GAP, means.size
+    found["passages"] = [
+        {"number": int(window), "pieces": [shown(compared.tokens.text, t) for t in tokens]}
+        for window, tokens in zip(chosen, pieces, strict=True)
+    ]
+    return found
+
+
+def token_losses(ended, usual, chosen, shape) -> dict | None:
+    """Losses (nats) of the tokens of chosen windows, mean over the seeds that both sides have."""
+    mine, theirs = (
+        {run.seed: run.probes[-1]["tokens"]["whole"] for run in side.itertuples()}
+        for side in (measured(ended), usual[usual.role == ended.role.iloc[0]])
+    )
+    if not (seeds := sorted(mine.keys() & theirs.keys())):
+        return None
+    pair = [np.mean([side[s] for s in seeds], 0).reshape(shape) for side in (mine, theirs)]
+    return {
+        "seeds": len(seeds),
+        "gain": round(float((pair[1] - pair[0]).mean()), 4),  # on all windows
+        "here": rounded(pair[0][chosen], 3),
+        "usual": rounded(pair[1][chosen], 3),
+    }
+
+
+def model_in_words(run) -> str:
+    """What was trained on what, for the title of a panel."""
+    if "n_layer" not in run:
+        return f"Emb-MLP (width {run.width:g}) on anchor functions"
+    layers = f"{run.n_layer:g} layer{'s' if run.n_layer > 1 else ''}"
+    return f"GPT ({layers}, width {run.width:g}) on text"
+
+
+def rounded(values, digits: int) -> list:
+    return np.round(values, digits).tolist()
+
+
+def _entry(group: pd.DataFrame, numbers) -> dict | None:
+    """What is known of the runs of one gamma and role, and its numbers."""
+    ended, first = group[group.status == "ok"], group.iloc[0]
+    about = {
+        "gamma": float(first.gamma),
+        "rate": float(first.learning_rate),
+        "resolved": bool(first.resolved),  # False: the best rate is at the edge of the grid
+        "runs": len(ended),
+        "diverged": len(group) - len(ended),
+    }
+    if not len(ended):
+        return about
+    return about | found if (found := numbers(ended)) else None

@@ -1,0 +1,43 @@
+"""The last touches on the rendered pages: what the theme's markup gets wrong, and how much it is.
+
+Each repair answers a complaint of axe-core, which tests/test_access.py asks about every page.
+"""
+
+import gzip
+import re
+from pathlib import Path
+
+MOST_OF_A_SITE = 25_000_000  # bytes on disk: more is a download that nobody wants to wait for
+MOST_OF_A_PAGE = 1_500_000  # bytes over the network, with all that the page asks for
+PACKED = {".html", ".css", ".js", ".svg", ".json"}  # what servers send compressed
+
+REPAIRS = [
+    # a list that holds links and paragraphs is none; and the roles of its entries are deprecated
+    (r' role="(?:list|doc-biblioentry)"(?= class="citation)', ""),
+    # an empty corner of a table is no heading
+    (r"<th( class=\"blank[^>]*)?>(?:&nbsp;)?</th>", r"<td\1></td>"),
+    # the sidebar's title and search button, too, are part of a landmark
+    (r'<div class="bd-sidebar-primary bd-sidebar"', r'\g<0> role="navigation" aria-label="Book"'),
+]
+
+
+def mend(site: Path) -> None:
+    """Repair every page of a site, in place."""
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        for wrong, right in REPAIRS:
+            text = re.sub(wrong, right, text)
+        page.write_text(text, encoding="utf-8")
+
+
+def site_size(site: Path) -> int:
+    """The bytes of a site on disk."""
+    return sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
+
+
+def transfer(files) -> int:
+    """The bytes that a server sends for these files: what is text goes compressed."""
+    return sum(
+        len(gzip.compress(file.read_bytes(), 6)) if file.suffix in PACKED else file.stat().st_size
+        for file in files
+    )
