@@ -16,9 +16,12 @@ REPAIRS = [
     (r' role="(?:list|doc-biblioentry)"(?= class="citation)', ""),
     # an empty corner of a table is no heading
     (r"<th( class=\"blank[^>]*)?>(?:&nbsp;)?</th>", r"<td\1></td>"),
+    # the page of the search has two fields of one name
+    (r'(id="search-input"[\s\S]*?)id="search-input"', r'\1id="search-input-2"'),
     # the sidebar's title and search button, too, are part of a landmark
     (r'<div class="bd-sidebar-primary bd-sidebar"', r'\g<0> role="navigation" aria-label="Book"'),
 ]
+FORMULA = re.compile(r'(<span class="math notranslate nohighlight")>(\\\([^<]*\\\))')
 
 
 def mend(site: Path) -> None:
@@ -27,7 +30,14 @@ def mend(site: Path) -> None:
         text = page.read_text(encoding="utf-8")
         for wrong, right in REPAIRS:
             text = re.sub(wrong, right, text)
-        page.write_text(text, encoding="utf-8")
+        page.write_text(FORMULA.sub(_with_room, text), encoding="utf-8")
+
+
+def _with_room(formula) -> str:
+    """A formula that says how many signs wide it will be, so that gammagpt.css can keep room."""
+    tex = re.sub(r"\\(?:math\w+|text|left|right|[,;:!()])|[{}^_\s]", "", formula[2])
+    signs = re.sub(r"\\[a-zA-Z]+", "x", tex)
+    return f'{formula[1]} style="--signs: {len(signs) + len(re.findall("[=<>+]", signs))}">{formula[2]}'
 
 
 def site_size(site: Path) -> int:

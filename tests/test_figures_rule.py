@@ -376,6 +376,15 @@ def test_without_runs_the_ring_is_not_run(runs):
     assert words.count("not run") == 2
 
 
+def test_a_seed_that_lacks_a_side_is_left_out():
+    runs = emb()
+    sides = "gamma 0.3", "gamma 0.8"
+    lacking = (runs.setting == sides[1]) & (runs.seed != 10) & (runs.role == "common")
+    words = readings.ring_in_words(runs[~lacking], "ring_left_at_plain", sides)
+    assert f"{ring_left(0.3, [10]):.2f} is left with gamma 0.3" in words
+    assert f"the difference is {ring_left(0.8, [10]) - ring_left(0.3, [10]):+.3f}, and" in words
+
+
 def test_runs_that_did_not_get_that_far_are_no_number():
     words = readings.ring_in_words(emb(stuck=(0.3,)), "ring_left_at_plain",
                                    ("gamma 0.3", "gamma 0.8"))  # fmt: skip

@@ -98,7 +98,7 @@ def test_another_width_gets_the_same_standard_deviation_and_a_warning():
         ({"n_layer": 24}, "layers 24 (evidence: 2)"),
         ({"tokens": 1e9}, "tokens 1,000,000,000 (evidence: 819,200)"),
         ({"learning_rate": 0.0001}, "learning rate 0.0001 (evidence: 0.001 to 0.016)"),
-        ({"learning_rate": 0.5}, "standard deviation 4.5 (evidence: 0.009 to 0.14)"),
+        ({"learning_rate": 0.5}, "standard deviation 4.5 (evidence: 0.003 to 0.44)"),
     ],
 )
 def test_what_lies_outside_of_the_evidence_is_said(asked, words):
@@ -169,8 +169,9 @@ def test_another_width_turns_the_range_by_the_same_formula():
         ({"learning_rate": math.nan}, "learning_rate: got nan"),
         ({"n_layer": 0}, "n_layer: got 0"),
         ({"tokens": -1}, "tokens: got -1"),
-        ({"evidence": None}, "evidence: got no column setting"),
-        ({"evidence": pd.DataFrame()}, "evidence: got no column setting"),
+        ({"evidence": None}, "evidence: got no runs, allowed is the frame of a study"),
+        ({"evidence": pd.DataFrame()}, "evidence: got no runs"),
+        ({"evidence": pd.DataFrame({"loss": [4.0]})}, "evidence: got no column setting"),
     ],
 )
 def test_bad_input_is_named(asked, words):
@@ -192,7 +193,7 @@ def test_evidence_that_cannot_say_is_refused():
 
 def test_advice_in_words_never_fails():
     found, words = advice(64, 0.004, evidence=pd.DataFrame())
-    assert found is None and words.startswith("No advice: evidence: got no column")
+    assert found is None and words.startswith("No advice: evidence: got no runs")
     found, words = advice(64, 0.004, evidence=runs_of(trough()))
     assert words == str(found) and words.startswith("gamma 0.80 [0.80, 0.80]. At learning rate")
 

@@ -74,9 +74,11 @@ def visit(browser, path: Path) -> Visit:
     asked = list(requests)
     seen, found = page.evaluate(LOOK), violations(page, "light")
     page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(300)  # colours fade
     found += violations(page, "dark", COLOURS)
     page.set_viewport_size(PHONE)
     width = page.evaluate("document.documentElement.scrollWidth")
+    page.wait_for_timeout(600)  # the theme notices a new width when that has stayed for a while
     found += violations(page, "phone", SCROLLING)
     page.close()
     return Visit(path, seen, requests, asked, failed, complaints, width, found)
@@ -84,7 +86,8 @@ def visit(browser, path: Path) -> Visit:
 
 def violations(page, where: str, rules: list[str] | None = None) -> list[str]:
     """A line for each serious or critical violation that axe-core finds, with its first place."""
-    options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+    options = {"resultTypes": ["violations"], "preload": False}  # preload: axe asks for files again
+    options |= {"runOnly": rules} if rules else {}
     found = Axe().run(page, options=options).response["violations"]
     return [
         f"{where}: {v['id']}, {len(v['nodes'])} times: {v['nodes'][0]['html'][:200]}"

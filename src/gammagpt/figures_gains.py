@@ -142,6 +142,8 @@ def answers(runs, tier: str, score: str = "accuracy", anchor: str = "fig-answers
             row[0].set_ylabel(ROLES[role], fontsize=10)
         for axes, kind in zip(grid[0], kinds, strict=True):
             axes.set_title(KINDS[kind], fontsize=11)
+        for axes in grid[:-1].ravel():
+            axes.set_xlabel("")
         figure.suptitle(SCORES[score], fontsize=11)
         legend_below(figure, grid)
 
@@ -212,13 +214,15 @@ def _draw_answers(axes, scores, kind: str) -> None:
         axes.scatter(mine.depth + shift, mine.value, s=9, alpha=0.5, color=dot(i)["color"])
         groups = [(depth + shift, rows.value) for depth, rows in mine.groupby("depth")]
         error_bars(axes, groups, label=setting, **dot(i))
+    depths = sorted(scores.depth.unique())
     if kind == "recall":
         axes.set_xticks([0], ["recall"])
-        axes.set_xlim(-0.6, 0.6)
     else:
-        axes.set(xlabel="steps of the solution", xticks=sorted(scores.depth.unique()))
-        if scores.depth.max() > TRAINED:
-            axes.axvline(TRAINED + 0.5, color=GREY, linestyle=":")
+        axes.set(xlabel="steps of the solution", xticks=depths)
+    if max(depths, default=0) > TRAINED:
+        axes.axvline(TRAINED + 0.5, color=GREY, linestyle=":")
+    if depths:
+        axes.set_xlim(depths[0] - 0.6, depths[-1] + 0.6)
     axes.set_ylim(-0.03, 1.03)
 
 

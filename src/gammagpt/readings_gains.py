@@ -17,7 +17,7 @@ from .data import arithmetic, facts
 from .data.text import DataConfig, corpora, load_text, read_documents, split_documents
 from .measures import REASONING, log_lead, unigrams
 from .readings_bias import ROLES
-from .readings_disguise import interval, listed, shown
+from .readings_disguise import interval, shown
 
 PAIR = ("gamma 0.5", "gamma 1")  # usual and small, as in the claims
 LEAD = "reasoning_log_lead"
@@ -193,7 +193,7 @@ def floors_in_words(found, role: str) -> str:
     for name, rows in mine.groupby("text", sort=False):
         whole, rest = (shown(interval(rows[column])) for column in ("log", "beyond"))
         parts.append(f"**{name}** {whole} of all loss, {rest} of what is above the floor")
-    return f"{ROLES[role].capitalize()}: {listed(parts)}." if parts else ""
+    return f"{ROLES[role].capitalize()}: {'; '.join(parts)}." if parts else ""
 
 
 def rank_in_words(table, role: str) -> str:

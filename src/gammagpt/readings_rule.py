@@ -290,17 +290,25 @@ def ring_in_words(runs, measure: str, sides) -> str:
     """How much more is left of the ring with the smaller start, at each of the two questions."""
     lines = []
     for role, when in ROLES.items():
-        chosen = runs[runs.role == role] if len(runs) else runs
-        if measure not in chosen or not set(sides) <= set(chosen.setting):
+        table = _pairs(runs, role, measure, sides)
+        if not len(table):
             lines.append(f"- {when.capitalize()}: not run.")
             continue
-        table = chosen.pivot(index="seed", columns="setting", values=measure)
         less, more = (table[side].mean(skipna=False) for side in sides)
         change = paired_interval(list(table[sides[1]] - table[sides[0]]), 0.95)
         lines.append(f"- {when.capitalize()}: {_share(less)} is left with {sides[0]} and "
                      f"{_share(more)} with {sides[1]}; the difference is {shown(change)}, and "
                      f"{_room(less)}.")  # fmt: skip
     return "\n".join(lines)
+
+
+def _pairs(runs, role: str, measure: str, sides) -> pd.DataFrame:
+    """A measure of the seeds that have a run of both sides; nan where one did not get that far."""
+    if not len(runs) or measure not in runs:
+        return pd.DataFrame()
+    chosen = runs[(runs.role == role) & runs.setting.isin(sides)]
+    both = chosen[chosen.groupby("seed").seed.transform("size") == len(sides)]
+    return both.pivot(index="seed", columns="setting", values=measure)
 
 
 def _by_rival(verdicts) -> dict:

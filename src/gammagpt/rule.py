@@ -147,6 +147,8 @@ def plain(evidence):
 
     Raises UserError for a frame that is none, or that mixes sizes of model or lengths of training.
     """
+    if evidence is None or not len(evidence):
+        raise UserError(f"evidence: got no runs, allowed is {ALLOWED}")
     missing = [name for name in COLUMNS if name not in getattr(evidence, "columns", ())]
     if missing:
         raise UserError(f"evidence: got no column {missing[0]}, allowed is {ALLOWED}")
@@ -169,7 +171,8 @@ def _at(runs, rate: float):
     std = float(np.exp2(best))
     basis = (f"At learning rate {rate:g} the best standard deviation is {std:.2g}: it goes as the "
              f"rate to the power {shown(found.exponent, '', 2)}.")  # fmt: skip
-    ends = {"learning rate": (rate, found.rates), "standard deviation": (std, found.stds)}
+    stds = runs.width.iloc[0] ** -runs.gamma  # those tried, not only those found best
+    ends = {"learning rate": (rate, found.rates), "standard deviation": (std, stds)}
     limits = [f"{name} {value:.2g} (evidence: {min(seen):.2g} to {max(seen):.2g})"
               for name, (value, seen) in ends.items()
               if not min(seen) * 0.999 <= value <= max(seen) * 1.001]  # fmt: skip
