@@ -4,6 +4,7 @@ Each repair answers a complaint of axe-core, which tests/test_access.py asks abo
 """
 
 import gzip
+import html
 import re
 from pathlib import Path
 
@@ -35,9 +36,11 @@ def mend(site: Path) -> None:
 
 def _with_room(formula) -> str:
     """A formula that says how many signs wide it will be, so that gammagpt.css can keep room."""
-    tex = re.sub(r"\\(?:math\w+|text|left|right|[,;:!()])|[{}^_\s]", "", formula[2])
+    tex = html.unescape(formula[2])
+    tex = re.sub(r"\\(?:math\w+|text|left|right|[,;:!()])|[{}^_\s]", "", tex)
     signs = re.sub(r"\\[a-zA-Z]+", "x", tex)
-    return f'{formula[1]} style="--signs: {len(signs) + len(re.findall("[=<>+]", signs))}">{formula[2]}'
+    wide = len(signs) + len(re.findall("[=<>+]", signs))  # these have room on both sides
+    return f'{formula[1]} style="--signs: {wide}">{formula[2]}'
 
 
 def site_size(site: Path) -> int:

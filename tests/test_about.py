@@ -117,6 +117,15 @@ def test_a_site_is_as_large_as_all_its_files_and_text_travels_compressed(tmp_pat
     assert polish.transfer(files[:1]) == 2000 > 100 > polish.transfer(files[1:])
 
 
+def test_the_markup_is_mended(tmp_path):
+    formula = '<span class="math notranslate nohighlight">\\(d_\\mathrm{in} &gt; 2\\)</span>'
+    wrong = '<div role="list" class="citation-list"><th class="blank level0" >&nbsp;</th>'
+    (tmp_path / "page.html").write_text(formula + wrong)
+    polish.mend(tmp_path)
+    text = (tmp_path / "page.html").read_text()
+    assert 'style="--signs: 6">\\(d' in text and "role=" not in text and "<th" not in text
+
+
 def test_chapters_are_numbered_as_their_files_are():
     parts = project.read_yaml(project.root() / "_toc.yml")["parts"]
     files = [c["file"] for part in parts if part.get("numbered") for c in part["chapters"]]
