@@ -28,8 +28,8 @@ def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> 
     tables = {"runs": runs_table(records), "curves": curves_table(records),
               "claims": claims_table(verdicts), "pairs": pairs_table(verdicts)}  # fmt: skip
     for name, table in tables.items():
-        packed = "csv.gz" if name == "curves" else "csv"  # the one that is large
-        table.to_csv(folder / f"{name}-{tier}.{packed}", index=False)
+        if name != "curves":  # the one that is large, and in the bundle too
+            table.to_csv(folder / f"{name}-{tier}.csv", index=False)
         table.to_parquet(folder / f"{name}-{tier}.parquet", compression="zstd", index=False)
     pack(records, folder / f"records-{tier}.bundle")
     page = staging / "book" / "_generated" / "downloads.md"

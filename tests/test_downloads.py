@@ -210,14 +210,12 @@ def test_every_link_to_a_download_leads_to_a_file_and_the_files_agree(site, reco
     links = re.findall(r'<a href="(\.\./data/[^"]+)" download', page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).resolve().is_file()] == []
     folder = site / "data"
-    assert len(links) == len(set(links)) == len([*folder.glob("*-smoke.*")]) == 11
+    assert len(links) == len(set(links)) == len([*folder.glob("*-smoke.*")]) == 10
     for read, kind in ((pd.read_csv, "csv"), (pd.read_parquet, "parquet")):
         table = read(folder / f"runs-smoke.{kind}")
         assert sorted(table.key) == sorted(record.key for record in records)
-    curves = pd.read_csv(folder / "curves-smoke.csv.gz")
-    pd.testing.assert_frame_equal(
-        curves, pd.read_parquet(folder / "curves-smoke.parquet").astype(curves.dtypes)
-    )
+    curves = pd.read_parquet(folder / "curves-smoke.parquet")
+    assert len(curves) == len(downloads.curves_table(records))
     empty = Store(tmp_path / "imported")
     assert import_bundle(folder / "records-smoke.bundle", empty)["new"] == len(records)
     notebook = json.loads((site / "_sources" / "notebooks" / f"{NOTEBOOK}.ipynb").read_text())
