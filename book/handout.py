@@ -59,7 +59,8 @@ def picture(chapter, name: str, anchor: str, asked: str) -> str:
     start = f'<figure class="gg-figure" id="{anchor}">'
     outputs = "".join(o.get("data", {}).get("text/html", "") for c in chapter.cells
                       for o in c.get("outputs", ()))  # fmt: skip
-    found = re.search(f"{re.escape(start)}(.*?)<figcaption>(.*?)</figcaption>", outputs, re.DOTALL)
+    found = re.search(f"{re.escape(start)}(.*?)<figcaption[^>]*>(.*?)</figcaption>", outputs,
+                      re.DOTALL)  # fmt: skip
     if not found:
         return ""
     images, caption = found.groups()

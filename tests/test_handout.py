@@ -13,7 +13,7 @@ from gammagpt.claims import Verdict, load_ledger
 
 FIGURE = (
     '<style>...</style><figure class="gg-figure" id="{anchor}"><img alt="It falls to 1 &amp; 2." '
-    'src="data:a"><img alt="It falls to 1 &amp; 2." src="data:b"><figcaption>Tier smoke; 2 runs.'
+    'src="data:a"><img alt="It falls to 1 &amp; 2." src="data:b"><figcaption data-runs="01 23">Tier smoke; 2 runs.'
     "</figcaption></figure>"
 )
 LIST = "## Exercises\n\n1. **First one?** Do this.\n2. **Second.** Do that."
