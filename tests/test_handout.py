@@ -13,8 +13,8 @@ from gammagpt.claims import Verdict, load_ledger
 
 FIGURE = (
     '<style>...</style><figure class="gg-figure" id="{anchor}"><img alt="It falls to 1 &amp; 2." '
-    'src="data:a"><img alt="It falls to 1 &amp; 2." src="data:b"><figcaption data-runs="01 23">Tier smoke; 2 runs.'
-    "</figcaption></figure>"
+    'src="data:a"><img alt="It falls to 1 &amp; 2." src="data:b">'
+    '<figcaption data-runs="01 23">Tier smoke; 2 runs.</figcaption></figure>'
 )
 LIST = "## Exercises\n\n1. **First one?** Do this.\n2. **Second.** Do that."
 SOLUTIONS = "```{admonition} Solutions\n:class: dropdown\n\n1. So.\n2. Thus.\n```"
