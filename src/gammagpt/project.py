@@ -73,6 +73,12 @@ def tier_parameters(tier: str) -> dict[str, dict]:
     return read_yaml(root() / "notebooks" / "tiers" / f"{tier}.yml")
 
 
+def check_count(count) -> None:
+    """Raise UserError unless it is a whole number from 1."""
+    if type(count) is not int or count < 1:
+        raise UserError(f"count: got {count!r}, allowed is a whole number from 1")
+
+
 def check_list(name: str, value, kind=float, empty: bool = False) -> list:
     """A notebook's list parameter; papermill's -p passes "[0.5, 0.8]" as text.
 

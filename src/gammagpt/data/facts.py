@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 from itertools import product
 
-from ..project import UserError
+from ..project import check_count
 
 FORMAT = 1  # raise when a change here alters the documents of a seed
 PEOPLE = 64
@@ -67,8 +67,7 @@ def documents(count: int, seed: int) -> list[tuple[str, str]]:
     A larger count adds documents to the same list.
     Raises UserError for a count below 1.
     """
-    if type(count) is not int or count < 1:
-        raise UserError(f"count: got {count!r}, allowed is a whole number from 1")
+    check_count(count)
     table = people(seed)
     told = [_told(table, random.Random(f"facts {seed} {i}")) for i in range(count)]
     return [(text, text) for text in told]

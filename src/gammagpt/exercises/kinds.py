@@ -6,6 +6,7 @@ hint that it deserves; they are computed as well, so that no number is typed twi
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ class CannotTell(Exception):
 
 
 @dataclass(frozen=True)
-class Exercise:
+class Exercise(ABC):
     """Common to all kinds."""
 
     right: Callable  # right(**page) -> the answer
@@ -41,8 +42,9 @@ class Exercise:
     def unanswered(self, answer) -> bool:
         return False
 
+    @abstractmethod
     def judge(self, answer, **page) -> str:
-        raise NotImplementedError
+        """What is wrong with an answer, in a sentence; nothing if it is right."""
 
 
 @dataclass(frozen=True)
