@@ -34,6 +34,14 @@ def pytest_configure():
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
+def pytest_collection_modifyitems(items):
+    """Which tests go to the same process where there are several (`make test`): those of a file,
+    whose fixtures they share, and all that look at the site, which is built and visited once."""
+    for item in items:
+        sees_the_site = {"site", "browser"} & set(item.fixturenames)
+        item.add_marker(pytest.mark.xdist_group("site" if sees_the_site else item.path.stem))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """As many threads as a worker of a sweep has on two cores."""

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -171,7 +172,8 @@ def small_site(tmp_path: Path, records) -> Path:
     downloads.write_downloads(staging, "smoke", [], books=True)
     index = build.render(staging, tmp_path / "built")
     provenance.link_figures(index.parent, "smoke")
-    editions.make_editions(index.parent, "smoke")
+    with ThreadPoolExecutor(1) as another:  # Playwright bears one browser a thread: see `browser`
+        another.submit(editions.make_editions, index.parent, "smoke").result()
     return index.parent
 
 

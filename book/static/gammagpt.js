@@ -1,3 +1,10 @@
+// The theme resolves "auto" only when all of the page is there: code, whose colours and borders
+// hang on the scheme, would be drawn twice, and what is below it would move.
+const scheme = document.documentElement.dataset;
+if (scheme.theme === "auto") {
+  scheme.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
 // From a folder no page may read another, so there search shows titles, without excerpts.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
