@@ -316,7 +316,6 @@ def test_memory_alone_has_neither_sums_nor_unseen_combinations():
         (labels, "06_labels", {"near_tasks": "near 1..40 near"}, "data.tasks: near shares tokens"),
         (labels, "06_labels", {"emb_steps": 0}, "steps: got 0"),
     ],
-    ids=str,
 )
 def test_an_impossible_parameter_of_the_second_paper_is_refused(make, notebook, change, words):
     assert refusal(make, **smoke(notebook, **change)).startswith(words)

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import readings_critical as read
 from .figures import COLOURS, Picture, provenance, style
-from .figures_parts import GREY, dot, error_bars, legend_below, nothing
+from .figures_parts import GREY, dot, dots_and_means, legend_below, nothing
 from .readings_disguise import ROLES, interval, listed, shown
 
 GAMMA = "gamma (std = d_in^-gamma)"
@@ -131,18 +131,10 @@ def trade(runs, tier: str, anchor: str = "fig-balance-moves") -> Picture:
 
 
 def _points(axes, runs, metric: str, i: int, label: str) -> None:
-    """Dots for runs; means with intervals of the gammas whose runs all ended well."""
-    if not len(runs) or metric not in runs:
-        return
-    shift = 0.005 * (2 * i - 1)
-    runs = runs.assign(x=runs.gamma + shift, value=runs[metric].where(np.isfinite(runs[metric])))
-    axes.scatter(runs.x, runs.value, color=COLOURS[i], s=9, alpha=0.6)
-    well = runs.groupby("x").filter(lambda group: group.value.notna().all())
-    mean = well.groupby("x").value.mean()
-    axes.plot(mean.index, mean, color=COLOURS[i])
-    for resolved, part in well.groupby("resolved"):
-        error_bars(axes, part.groupby("x").value, linestyle="none", label=label,
-                   **dot(i, not resolved))  # fmt: skip
+    """A metric of a role's runs against gamma, a little beside those of the other role."""
+    if len(runs) and metric in runs:
+        beside = runs.assign(x=runs.gamma + 0.005 * (2 * i - 1))
+        dots_and_means(axes, beside, metric, i, label)
 
 
 def _minimum_bar(axes, found, i: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .figures import COLOURS, Picture, provenance
-from .figures_parts import GREY, dot, legend_below, nothing
+from .figures_parts import GREY, dot, dots_and_means, legend_below, nothing
 from .readings_disguise import (
     LOST,
     RELATIVE,
@@ -104,7 +104,8 @@ def relative(runs, tier: str, usual: str = "gamma 0.5") -> Picture:
         for axes, (role, title) in zip(panels, ROLES.items(), strict=True):
             for i, (label, suffix) in enumerate(steps.items()):
                 chosen = compared[(compared.role == role) & (compared.relative == bool(suffix))]
-                _draw_losses(axes, chosen, i, label)
+                chosen = chosen.assign(x=chosen.gamma + 0.01 * (2 * i - 1))
+                dots_and_means(axes, chosen, "loss", i, label)
             axes.set(title=title, xlabel="gamma (std = d_in^-gamma)")
         gammas = sorted(compared.gamma.dropna().unique())
         panels[0].set_xticks(gammas, [f"{gamma:g}" for gamma in gammas])
@@ -197,18 +198,6 @@ def _open_ends(axes, found, best) -> None:
     for i, (side, end) in enumerate(zip((fast_side, slow_side), ends, strict=True)):
         for x in np.flatnonzero(np.isfinite(best) & np.isnan(found.of_mean(side))):
             axes.plot(x, end - best[x], "^v"[i], color=COLOURS[i], mfc="none", markersize=8)
-
-
-def _draw_losses(axes, runs, i: int, label: str) -> None:
-    """Dots for runs; means with intervals of the settings whose runs all ended well."""
-    shift = 0.01 * (2 * i - 1)
-    well = runs[np.isfinite(runs.loss)]
-    axes.scatter(well.gamma + shift, well.loss, color=COLOURS[i], s=9, alpha=0.6)
-    rows = [(gamma + shift, *interval(group.loss), bool(group.resolved.all()))
-            for gamma, group in runs.groupby("gamma") if np.isfinite(group.loss).all()]  # fmt: skip
-    axes.plot([row[0] for row in rows], [row[1] for row in rows], color=COLOURS[i])
-    for number, (x, *values, resolved) in enumerate(rows):
-        _bar(axes, x, values, i, hollow=not resolved, label=None if number else label)
 
 
 def _draw_gains(axes, table, names, i: int, label: str, edge) -> None:

@@ -7,7 +7,17 @@ import numpy as np
 
 from .data.text import corpora
 from .figures import Picture, provenance, style
-from .figures_parts import GREY, SHADE, band, dot, error_bars, legend_below, nothing, panels_of
+from .figures_parts import (
+    GREY,
+    SHADE,
+    band,
+    dot,
+    dots_and_means,
+    error_bars,
+    legend_below,
+    nothing,
+    panels_of,
+)
 from .measures import REASONING, unigrams
 from .readings_bias import ROLES
 from .readings_disguise import interval, shown
@@ -73,10 +83,8 @@ def text_gains(runs, tier: str, anchor: str = "fig-gains") -> Picture:
         for axes, column in zip(panels, ("nats", "log"), strict=True):
             for i, role in enumerate(found.role.unique()):
                 mine = found[found.role == role]
-                places = mine.text.map(names.index) + 0.2 * (i - 0.5)
-                axes.scatter(places, mine[column], s=9, alpha=0.5, color=dot(i)["color"])
-                groups = mine.groupby(places)[column]
-                error_bars(axes, groups, label=ROLES[role], linestyle="none", **dot(i))
+                mine = mine.assign(x=mine.text.map(names.index) + 0.2 * (i - 0.5))
+                dots_and_means(axes, mine, column, i, ROLES[role], line=False)
             _text_axis(axes, names)
         panels[0].set_ylabel("gain (nats per token)")
         panels[1].set_ylabel("gain (ln of the factor)")
@@ -210,10 +218,8 @@ def _text_axis(axes, names) -> None:
 
 def _draw_answers(axes, scores, kind: str) -> None:
     for i, (setting, mine) in enumerate(scores.groupby("setting", sort=False)):
-        shift = 0.12 * (i - 0.5)
-        axes.scatter(mine.depth + shift, mine.value, s=9, alpha=0.5, color=dot(i)["color"])
-        groups = [(depth + shift, rows.value) for depth, rows in mine.groupby("depth")]
-        error_bars(axes, groups, label=setting, **dot(i))
+        beside = mine.assign(x=mine.depth + 0.12 * (i - 0.5))
+        dots_and_means(axes, beside, "value", i, setting)
     depths = sorted(scores.depth.unique())
     if kind == "recall":
         axes.set_xticks([0], ["recall"])

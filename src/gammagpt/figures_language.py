@@ -10,7 +10,7 @@ import numpy as np
 
 from .claims import paired_interval
 from .figures import Picture, provenance, style
-from .figures_parts import GREY, band, legend_below, panels_of
+from .figures_parts import GREY, band, dots_and_means, legend_below, panels_of
 from .measures import EARLY, HALF, rank_correlation
 from .readings_bias import ROLES
 from .readings_language import (
@@ -141,7 +141,8 @@ def chains(runs, tier: str) -> Picture:
         panels = panels_of(figure, len(kinds))
         for axes, kind in zip(panels, kinds, strict=True):
             for i, (setting, rows) in enumerate(_by_setting(scores, kind)):
-                _draw_depths(axes, rows, i, setting)
+                beside = rows.assign(x=rows.depth + 0.08 * (i - 1))
+                dots_and_means(axes, beside, "value", i, setting)
             axes.axvline(3.5, color=GREY, linestyle=":")
             axes.set(title=SCORES[kind], xlabel="depth of the proof (rules)", ylim=(-0.03, 1.03))
             axes.set_xticks(sorted(scores.depth.unique()))
@@ -205,17 +206,6 @@ def _draw_ways(axes, runs, measure: str, i: int) -> None:
 
 def _by_setting(scores, kind: str):
     return scores[scores.score == kind].groupby("setting", sort=False)
-
-
-def _draw_depths(axes, rows, i: int, label: str) -> None:
-    """The mean of each depth with its interval, and a dot a run, beside those of other settings."""
-    shift, look = 0.08 * (i - 1), style(i)
-    axes.scatter(rows.depth + shift, rows.value, s=9, color=look["color"], alpha=0.6)
-    means = [(depth, *paired_interval(list(part.value), 0.95))
-             for depth, part in rows.groupby("depth")]  # fmt: skip
-    depth, mean, low, high = np.array(means).T
-    bars = np.nan_to_num([mean - low, high - mean])
-    axes.errorbar(depth + shift, mean, yerr=bars, capsize=3, label=label, **look)
 
 
 def _half_way(runs, texts):

@@ -70,8 +70,24 @@ def error_bars(axes, groups, **look) -> None:
         axes.errorbar(x, mean, yerr=errors, capsize=3, **look)
 
 
+def dots_and_means(axes, table, value: str, i: int, label: str, line: bool = True) -> None:
+    """A dot for each row at `table.x`; means with 95 % intervals where every value is finite.
+
+    Hollow where a column `resolved` says that the best learning rate is at the grid's edge.
+    """
+    values = table[value].astype(float).where(np.isfinite)
+    axes.scatter(table.x, values, color=COLOURS[i % 6], s=9, alpha=0.6)
+    whole = table[values.notna().groupby(table.x).transform("all")]
+    if line:
+        axes.plot(whole.groupby("x")[value].mean(), color=COLOURS[i % 6])
+    resolved = whole.resolved if "resolved" in whole else whole.x.notna()
+    for full, part in whole.groupby(resolved):
+        error_bars(axes, part.groupby("x")[value], linestyle="none", label=label,
+                   **dot(i, not full))  # fmt: skip
+
+
 def dot(i: int, hollow: bool = False) -> dict:
-    look = {"color": COLOURS[i], "marker": MARKERS[i]}
+    look = {"color": COLOURS[i % 6], "marker": MARKERS[i % 6]}
     return look | {"mfc": "none"} if hollow else look
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .claims import paired_interval
 from .figures import COLOURS, MARKERS, Picture, provenance, style
-from .figures_parts import GREY, band, dot, error_bars, legend_below, nothing
+from .figures_parts import GREY, band, dot, dots_and_means, legend_below, nothing
 from .readings_bias import columns_of, share_left
 from .readings_disguise import ROLES, interval, listed, shown
 from .readings_rule import factor_of_two, leads, pace, valleys
@@ -206,12 +206,8 @@ def _left(axes, runs, measure: str) -> None:
         mine = columns_of(runs[runs.role == role], ["gamma", "resolved", measure])
         if not len(mine):
             continue
-        mine = mine.assign(x=mine.gamma + 0.006 * (2 * i - 1))
-        axes.scatter(mine.x, mine[measure], s=9, alpha=0.6, color=COLOURS[i])
-        whole = mine.groupby("x").filter(lambda group: group[measure].notna().all())
-        for resolved, part in whole.groupby("resolved"):
-            error_bars(axes, part.groupby("x")[measure], linestyle="none", label=label,
-                       **dot(i, not resolved))  # fmt: skip
+        beside = mine.assign(x=mine.gamma + 0.006 * (2 * i - 1))
+        dots_and_means(axes, beside, measure, i, label, line=False)
     gammas = sorted(runs.gamma.unique())
     axes.set_xticks(gammas, [f"{gamma:g}" for gamma in gammas])
     axes.set_ylim(-0.02, 1.04)

@@ -10,7 +10,7 @@ import pandas as pd
 from . import readings_scaling as read
 from .claims import paired_interval
 from .figures import COLOURS, Picture, provenance
-from .figures_parts import GREY, SHADE, dot, error_bars, legend_below, nothing
+from .figures_parts import GREY, SHADE, dot, dots_and_means, legend_below, nothing
 from .readings_bias import ROLES
 from .readings_disguise import listed, shown
 from .readings_restraints import interval
@@ -158,18 +158,11 @@ def _roles(points) -> list[str]:
 
 
 def _groups(axes, points, value: str, hue: str, hues, first: int = 0) -> None:
-    """Dots for runs; means with intervals where all ended well; a colour for each of `hues`."""
+    """A value against the axis, a colour for each of `hues`."""
     for i, name in enumerate(hues):
         mine = points[points[hue] == name]
-        mine = mine[np.isfinite(mine.groupby("x")[value].transform("sum").astype(float))]
-        if not len(mine):
-            continue
         mine = mine.assign(x=mine.x * 1.02 ** (2 * i - len(hues) + 1))  # side by side
-        axes.scatter(mine.x, mine[value], color=COLOURS[first + i], s=9, alpha=0.6)
-        axes.plot(mine.groupby("x")[value].mean(), color=COLOURS[first + i])
-        for resolved, part in mine.groupby("resolved"):
-            error_bars(axes, part.groupby("x")[value], linestyle="none", label=name,
-                       **dot(first + i, not resolved))  # fmt: skip
+        dots_and_means(axes, mine, value, first + i, name)
 
 
 def _line(axes, line, i: int) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from .claims import paired_interval
 from .data.text import Text, load_text
 from .figures import COLOURS, MARKERS, Picture, figcaption, provenance, unfence
-from .figures_parts import GREY, legend_below, nothing
+from .figures_parts import GREY, dots_and_means, legend_below, nothing
 from .readings_bias import ROLES
 from .tokens import CLASSES, CONTEXT, TRIVIAL, classes, copied, count_losses, windows
 
@@ -414,14 +414,8 @@ def _mark(i: int) -> dict:
 def _draw_gains(axes, gains, column: str, order) -> None:
     """Dots and intervals over seeds, a place of the axis a class, roles side by side."""
     for i, (role, mine) in enumerate(gains.groupby("role", sort=False)):
-        shift = 0.24 * (i - 0.5)
-        places = mine.kind.map(order.index) + shift
-        axes.scatter(places, mine[column], s=8, color=COLOURS[i], alpha=0.5)
-        rows = [(order.index(kind) + shift, *paired_interval(list(part[column]), 0.95))
-                for kind, part in mine.groupby("kind", sort=False)]  # fmt: skip
-        x, mean, low, high = np.array(rows).T
-        errors = np.nan_to_num([mean - low, high - mean])
-        axes.errorbar(x, mean, yerr=errors, label=ROLES[role], **_mark(i))
+        beside = mine.assign(x=mine.kind.map(order.index) + 0.24 * (i - 0.5))
+        dots_and_means(axes, beside, column, i, ROLES[role], line=False)
     axes.axhline(0, color=GREY, linestyle=":")
     axes.set_xticks(range(len(order)), order, fontsize=10)
 
