@@ -14,6 +14,17 @@ from gammagpt import readings_disguise as readings
 from gammagpt.claims import judge, load_ledger
 from gammagpt.data import DataConfig
 from gammagpt.figures import Picture
+from gammagpt.valleys import (
+    bottom,
+    dealt_exponents,
+    exponent,
+    fast_side,
+    lower_end,
+    slow_side,
+    tolerance,
+    upper_end,
+    valleys_of,
+)
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))  # width 64
 GAMMAS, RATES = (0.5, 0.6, 0.8, 1.0, 1.2), tuple(0.001 * 2**i for i in range(7))
@@ -141,31 +152,31 @@ def test_one_kind_of_steps_one_role_or_one_setting_is_enough():
 def test_a_parabola_finds_the_rate_between_the_points_of_the_grid():
     rates = np.array([0.001, 0.004, 0.008, 0.016])  # steps need not be even
     losses = 3 + 0.3 * (np.log2(rates) - math.log2(0.005)) ** 2
-    assert readings.bottom(rates, losses) == pytest.approx(math.log2(0.005))
+    assert bottom(rates, losses) == pytest.approx(math.log2(0.005))
 
 
 @pytest.mark.parametrize("losses", [[1, 2, 3], [3, 2, 1], [2, 1, math.inf], [math.inf] * 3])
 def test_a_best_rate_at_the_edge_or_beside_a_diverged_run_is_none(losses):
-    assert math.isnan(readings.bottom(np.array([1.0, 2, 4]), np.array(losses, dtype=float)))
+    assert math.isnan(bottom(np.array([1.0, 2, 4]), np.array(losses, dtype=float)))
 
 
 def test_the_bottom_lies_between_two_points_that_are_equally_low():
     rates = np.array([1.0, 2, 4, 8])
-    assert readings.bottom(rates, np.array([3.0, 2, 1, 2])) == pytest.approx(2.0)
-    assert readings.bottom(rates, np.array([2.0, 1, 1, 1])) == pytest.approx(1.5)
+    assert bottom(rates, np.array([3.0, 2, 1, 2])) == pytest.approx(2.0)
+    assert bottom(rates, np.array([2.0, 1, 1, 1])) == pytest.approx(1.5)
 
 
 def test_the_exponent_is_that_of_the_valleys():
     for b in (0.25, 1.0):
-        found = readings.valleys(valley(b, rates=tuple(1e-6 * 2**i for i in range(18))))
-        value, low, high = readings.exponent(found)
+        found = valleys_of(valley(b, rates=tuple(1e-6 * 2**i for i in range(18))))
+        value, low, high = exponent(found)
         assert value == pytest.approx(b) and low == pytest.approx(b) and high == pytest.approx(b)
-        assert abs(readings.dealt_exponents(found, 200)).mean() < b  # shuffled, it is weaker
+        assert abs(dealt_exponents(found, 200)).mean() < b  # shuffled, it is weaker
 
 
 def test_few_settings_or_one_seed_give_no_interval():
     for runs in (valley(gammas=(0.5, 0.8, 1.0)), valley(seeds=(1000,))):
-        value, low, high = readings.exponent(readings.valleys(runs))
+        value, low, high = exponent(valleys_of(runs))
         assert value == pytest.approx(0.5) and math.isnan(low) and math.isnan(high)
 
 
@@ -173,40 +184,40 @@ def test_fixed_stds_parts_and_unfinished_grids_are_no_valleys_of_a_gamma():
     runs = valley()
     fixed = table([run(InitConfig(std=0.02), rate, 1000) for rate in RATES], "tuning")
     part = table([run(InitConfig(gamma=0.5, parts="head 1"), r, 1000) for r in RATES], "tuning")
-    found = readings.valleys(pd.concat([runs.iloc[1:], fixed, part], ignore_index=True))
+    found = valleys_of(pd.concat([runs.iloc[1:], fixed, part], ignore_index=True))
     assert list(found.gammas) == list(GAMMAS[1:])
     assert found.stds == pytest.approx(64.0 ** -np.array(GAMMAS[1:]))
-    assert len(readings.valleys(NOTHING)) == len(readings.valleys(fixed)) == 0
+    assert len(valleys_of(NOTHING)) == len(valleys_of(fixed)) == 0
 
 
 def test_the_sides_of_a_valley_are_where_the_loss_has_risen():
     """Lowest at 4; 0.2 per octave below it, 0.4 above: 0.1 nats are half and a quarter octave."""
     rates, losses = np.array([1.0, 2, 4, 8, 16]), np.array([5.4, 5.2, 5, 5.4, 5.8])
-    assert readings.lower_end(rates, losses) == pytest.approx(1.5)
-    assert readings.upper_end(rates, losses) == pytest.approx(2.25)
-    assert readings.tolerance(rates, losses) == pytest.approx(0.75)
-    at = readings.bottom(rates, losses)
-    assert readings.slow_side(rates, losses) == pytest.approx(at - 1.5)
-    assert readings.fast_side(rates, losses) == pytest.approx(2.25 - at)
+    assert lower_end(rates, losses) == pytest.approx(1.5)
+    assert upper_end(rates, losses) == pytest.approx(2.25)
+    assert tolerance(rates, losses) == pytest.approx(0.75)
+    at = bottom(rates, losses)
+    assert slow_side(rates, losses) == pytest.approx(at - 1.5)
+    assert fast_side(rates, losses) == pytest.approx(2.25 - at)
 
 
 def test_a_valley_that_the_grid_cuts_off_has_no_side_and_a_divergence_is_a_wall():
     rates = np.array([1.0, 2, 4])
-    assert math.isnan(readings.upper_end(rates, np.array([6, 5, 5.05])))
-    assert readings.upper_end(rates, np.array([6, 5, math.inf])) == 1.0
-    assert math.isnan(readings.tolerance(rates, np.full(3, math.inf)))
+    assert math.isnan(upper_end(rates, np.array([6, 5, 5.05])))
+    assert upper_end(rates, np.array([6, 5, math.inf])) == 1.0
+    assert math.isnan(tolerance(rates, np.full(3, math.inf)))
     picture = figures_disguise.slack(valley(curvature=0.01), "laptop")
     assert is_drawn(picture) and "the grid ends before" in picture.alt
 
 
 def test_words_say_which_way_the_width_of_valleys_goes():
     def words(curvature):
-        return readings.tolerance_in_words(readings.valleys(valley(0.3, curvature)))
+        return readings.tolerance_in_words(valleys_of(valley(0.3, curvature)))
 
     assert "more sensitive" in words(lambda gamma: 0.04 * 2 ** (5 * gamma - 2.5))
     assert "less sensitive" in words(lambda gamma: 0.5 * 2 ** (2.5 - 5 * gamma))
     assert "cannot be compared" in words(0.001)
-    assert readings.tolerance_in_words(readings.valleys(NOTHING)) == "No valley is known here."
+    assert readings.tolerance_in_words(valleys_of(NOTHING)) == "No valley is known here."
 
 
 @pytest.mark.parametrize(
@@ -226,12 +237,12 @@ def test_words_on_the_exponent_fit_whatever_it_is(b, words):
 
 
 def test_the_exchange_law_in_words():
-    words = readings.exchange_in_words(readings.valleys(valley(0.5)))
+    words = readings.exchange_in_words(valleys_of(valley(0.5)))
     assert "falls 18.4 times and the best rate 4.3 times" in words  # 64^0.7, and its root
     assert "b = 0.50 [0.50, 0.50]" in words and "not exact" in words
-    edge = readings.exchange_in_words(readings.valleys(valley(2.0)))  # the last leave the grid
+    edge = readings.exchange_in_words(valleys_of(valley(2.0)))  # the last leave the grid
     assert "Left out, not resolved: " in edge and "gamma 1.2" in edge
-    assert "no exchange law" in readings.exchange_in_words(readings.valleys(NOTHING))
+    assert "no exchange law" in readings.exchange_in_words(valleys_of(NOTHING))
 
 
 # ---- scales ------------------------------------------------------------------------------------
@@ -250,10 +261,10 @@ def test_a_scale_that_all_writers_share_cancels_and_that_of_the_head_does_not(ti
 
 
 def test_relative_steps_are_the_rate_over_the_deviation():
-    found = readings.relative_steps(readings.valleys(valley(1.0, gammas=(0.5, 0.6))), 0.002)
+    found = readings.relative_steps(valleys_of(valley(1.0, gammas=(0.5, 0.6))), 0.002)
     assert list(found["step / std at the common rate"]) == pytest.approx([0.016, 0.002 * 64**0.6])
     assert list(found["step / std at the best rate"]) == pytest.approx([0.128, 0.128])
-    assert len(readings.relative_steps(readings.valleys(NOTHING), 0.002)) == 0
+    assert len(readings.relative_steps(valleys_of(NOTHING), 0.002)) == 0
 
 
 # ---- gains -------------------------------------------------------------------------------------

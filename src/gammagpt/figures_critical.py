@@ -7,7 +7,7 @@ import numpy as np
 from . import readings_critical as read
 from .figures import COLOURS, Picture, provenance, style
 from .figures_parts import GREY, dot, dots_and_means, legend_below, nothing
-from .readings_disguise import ROLES, interval, listed, shown
+from .words import ROLES, interval, listed, shown
 
 GAMMA = "gamma (std = d_in^-gamma)"
 MEASURES = {"unseen_gap": "unseen less trained pairs", "loss": "both tasks"}

@@ -10,29 +10,14 @@ import pandas as pd
 
 from .figures import COLOURS, Picture, provenance
 from .figures_parts import GREY, dot, dots_and_means, legend_below, nothing
-from .readings_disguise import (
-    LOST,
-    RELATIVE,
-    ROLES,
-    bottom,
-    exponent,
-    fast_side,
-    gains,
-    interval,
-    listed,
-    part_gains,
-    shown,
-    slope_of,
-    slow_side,
-    tolerance,
-    unresolved_parts,
-    valleys,
-)  # fmt: skip
+from .readings_disguise import RELATIVE, gains, part_gains, unresolved_parts
+from .valleys import LOST, bottom, exponent, fast_side, slope_of, slow_side, tolerance, valleys_of
+from .words import ROLES, interval, listed, shown
 
 
 def exchange(series, tier: str, anchor: str = "fig-exchange") -> Picture:
     """Best learning rate against the initial standard deviation, for each {title: runs}."""
-    found = {title: valleys(runs) for title, runs in series.items()}
+    found = {title: valleys_of(runs) for title, runs in series.items()}
     found = {title: v for title, v in found.items() if np.isfinite(v.of_mean(bottom)).any()}
     if not found:
         return nothing(anchor)
@@ -61,7 +46,7 @@ def exchange(series, tier: str, anchor: str = "fig-exchange") -> Picture:
 
 def slack(runs, tier: str, anchor: str = "fig-slack") -> Picture:
     """By how many octaves the rate may miss its optimum and lose at most LOST, by gamma."""
-    found = valleys(runs)
+    found = valleys_of(runs)
     best = found.of_mean(bottom)
     if not np.isfinite(best).any():
         return nothing(anchor)

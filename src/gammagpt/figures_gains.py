@@ -20,7 +20,6 @@ from .figures_parts import (
 )
 from .measures import REASONING, unigrams
 from .readings_bias import ROLES
-from .readings_disguise import interval, shown
 from .readings_gains import (
     along,
     answer_scores,
@@ -31,6 +30,7 @@ from .readings_gains import (
     gains,
     sides,
 )
+from .words import interval, shown
 
 KINDS = {"chain": "logic", "sum": "arithmetic", "recall": "facts"}  # questions -> their text
 SCORES = {"accuracy": "share of the tokens asked", "exact": "share of whole answers"}

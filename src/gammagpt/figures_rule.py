@@ -11,8 +11,8 @@ from .claims import paired_interval
 from .figures import COLOURS, MARKERS, Picture, provenance, style
 from .figures_parts import GREY, band, dot, dots_and_means, legend_below, nothing
 from .readings_bias import columns_of, share_left
-from .readings_disguise import ROLES, interval, listed, shown
 from .readings_rule import factor_of_two, leads, pace, valleys
+from .words import ROLES, interval, listed, shown
 
 LOSS = "validation loss (nats per token)"
 HOLLOW = "Hollow: the best rate is at the grid's edge, so it is not resolved."

@@ -12,8 +12,8 @@ from .claims import paired_interval
 from .figures import COLOURS, Picture, provenance
 from .figures_parts import GREY, SHADE, dot, dots_and_means, legend_below, nothing
 from .readings_bias import ROLES
-from .readings_disguise import listed, shown
 from .readings_restraints import interval
+from .words import listed, shown
 
 NATS = "nats per token"
 AXES = {"width": ("width", 1), "tokens": ("training tokens (millions)", 1e6)}

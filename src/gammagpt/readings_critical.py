@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from .measures import half_learned
-from .readings_disguise import bottom, shown, trend, valleys
+from .valleys import bottom, trend, valleys_of
+from .words import shown
 
 FLAT = 0.5  # of the grid that an interval must cover for the bottom to be called flat
 
@@ -102,12 +103,12 @@ def along_training(runs, role: str = "common") -> dict[int, Minimum]:
 
 
 def exchange(runs) -> tuple[float, float, float]:
-    """c in: critical std = const x rate^c, with its interval (readings_disguise.trend).
+    """c in: critical std = const x rate^c, with its interval (valleys.trend).
 
     1 if only the relative step counted, 0 if the critical gamma did not move. Without the rates
     whose minimum is at an end of the grid.
     """
-    found = valleys(runs)
+    found = valleys_of(runs)
     if len(found) < 3:
         return nan, nan, nan
     octaves = np.log2(found.rates) / np.log2(runs.width.iloc[0])

@@ -17,7 +17,7 @@ from .data import arithmetic, facts
 from .data.text import DataConfig, corpora, load_text, read_documents, split_documents
 from .measures import REASONING, log_lead, unigrams
 from .readings_bias import ROLES
-from .readings_disguise import interval, shown
+from .words import interval, shown
 
 PAIR = ("gamma 0.5", "gamma 1")  # usual and small, as in the claims
 LEAD = "reasoning_log_lead"

@@ -15,8 +15,10 @@ from .data.anchors import parse_tasks, tasks
 from .engine import build_model
 from .init import audit_init
 from .project import UserError
-from .readings_disguise import ROLES, WORTH, Valleys, gains, interval, listed, shown, tolerance
+from .readings_disguise import WORTH, gains
 from .readings_restraints import after_norms
+from .valleys import Valleys, tolerance
+from .words import ROLES, interval, listed, shown
 
 SAID = {"supported": "holds", "contradicted": "does **not** hold",
         "inconclusive": "is not decided", "not run": "was not asked"}  # fmt: skip

@@ -15,8 +15,9 @@ import pandas as pd
 from .claims import paired_interval
 from .init import implied_gamma
 from .readings_bias import ROLES
-from .readings_disguise import bottom, listed, shown, slope_of
 from .readings_restraints import compared, direction, first_norm, interval
+from .valleys import bottom, slope_of
+from .words import listed, shown
 
 PLACE = ["role", "relaxed", "x"]
 LINE = ["role", "relaxed", "start"]  # what one line of a picture has in common

@@ -110,7 +110,7 @@ def law(evidence, draws: int = 1000) -> Law:
     again, with replacement, are the seeds (the same ones for all rates) and the rates.
     Raises UserError with fewer than three rates whose minimum lies inside the grid of gammas.
     """
-    from .readings_disguise import bottom
+    from .valleys import bottom
 
     runs = plain(evidence)
     across, octaves = _across(runs), math.log2(runs.width.iloc[0])
@@ -135,9 +135,9 @@ def law(evidence, draws: int = 1000) -> Law:
 
 def _across(runs):
     """The valleys turned: gammas along each learning rate. Their `gammas` are the rates, so."""
-    from .readings_disguise import valleys
+    from .valleys import valleys_of
 
-    found = valleys(runs)
+    found = valleys_of(runs)
     losses = found.losses.transpose(2, 1, 0)
     return replace(found, gammas=found.rates, rates=2.0**found.gammas, losses=losses)
 
@@ -164,7 +164,7 @@ def plain(evidence):
 
 def _at(runs, rate: float):
     """(gamma, low, high) of the evidence's width at a rate; the sentence; what is beyond."""
-    from .readings_disguise import shown
+    from .words import shown
 
     found = law(runs)
     best, low, high = found.octaves(rate)

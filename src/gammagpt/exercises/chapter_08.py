@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..readings_disguise import bottom, slope_of
+from ..valleys import bottom, slope_of
 from .chapter_02 import rows_at
 from .kinds import Function, Number, Several, draw
 
