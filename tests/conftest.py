@@ -23,6 +23,7 @@ TINY = {
     "steps": 12,
     "batch_size": 8,
 }
+OF_THE_SITE = ("test_access", "test_explorer", "test_handout", "test_site")
 
 
 def pytest_configure():
@@ -34,12 +35,18 @@ def pytest_configure():
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
-def pytest_collection_modifyitems(items):
-    """Which tests go to the same process where there are several (`make test`): those of a file,
-    whose fixtures they share, and all that look at the site, which is built and visited once."""
-    for item in items:
-        sees_the_site = {"site", "browser"} & set(item.fixturenames)
-        item.add_marker(pytest.mark.xdist_group("site" if sees_the_site else item.path.stem))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """On several processes (`make test`) the tests of a file stay together, whose fixtures they
+    share, and so do all that look at the site, which is built and visited once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "site" if Path(file).stem in OF_THE_SITE else file
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
