@@ -61,7 +61,7 @@ lint: setup  ## check the style
 # Without a browser only the tests of the site fail, each with a line on how to get one.
 test: lint  ## check the style, find a browser (or install one) and run all tests
 	@-$(PY) tests/browser.py
-	@$(PY) -m pytest --numprocesses logical --maxprocesses 4 --no-loadscope-reorder
+	@$(PY) -m pytest --numprocesses logical --maxprocesses 4 --no-loadscope-reorder --durations 10
 
 clean:  ## remove what was built; leaves .venv, .cache and the committed records
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis
