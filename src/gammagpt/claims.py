@@ -149,17 +149,15 @@ def rule_hashes(*experiments: str) -> dict[str, str]:
 
 def paired_interval(differences, confidence: float) -> tuple[float, float, float]:
     """Mean of paired differences and its two-sided Student t interval; nan below two pairs."""
-    from scipy import stats
+    from scipy.special import stdtrit  # the quantile alone: scipy.stats takes 100 times as long
 
     n = len(differences)
     mean = sum(differences) / n if n else math.nan
     if n < 2 or not all(map(math.isfinite, differences)):
         return mean, math.nan, math.nan
-    error = stats.sem(differences)
-    if error == 0:  # identical differences: an interval of no width
-        return mean, mean, mean
-    low, high = stats.t.interval(confidence, n - 1, loc=mean, scale=error)
-    return mean, float(low), float(high)
+    error = math.sqrt(sum((x - mean) ** 2 for x in differences) / (n - 1) / n)
+    reach = float(stdtrit(n - 1, (1 + confidence) / 2)) * error
+    return mean, mean - reach, mean + reach
 
 
 def judge(claim: Claim, runs, tier: str) -> Verdict:
