@@ -1,6 +1,7 @@
-"""How long whole commands take here, from a fresh clone on: prints a table, writes times.json.
+"""How long whole commands take here, in a fresh clone: prints a table, writes times.json.
 
-    .venv/bin/python benchmarks/times.py          # 40 minutes: it installs and trains
+    .venv/bin/python benchmarks/times.py                 # all: 40 minutes, it installs and trains
+    .venv/bin/python benchmarks/times.py "make test"     # the named ones; the others stay
 
 Times depend on the machine and on what else it does; compare ratios, and only within one run.
 """
@@ -16,13 +17,12 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+REPORT = ROOT / "benchmarks" / "times.json"
 REPEATS = 7
 
-# {what: command}, in this order: the first one finds nothing installed. No budget: runs that
-# nobody has made yet would be trained on the way.
+# {what: command}, in this order. No budget: runs that nobody has made yet would be trained.
 COMMANDS = {
     "make book": "make book BUDGET=0",
-    "make book, once installed": "make book BUDGET=0",
     "make smoke": "make smoke",
     "make test": "make test",
     "train": ".venv/bin/python -m gammagpt train --gamma 0.8",
@@ -37,21 +37,29 @@ if __name__ == "__main__":
 LIMITS = {"make book": 480, "make smoke": 180, "make test": 1200, "import gammagpt": 0.3}
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
+    known = [*COMMANDS, "runs", "imports"]
+    if unknown := [name for name in names if name not in known]:
+        print(f"times: got {unknown[0]!r}, allowed are {', '.join(known)}", file=sys.stderr)
+        sys.exit(2)
     with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder) / "gammagpt"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        seconds = {what: measure(what, command, clone) for what, command in COMMANDS.items()}
-        seconds |= runs(clone)
-        seconds |= imports(clone / ".venv" / "bin" / "python")
-    report = {"machine": machine(), **{what: round(s, 2) for what, s in seconds.items()}}
-    (ROOT / "benchmarks" / "times.json").write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(report["machine"]))
+        seconds = take(names or known, Path(folder) / "gammagpt")
+    earlier = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else {}
+    fresh = {what: {"seconds": round(s, 2), "commit": commit()} for what, s in seconds.items()}
+    report = earlier | {"machine": machine()} | fresh
+    REPORT.write_text(json.dumps(report, indent=1) + "\n")
     for what, value in seconds.items():
         limit = f"limit {LIMITS[what]:g} s" if what in LIMITS else ""
         print(f"{what:30} {value:9.2f} s  {limit}")
-    ratio = seconds["import torch, gammagpt"] / seconds["import torch"]
-    print(f"importing gammagpt too takes {ratio:.2f} times as long as importing torch alone")
+
+
+def take(names: list[str], clone: Path) -> dict[str, float]:
+    """{what: seconds} in a clone that is made and installed first."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    seconds = {"make setup": measure("make setup", "make setup", clone)}
+    seconds |= {name: measure(name, COMMANDS[name], clone) for name in names if name in COMMANDS}
+    seconds |= runs(clone) if "runs" in names else {}
+    return seconds | (imports(clone / ".venv" / "bin" / "python") if "imports" in names else {})
 
 
 def measure(what: str, command: str, clone: Path) -> float:
@@ -83,13 +91,13 @@ def imports(python: Path) -> dict[str, float]:
 
 
 def machine() -> dict:
-    commit = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    return {
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "commit": subprocess.run(commit, capture_output=True, text=True).stdout.strip(),
-    }
+    system = f"{platform.system()} {platform.machine()}"
+    return {"cores": os.cpu_count(), "system": system, "python": platform.python_version()}
+
+
+def commit() -> str:
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 def bare() -> dict[str, str]:
@@ -98,4 +106,4 @@ def bare() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
