@@ -1,5 +1,6 @@
 """Writes what the pages about the book take from records, from files and from the build itself."""
 
+import math
 import platform
 import re
 from importlib import metadata
@@ -51,8 +52,9 @@ def with_verdicts(text: str, verdicts) -> str:
 
 def _line(verdict) -> str:
     claim = verdict.claim
-    found = f", {effect(verdict)} {claim.unit}" if verdict.n else ""
-    return f"- [{claim.title}](claim-{claim.id}): {badge(verdict)}{found}"
+    known = math.isfinite(verdict.shown[0])
+    found = f"{effect(verdict)} {claim.unit}" if known else f"({verdict.reason})"
+    return f"- [{claim.title}](claim-{claim.id}): {badge(verdict)} {found}"
 
 
 def limits(records, verdicts, tier: str) -> str:
