@@ -251,13 +251,13 @@ def loss_plane(runs, tier: str) -> Picture:
         axes.set_yticks(range(len(order)), order)
         axes.grid(False)
         axes.set(xlabel="peak learning rate")
-        figure.colorbar(image, label="validation loss (nats per token)", extend="max")
+        figure.colorbar(image, label="validation loss\n(nats per token)", extend="max")
 
     rates = table.idxmin(axis=1).where(table.min(axis=1) < math.inf)
     best = ", ".join(f"{s} at {r:g}" if r > 0 else f"{s} diverged" for s, r in rates.items())
     alt = f"Final validation loss by initialization and learning rate. Lowest in each row: {best}."
     caption = f"The framed cell is the best of its row. {provenance(tuning, tier)}"
-    return Picture("fig-plane", draw, alt, caption, (7.2, 4.8))
+    return Picture("fig-plane", draw, alt, caption, (7.2, 1.5 + 0.5 * len(order)))
 
 
 def loss_against_gamma(runs, tier: str) -> Picture:

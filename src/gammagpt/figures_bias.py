@@ -5,6 +5,7 @@ measures, as {title: (runs, measure)}. Runs are rows of a frame (sweep.frame, wi
 """
 
 import math
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -168,7 +169,8 @@ def rate_planes(panels, tier: str, label: str, anchor: str) -> Picture:
             axes.set_yticks(range(len(plane)), plane.index)
             axes.grid(False)
             axes.set(title=title, xlabel="peak learning rate")
-        figure.colorbar(image, ax=list(all_axes), label=label)
+        height = 7 * sum(heights)  # in letters: a longer label goes on in a second line
+        figure.colorbar(image, ax=list(all_axes), label=textwrap.fill(label, int(height)))
 
     rows = [f"{title}, {_ends_of_rows(plane)}" for title, (plane, _) in planes.items()]
     alt = f"{label[0].upper()}{label[1:]}, by initialization and learning rate. {'; '.join(rows)}."
