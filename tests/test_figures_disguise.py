@@ -359,6 +359,7 @@ MORE = {"lower_loss_tuned": "supported", "relative_common": "contradicted",
         (MORE, 0.0, NONE, "more than a learning rate"),
         (CLOCK, 0.5, EXACT, "Neither story is the whole one"),  # gamma 1 keeps a gain, unasked
         (CLOCK | {"lower_loss_tuned": "supported"}, 0.0, NONE, "Neither story"),
+        (CLOCK | {"rule_usual_tuned": "supported"}, 0.0, EXACT, "Neither story"),
         ({}, 0.0, NONE, "Nothing is decided"),
         (dict.fromkeys(CLOCK, "inconclusive"), -0.1, (math.nan,) * 3, "Nothing is decided"),
     ],

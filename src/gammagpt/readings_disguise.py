@@ -20,6 +20,10 @@ WEIGHED = {
     "lower-loss-tuned": ("against", (
         "tuned, gamma 0.8 keeps a gain", "tuned, gamma 0.8 keeps no gain that matters",
         "whether gamma 0.8 keeps a gain when tuned")),
+    "rule-usual-tuned": ("against", (
+        "tuned, gamma 1 keeps a gain on fresh seeds",
+        "tuned, gamma 1 keeps no gain that matters on fresh seeds",
+        "whether gamma 1 keeps a gain when tuned, on fresh seeds")),
     "relative-common": ("for", (
         "relative steps shrink the gap at one rate",
         "relative steps do not shrink the gap at one rate by what the rule asks for",
@@ -318,7 +322,7 @@ def _adds_up(more) -> str:
 def evidence(verdicts, runs, b, usual: str) -> dict[str, list[str]]:
     """What speaks for gamma as a clock, what against it, and what is not decided.
 
-    `verdicts` {claim id: Verdict} of this chapter and of chapter 2; `b` is the `exponent`.
+    `verdicts` {claim id: Verdict} of this chapter, of 2 and of 15; `b` is the `exponent`.
     """
     found = {"for": [], "against": [], "undecided": []}
     for name, (side, words) in WEIGHED.items():
