@@ -42,10 +42,11 @@ def main(names: list[str]) -> None:
     if unknown := [name for name in names if name not in known]:
         print(f"times: got {unknown[0]!r}, allowed are {', '.join(known)}", file=sys.stderr)
         sys.exit(2)
+    at = commit()
     with tempfile.TemporaryDirectory() as folder:
         seconds = take(names or known, Path(folder) / "gammagpt")
     earlier = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else {}
-    fresh = {what: {"seconds": round(s, 2), "commit": commit()} for what, s in seconds.items()}
+    fresh = {what: {"seconds": round(s, 2), "commit": at} for what, s in seconds.items()}
     report = earlier | {"machine": machine()} | fresh
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
     for what, value in seconds.items():
