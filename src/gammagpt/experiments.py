@@ -51,14 +51,15 @@ def disguise(
 
 
 def restraints(
-    gammas, norm_eps, decays, warmups, other_rate, sinks, learning_rates,
+    gammas, norm_eps, decays, warmups, other_rate, fast_seeds, sinks, learning_rates,
     common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size,
     corpus, steps, batch_size, precision,
 ) -> dict[str, LearningRateStudy]:  # fmt: skip
     """What may hold small initialization back: the norm's epsilon, attention sinks, decay, warm-up.
 
     The first two at all four corners, tuned; what controls for the gate, and the last two, at the
-    common rate (and decay and warm-up at one `other_rate` too).
+    common rate (and decay and warm-up at one `other_rate` too). fast: what helps where that rate
+    is too fast, on `fast_seeds`, which nothing else has seen.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
@@ -76,6 +77,10 @@ def restraints(
     fast = {f", rate {other_rate:g}": {"learning_rate": other_rate}}
     fast |= {f"{name}, rate {other_rate:g}": change | fast[f", rate {other_rate:g}"]
              for name, change in habits.items()}  # fmt: skip
+    too_fast = {name: _with(config, optim={"learning_rate": other_rate})
+                for name, config in _varied(plain, corners, "model").items()}  # fmt: skip
+    longest = {f", warm-up {w:g}": {"warmup": w} for w in [max(check_list("warmups", warmups))]}
+    slow_start = _varied({name: too_fast[name] for name in plain}, longest, "optim")
     rest = tuning_seeds, seeds
     return {
         "restraints": _study(_varied(plain, corners, "model"), learning_rates, *rest),
@@ -83,6 +88,7 @@ def restraints(
             _varied(plain, {"": {}, ", gate": gate} | controls, "model"), (), *rest
         ),
         "restraints_habits": _study(_varied(plain, {"": {}} | habits | fast, "optim"), (), *rest),
+        "restraints_fast": _study(too_fast | slow_start, (), tuning_seeds, fast_seeds),
     }
 
 
@@ -138,21 +144,24 @@ def critical(
 
 
 def scaling(
-    gammas, fixed_stds, widths, lengths, norm_eps, relaxed_learning_rates, learning_rates,
-    common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size,
-    corpus, steps, batch_size, precision,
+    gammas, fixed_stds, widths, lengths, norm_eps, relaxed_learning_rates, fresh_learning_rates,
+    fresh_tuning_seeds, fresh_seeds, learning_rates, common_learning_rate, tuning_seeds, seeds,
+    n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size, precision,
 ) -> dict[str, LearningRateStudy]:  # fmt: skip
     """Does the gain grow with the model, and with the text? And when both restraints are relaxed?
 
     relaxed: the norm's epsilon is `norm_eps` and attention has a gate, as in `restraints`; its
-    rates are a list of their own, since all of `widths` are trained twice there.
+    rates are a list of their own, since all of `widths` are trained twice there. fresh: the
+    narrowest and the widest once more, on more seeds, none of which the others have seen.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
     plain = _by_init(base, [InitConfig(gamma=g) for g in check_list("gammas", gammas)])
     stds = check_list("fixed_stds", fixed_stds, empty=True)
     fixed = _by_init(base, [InitConfig(None, std) for std in stds])
-    wide = {f", width {w}": {"width": w} for w in check_list("widths", widths, int)}
+    sizes = sorted(check_list("widths", widths, int))
+    wide = {f", width {w}": {"width": w} for w in sizes}
+    ends = {f", width {w}": {"width": w} for w in (sizes[0], sizes[-1])}
     relaxed = {f"{name}, relaxed": change | {"norm_eps": norm_eps, "gate": True}
                for name, change in wide.items()}  # fmt: skip
     counts = check_list("lengths", lengths, int)
@@ -164,6 +173,9 @@ def scaling(
             _varied(plain, wide | relaxed, "model"), relaxed_learning_rates, *rest
         ),
         "scaling_length": _study(long, learning_rates, *rest),
+        "scaling_fresh": _study(
+            _varied(plain, ends, "model"), fresh_learning_rates, fresh_tuning_seeds, fresh_seeds
+        ),
     }
 
 
@@ -335,6 +347,7 @@ EXPERIMENTS = {
     "restraints": (restraints, "09_restraints"),
     "restraints_controls": (restraints, "09_restraints"),
     "restraints_habits": (restraints, "09_restraints"),
+    "restraints_fast": (restraints, "09_restraints"),
     "development": (development, "10_condensation"),
     "development_neurons": (development, "10_condensation"),
     "critical_text": (critical, "12_critical"),
@@ -343,6 +356,7 @@ EXPERIMENTS = {
     "scaling_width": (scaling, "13_scaling"),
     "scaling_relaxed": (scaling, "13_scaling"),
     "scaling_length": (scaling, "13_scaling"),
+    "scaling_fresh": (scaling, "13_scaling"),
     "rule_text": (rule, "15_rule"),
     "rule_ring": (rule, "15_rule"),
 }
