@@ -99,12 +99,13 @@ MAKE = {
     "corners": lambda: figures_restraints.corners(study(), "laptop"),
     "losses": lambda: figures_restraints.losses(study(), "laptop"),
     "controls": lambda: figures_restraints.controls(rows(CONTROLS), "laptop"),
+    "curves": lambda: figures_restraints.curves(study(), "laptop"),
     "sinks": lambda: figures_restraints.sinks(with_sinks(), "laptop"),
     "habits": lambda: figures_restraints.habits(of_habits(), "laptop"),
 }
 FROM_RUNS = {
-    "corners": study, "losses": study, "controls": lambda **named: rows(CONTROLS, **named),
-    "habits": of_habits,
+    "corners": study, "losses": study, "curves": study,
+    "controls": lambda **named: rows(CONTROLS, **named), "habits": of_habits,
 }  # fmt: skip
 
 
@@ -170,6 +171,7 @@ def test_a_figure_says_what_is_to_be_seen_in_it():
     alt = made("corners").alt
     assert "as usual +0.495" in alt and "eps 1e-12 +0.100 [+0.100, +0.100]" in alt
     assert "gate: gamma 0.5 4.505, gamma 1 3.810" in made("losses").alt
+    assert "gate: gamma 0.5 4.50 to 4.51, gamma 1 3.80 to 3.82" in made("curves").alt
     assert "gamma 1, eps 1e-05: 0.50 to 0.50" in made("norm_levels").alt
     assert "as usual: gamma 0.5 25%, gamma 1 25%" in made("sinks").alt
 

@@ -89,9 +89,11 @@ def rates_of(runs, axis="width", relaxed=False) -> Picture:
     return scaling.best_rates({"width, as usual": (runs, axis, relaxed)}, "laptop")
 
 
-FRAMES = {"width": of_width, "length": of_length, "relaxed": of_relaxed, "best_rates": of_width}
+FRAMES = {"width": of_width, "fresh": lambda **changes: of_width(**{"widths": (32, 128)} | changes),
+          "length": of_length, "relaxed": of_relaxed, "best_rates": of_width}
 MAKE = {
     "width": lambda runs: scaling.width(runs, "laptop"),
+    "fresh": lambda runs: scaling.fresh(runs, "laptop"),
     "length": lambda runs: scaling.length(runs, "laptop"),
     "relaxed": lambda runs: scaling.relaxed(runs, "laptop"),
     "best_rates": rates_of,
@@ -180,6 +182,12 @@ def test_where_seeds_are_missing_or_only_a_fixed_std_is_there_a_figure_is_drawn(
 
 def test_without_relaxed_runs_there_is_no_change_to_show():
     assert scaling.relaxed(of_width(), "laptop").alt.startswith("Nothing is shown")
+
+
+def test_two_points_are_no_law_and_nothing_is_extrapolated():
+    picture = made("fresh")
+    assert "extrapolat" not in picture.alt + picture.caption
+    assert "extrapolat" in made("width").alt and "extrapolat" in made("width").caption
 
 
 def test_one_width_is_no_line_and_nothing_is_extrapolated():
@@ -347,6 +355,21 @@ def test_growth_is_worded_whichever_way_it_came_out():
     assert readings.growth_in_words(NOTHING, "common") == []
 
 
+def test_runs_that_do_not_end_together_are_told():
+    def loss(*point):
+        falls = point[0] == "gamma 1" and point[2] == 128 and point[-1] == 1
+        return 5.5 if falls else 4.0 + 0.01 * (point[-1] % 3)
+
+    runs = of_width(widths=(32, 128), starts=("gamma 0.5", "gamma 1"), roles=("common",), loss=loss)
+    said = readings.groups_in_words(runs)
+    seeds = runs.seed.nunique()
+    assert f"*gamma 1* at width 128, one common learning rate: {seeds - 1} of {seeds} end" in said
+    assert "the last ends at 5.50." in said and "Of 3 settings all runs end within" in said
+    lost = of_width(roles=("common",), loss=diverging("gamma 1", 1))
+    assert "the last ends nowhere: it diverged" in readings.groups_in_words(lost)
+    assert readings.groups_in_words(NOTHING) == ""
+
+
 def test_what_relaxing_releases_is_told_width_by_width():
     lines = readings.released_in_words(of_relaxed(), "common")
     assert len(lines) == 3 and lines[0].startswith("- at width 32 by +0.000 [")
@@ -392,8 +415,8 @@ def test_the_answer_follows_the_verdicts(tuned, relaxed, expected):
         return SimpleNamespace(verdict=name, high=high, reason="why")
 
     for common in ("supported", "contradicted"):
-        said = readings.answer({"scale-grows-common": verdict(common, 0.1),
-                                "scale-grows-tuned": verdict(*tuned),
+        said = readings.answer({"fresh-grows-common": verdict(common, 0.1),
+                                "fresh-grows-tuned": verdict(*tuned),
                                 "scale-relaxed-tuned": verdict(*relaxed)})  # fmt: skip
         assert all(words in said for words in expected)
         disagree = {common, tuned[0]} == {"supported", "contradicted"}

@@ -144,24 +144,26 @@ def critical(
 
 
 def scaling(
-    gammas, fixed_stds, widths, lengths, norm_eps, relaxed_learning_rates, fresh_learning_rates,
-    fresh_tuning_seeds, fresh_seeds, learning_rates, common_learning_rate, tuning_seeds, seeds,
-    n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size, precision,
+    gammas, fixed_stds, widths, lengths, norm_eps, relaxed_learning_rates, fresh_widths,
+    fresh_learning_rates, fresh_tuning_seeds, fresh_seeds, learning_rates, common_learning_rate,
+    tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size,
+    precision,
 ) -> dict[str, LearningRateStudy]:  # fmt: skip
     """Does the gain grow with the model, and with the text? And when both restraints are relaxed?
 
     relaxed: the norm's epsilon is `norm_eps` and attention has a gate, as in `restraints`; its
-    rates are a list of their own, since all of `widths` are trained twice there. fresh: the
-    narrowest and the widest once more, on more seeds, none of which the others have seen.
+    rates are a list of their own, since all of `widths` are trained twice there. fresh: two widths
+    once more, on more seeds, none of which the others have seen.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
     plain = _by_init(base, [InitConfig(gamma=g) for g in check_list("gammas", gammas)])
     stds = check_list("fixed_stds", fixed_stds, empty=True)
     fixed = _by_init(base, [InitConfig(None, std) for std in stds])
-    sizes = sorted(check_list("widths", widths, int))
-    wide = {f", width {w}": {"width": w} for w in sizes}
-    ends = {f", width {w}": {"width": w} for w in (sizes[0], sizes[-1])}
+    wide, again = (
+        {f", width {w}": {"width": w} for w in check_list(name, given, int)}
+        for name, given in {"widths": widths, "fresh_widths": fresh_widths}.items()
+    )
     relaxed = {f"{name}, relaxed": change | {"norm_eps": norm_eps, "gate": True}
                for name, change in wide.items()}  # fmt: skip
     counts = check_list("lengths", lengths, int)
@@ -174,7 +176,7 @@ def scaling(
         ),
         "scaling_length": _study(long, learning_rates, *rest),
         "scaling_fresh": _study(
-            _varied(plain, ends, "model"), fresh_learning_rates, fresh_tuning_seeds, fresh_seeds
+            _varied(plain, again, "model"), fresh_learning_rates, fresh_tuning_seeds, fresh_seeds
         ),
     }
 

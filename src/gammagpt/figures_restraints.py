@@ -195,6 +195,46 @@ def sinks(runs, tier: str) -> Picture:
     return Picture("fig-sinks", draw, alt, caption, (7.2, 5.2))
 
 
+def curves(runs, tier: str, anchor="fig-fast-curves") -> Picture:
+    """Validation loss against tokens, a line a run at the common rate; a panel a variant."""
+    runs = compared(runs)
+    runs = runs[(runs.role == "common") & (runs.curve.map(len) > 1)] if len(runs) else runs
+    if not len(runs):
+        return nothing(anchor)
+    variants, starts = runs.variant.unique(), list(runs.start.unique())
+    millions = runs.batch_size.iloc[0] * runs.block_size.iloc[0] / 1e6
+
+    def draw(figure):
+        panels = panels_of(figure, len(variants))
+        for axes, variant in zip(panels, variants, strict=True):
+            axes.set_title(variant, fontsize=11)
+            for run in runs[runs.variant == variant].itertuples():
+                steps, losses = np.transpose(run.curve)
+                look = {**style(starts.index(run.start) + 2), "marker": ""}
+                axes.plot(steps * millions, losses, alpha=0.7, label=run.start, **look)
+        figure.supxlabel("training tokens (millions)", fontsize=11)
+        figure.supylabel(LOSS, fontsize=11)
+        legend_below(figure, panels)
+
+    alt = f"Validation loss of every run against tokens. Ends, least to most: {_ranges(runs)}."
+    caption = f"A line is a run; none is a mean. {provenance(runs, tier)}"
+    return Picture(anchor, draw, alt, caption, (7.2, 1.2 + 2.2 * math.ceil(len(variants) / 3)))
+
+
+def _ranges(runs) -> str:
+    """'As usual: gamma 0.5 3.85 to 3.92, gamma 1 3.70 to 4.44; gate: ...'."""
+    told = []
+    for variant, group in runs.groupby("variant", sort=False):
+        words = []
+        for start, losses in group.groupby("start", sort=False).loss:
+            ended = losses[np.isfinite(losses)]
+            lost = f"{len(losses) - len(ended)} diverged"
+            ends = f"{ended.min():.2f} to {ended.max():.2f}" if len(ended) else ""
+            words.append(" ".join([start, ends, f"({lost})" if len(ended) < len(losses) else ""]))
+        told.append(f"{variant}: {', '.join(word.strip() for word in words)}")
+    return "; ".join(told)
+
+
 def _strip(axes, table, value: str, hue: str, words: dict | None = None) -> None:
     """A row a variant, from the top down: dots, and their mean with its 95 % interval, by hue."""
     variants = list(table.variant.unique())

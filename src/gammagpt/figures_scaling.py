@@ -32,13 +32,19 @@ def length(runs, tier: str) -> Picture:
     return _losses_and_gains(runs, tier, "tokens", "fig-scaling-length")
 
 
+def fresh(runs, tier: str) -> Picture:
+    """The first one again, of the two ends and on other seeds."""
+    return _losses_and_gains(runs, tier, "width", "fig-scaling-fresh")
+
+
 def _losses_and_gains(runs, tier: str, axis: str, anchor: str) -> Picture:
     points, found = read.along(runs, axis), read.gains(runs, axis)
     points = points[~points.relaxed]
     if not np.isfinite(points.loss.astype(float)).any():
         return nothing(anchor)
     starts, roles = list(points.start.unique()), _roles(points)
-    lines = {key: line for key, line in read.lines(runs, axis).items() if not key[1]}
+    lines = {key: line for key, line in read.lines(runs, axis).items()
+             if not key[1] and len(line.xs) > 2}  # two points lie on a line, whatever the law
 
     def draw(figure):
         grid = figure.subplots(2, len(roles), sharex=True, sharey="row", squeeze=False)

@@ -217,14 +217,23 @@ def bite(width: int, gamma: float, eps: float) -> str:
 
 def relaxed(verdict) -> str:
     """What relaxing a restraint does to the gain, as the verdict on it says, in words."""
-    shrinks = verdict.high < 0
+    return _said(verdict, "lets the gain of small initialization grow",
+                 "does not let the gain grow by as much as the rule asks",
+                 "makes the gain smaller")  # fmt: skip
+
+
+def helps(verdict) -> str:
+    """What an aid does to the loss, as the verdict on it says, in words."""
+    return _said(verdict, "helps", "does not help by as much as the rule asks", "harms")
+
+
+def _said(verdict, yes: str, no: str, opposite: str) -> str:
     return {
-        "supported": "lets the gain of small initialization grow",
-        "contradicted": "makes the gain smaller" if shrinks else
-                        "does not let the gain grow by as much as the rule asks",
+        "supported": yes,
+        "contradicted": opposite if verdict.high < 0 else no,
         "inconclusive": f"is not decided ({verdict.reason})",
         "not run": f"is not judged here ({verdict.reason})",
-    }[verdict.verdict]  # fmt: skip
+    }[verdict.verdict]
 
 
 def sides(runs, role: str) -> list[str]:
