@@ -10,7 +10,7 @@ import nbformat
 import yaml
 
 from gammagpt import Store
-from gammagpt.engine import build_model
+from gammagpt.engine import size_of
 from gammagpt.pages import badge, effect
 from gammagpt.project import UserError, results_folder, root
 from gammagpt.runs import provenance
@@ -61,8 +61,8 @@ def limits(records, verdicts, tier: str) -> str:
     """How small the evidence of a tier is, as a table."""
     if not records:
         return f"There are no records of tier {tier}: nothing on these pages was measured.\n"
-    models = {record.config.model: record.config for record in records}
-    weights, width = max((_weights(config), model.width) for model, config in models.items())
+    models = {record.config.model for record in records}
+    weights, width = max((size_of(model).weights, model.width) for model in models)
     on_gpu = sum("cuda" in record.provenance["device"] for record in records)
     compared = [verdict.n for verdict in verdicts if verdict.n]
     rows = [
@@ -74,10 +74,6 @@ def limits(records, verdicts, tier: str) -> str:
         ("Claims without a verdict", f"{sum(not v.n for v in verdicts)} of {len(verdicts)}"),
     ]
     return "\n".join(["| What | How much |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
-
-
-def _weights(config) -> int:
-    return sum(parameter.numel() for parameter in build_model(config).parameters())
 
 
 def _data(config) -> str:

@@ -14,6 +14,7 @@ from gammagpt import GPTConfig, InitConfig, RunConfig, figures_restraints, frame
 from gammagpt import readings_restraints as readings
 from gammagpt.claims import judge
 from gammagpt.data import DataConfig
+from gammagpt.engine import size_of
 from gammagpt.figures import INK, Picture
 from gammagpt.readings_restraints import (
     after_norms,
@@ -29,7 +30,6 @@ from gammagpt.readings_restraints import (
     relaxed,
     sides,
     sink_reading,
-    weights,
 )
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
@@ -204,7 +204,8 @@ def test_looking_at_norms_leaves_no_hook_behind():
 
 def test_a_gate_has_a_matrix_for_each_layer():
     with_gate = replace(BASE, model=replace(BASE.model, gate=True))
-    assert weights(with_gate) - weights(BASE) == BASE.model.n_layer * BASE.model.width**2
+    more = size_of(with_gate.model).weights - size_of(BASE.model).weights
+    assert more == BASE.model.n_layer * BASE.model.width**2
 
 
 def test_what_decay_leaves_is_an_exponential_of_the_summed_rate():

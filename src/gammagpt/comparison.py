@@ -11,9 +11,8 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 
 import torch
-import torch.nn as nn
 
-from .engine import MODELS
+from .engine import size_of
 from .peer import NAME
 from .timing import Contestant, Failed, Setting, Shape
 
@@ -44,9 +43,7 @@ def flops_per_token(config) -> int:
     norms' gains. Attention counts in full, as is usual, though half of its scores are masked.
     An Emb-MLP goes through its matrices once a sequence.
     """
-    with torch.device("meta"):
-        linear = [m for m in MODELS[config.kind](config).modules() if isinstance(m, nn.Linear)]
-    weights = sum(module.weight.numel() for module in linear)
+    weights = size_of(config).in_products
     if config.kind == "emb_mlp":
         return 6 * weights // config.block_size
     return 6 * weights + 12 * config.n_layer * config.width * config.block_size

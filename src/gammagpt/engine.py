@@ -9,7 +9,8 @@ Shapes in comments: M members, B batch, T tokens.
 """
 
 import copy
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 
 import torch
 import torch.nn as nn
@@ -33,6 +34,26 @@ def build_model(config: RunConfig) -> nn.Module:
     """The model of a run at step 0, on the CPU: drawn from its seed by its gamma or std."""
     model = MODELS[config.model.kind](config.model)
     return gamma_init_(model, **asdict(config.init), seed=config.seed)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many weights a model has, and how many of them are in products of matrices."""
+
+    weights: int
+    in_products: int
+
+
+@lru_cache
+def size_of(model) -> Size:
+    """Those of a model's configuration. torch's random numbers stay where they are.
+
+    On the CPU: to draw an embedding on the device "meta" torch first imports for 1.6 s.
+    """
+    with torch.random.fork_rng(devices=()):
+        built = MODELS[model.kind](model)
+    linear = [module.weight for module in built.modules() if isinstance(module, nn.Linear)]
+    return Size(*(sum(w.numel() for w in of) for of in (built.parameters(), linear)))
 
 
 def shape(config: RunConfig) -> RunConfig:

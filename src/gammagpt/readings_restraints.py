@@ -13,7 +13,7 @@ import torch
 
 from .claims import paired_interval
 from .engine import build_model
-from .model import GPT, RMSNorm
+from .model import RMSNorm
 from .optim import OptimConfig, learning_rate
 from .readings_bias import ROLES
 from .runs import InitConfig
@@ -81,12 +81,6 @@ def _reader(name: str) -> str:
     """'blocks.0.norm1' -> 'attention 1'."""
     *block, norm = name.split(".")
     return f"{NORMS[norm]} {int(block[-1]) + 1}" if block else NORMS[norm]
-
-
-def weights(config) -> int:
-    """How many weights the model of a run has."""
-    with torch.device("meta"):
-        return sum(weight.numel() for weight in GPT(config.model).parameters())
 
 
 def left_by_decay(config) -> float:
