@@ -1,9 +1,10 @@
 """Experiments: parameters -> the runs that answer a question, at the size of a tier."""
 
 import inspect
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from .claims import Verdict, judge, load_ledger
+from .probes import ProbeConfig
 from .project import UserError, check_list, results_folder, tier_parameters
 from .runs import InitConfig, RunConfig, Store
 from .study import LearningRateStudy
@@ -263,7 +264,7 @@ def language(
     """A GPT on a mixture of texts, one that asks to reason and one that does not."""
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
-    base = _with(base, probes={"losses": 25, "final_windows": 256, "geometry": probes})
+    base = _with(base, probes=_probes(steps, losses=25, final_windows=256, geometry=probes))
     inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
     return _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds)
 
@@ -275,7 +276,7 @@ def gains(
     """A GPT on a mixture of texts that ask to reason, to remember, or for neither."""
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
-    base = _with(base, probes={"losses": 13, "windows": 32, "final_windows": 256})
+    base = _with(base, probes=_probes(steps, losses=13, windows=32, final_windows=256))
     inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
     return _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds)
 
@@ -290,8 +291,18 @@ def _text_run(
         "model": model | {"vocab_size": vocab_size},
         "optim": {"learning_rate": learning_rate},
         "data": {"corpus": corpus, "vocab_size": vocab_size},
+        "probes": _probes(steps, **asdict(ProbeConfig())),
         "steps": steps, "batch_size": batch_size, "precision": precision,
     }).pinned()  # fmt: skip
+
+
+def _probes(steps: int, **counts) -> dict[str, int]:
+    """Counts of a ProbeConfig, no finer than a run is long: or measuring costs more than training.
+
+    Only runs of tier smoke are so short.
+    """
+    most = {"losses": 2 + steps // 4, "windows": 2 * steps, "final_windows": 4 * steps}
+    return {name: min(count, most.get(name, count)) for name, count in counts.items()}
 
 
 def _anchor_study(
@@ -302,7 +313,7 @@ def _anchor_study(
         "model": model | {"vocab_size": data["vocab_size"], "block_size": data["length"]},
         "optim": {"learning_rate": common_rate}, "data": data, "steps": steps,
         "batch_size": batch_size, "precision": precision,
-        "probes": {"losses": 31, "windows": 200, "final_windows": 2000, "geometry": probes},
+        "probes": _probes(steps, losses=31, windows=200, final_windows=2000, geometry=probes),
     })  # fmt: skip
     inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
     return _study(_by_init(base.pinned(), inits), learning_rates, tuning_seeds, seeds)

