@@ -264,7 +264,7 @@ def language(
     """A GPT on a mixture of texts, one that asks to reason and one that does not."""
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
-    base = _with(base, probes=_probes(steps, losses=25, final_windows=256, geometry=probes))
+    base = _measured(base, losses=25, final_windows=256, geometry=probes)
     inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
     return _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds)
 
@@ -276,7 +276,7 @@ def gains(
     """A GPT on a mixture of texts that ask to reason, to remember, or for neither."""
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
-    base = _with(base, probes=_probes(steps, losses=13, windows=32, final_windows=256))
+    base = _measured(base, losses=13, windows=32, final_windows=256)
     inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
     return _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds)
 
@@ -287,22 +287,22 @@ def _text_run(
 ) -> RunConfig:  # fmt: skip
     """A GPT on text; what a notebook's parameters say of its size."""
     model = {"n_layer": n_layer, "n_head": n_head, "width": width, "block_size": block_size}
-    return RunConfig.from_dict({
+    run = RunConfig.from_dict({
         "model": model | {"vocab_size": vocab_size},
         "optim": {"learning_rate": learning_rate},
         "data": {"corpus": corpus, "vocab_size": vocab_size},
-        "probes": _probes(steps, **asdict(ProbeConfig())),
         "steps": steps, "batch_size": batch_size, "precision": precision,
-    }).pinned()  # fmt: skip
+    })  # fmt: skip
+    return _measured(run, **asdict(ProbeConfig())).pinned()
 
 
-def _probes(steps: int, **counts) -> dict[str, int]:
-    """Counts of a ProbeConfig, no finer than a run is long: or measuring costs more than training.
+def _measured(run: RunConfig, **counts) -> RunConfig:
+    """The run with these counts of its ProbeConfig, but none finer than the run is long.
 
-    Only runs of tier smoke are so short.
+    Only runs of tier smoke are so short; there, measuring would cost more than training.
     """
-    most = {"losses": 2 + steps // 4, "windows": 2 * steps, "final_windows": 4 * steps}
-    return {name: min(count, most.get(name, count)) for name, count in counts.items()}
+    most = {"losses": 2 + run.steps // 4, "windows": 2 * run.steps, "final_windows": 4 * run.steps}
+    return _with(run, probes={n: min(count, most.get(n, count)) for n, count in counts.items()})
 
 
 def _anchor_study(
@@ -313,8 +313,8 @@ def _anchor_study(
         "model": model | {"vocab_size": data["vocab_size"], "block_size": data["length"]},
         "optim": {"learning_rate": common_rate}, "data": data, "steps": steps,
         "batch_size": batch_size, "precision": precision,
-        "probes": _probes(steps, losses=31, windows=200, final_windows=2000, geometry=probes),
     })  # fmt: skip
+    base = _measured(base, losses=31, windows=200, final_windows=2000, geometry=probes)
     inits = [InitConfig(gamma=g) for g in check_list("gammas", gammas)]
     return _study(_by_init(base.pinned(), inits), learning_rates, tuning_seeds, seeds)
 
