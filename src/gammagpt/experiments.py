@@ -154,7 +154,7 @@ def scaling(
 
     relaxed: the norm's epsilon is `norm_eps` and attention has a gate, as in `restraints`; its
     rates are a list of their own, since all of `widths` are trained twice there. fresh: two widths
-    once more, on more seeds, none of which the others have seen.
+    once more, on more seeds, none of which the others have seen; freed: and relaxed.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
@@ -165,8 +165,11 @@ def scaling(
         {f", width {w}": {"width": w} for w in check_list(name, given, int)}
         for name, given in {"widths": widths, "fresh_widths": fresh_widths}.items()
     )
-    relaxed = {f"{name}, relaxed": change | {"norm_eps": norm_eps, "gate": True}
-               for name, change in wide.items()}  # fmt: skip
+    relaxed, freed = (
+        {f"{name}, relaxed": change | {"norm_eps": norm_eps, "gate": True}
+         for name, change in sizes.items()} for sizes in (wide, again)
+    )  # fmt: skip
+    widest = dict([max(again.items(), key=lambda item: item[1]["width"])])
     counts = check_list("lengths", lengths, int)
     long = {f"{name}, {n} steps": replace(c, steps=n) for n in counts for name, c in plain.items()}
     rest = tuning_seeds, seeds
@@ -178,6 +181,10 @@ def scaling(
         "scaling_length": _study(long, learning_rates, *rest),
         "scaling_fresh": _study(
             _varied(plain, again, "model"), fresh_learning_rates, fresh_tuning_seeds, fresh_seeds
+        ),
+        "scaling_freed": _study(
+            _varied(plain, widest | freed, "model"), fresh_learning_rates, fresh_tuning_seeds,
+            fresh_seeds,
         ),
     }
 
@@ -370,6 +377,7 @@ EXPERIMENTS = {
     "scaling_relaxed": (scaling, "13_scaling"),
     "scaling_length": (scaling, "13_scaling"),
     "scaling_fresh": (scaling, "13_scaling"),
+    "scaling_freed": (scaling, "13_scaling"),
     "rule_text": (rule, "15_rule"),
     "rule_ring": (rule, "15_rule"),
 }
