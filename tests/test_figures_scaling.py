@@ -356,6 +356,20 @@ def test_growth_is_worded_whichever_way_it_came_out():
     assert readings.growth_in_words(NOTHING, "common") == []
 
 
+def test_the_best_start_of_each_width_is_told_with_its_gamma():
+    runs = of_width()
+    runs["start_of"] = runs.setting.str.partition(", ")[0]
+    (_, middle, widest) = readings.lowest_in_words(runs, "tuned")
+    means = runs[(runs.role == "tuned") & (runs.width == 128)].groupby("start_of").loss.mean()
+    assert widest.startswith(f"- at width 128 *{means.idxmin()}*")
+    assert f"{means.min():.3f} nats" in widest
+    assert middle.startswith("- at width 64")
+    fixed = readings.lowest_in_words(of_width(starts=("std 0.02",)), "common")
+    assert "which is gamma 0.81 there" in fixed[-1] and "which is gamma 1.13 there" in fixed[0]
+    lost = of_width(loss=lambda *point: math.inf)
+    assert readings.lowest_in_words(lost, "common") == []
+
+
 def test_runs_that_do_not_end_together_are_told():
     def loss(*point):
         falls = point[0] == "gamma 1" and point[2] == 128 and point[-1] == 1
@@ -369,6 +383,7 @@ def test_runs_that_do_not_end_together_are_told():
     lost = of_width(roles=("common",), loss=diverging("gamma 1", 1))
     assert "the last ends nowhere: it diverged" in readings.groups_in_words(lost)
     assert readings.groups_in_words(NOTHING) == ""
+    assert readings.lowest_in_words(NOTHING, "common") == []
 
 
 def test_what_relaxing_releases_is_told_width_by_width():

@@ -283,6 +283,24 @@ def unfinished(runs) -> list[str]:
     return said
 
 
+def lowest_in_words(runs, role: str) -> list[str]:
+    """A line for every width: the start with the lowest mean loss, and the gamma that it has there.
+
+    A fixed std has one at each width. Starts of which a run diverged are not in question.
+    """
+    points, lines = along(runs), []
+    points = points[(points.role == role) & ~points.relaxed]
+    for x, group in points.groupby("x"):
+        means = group.groupby("start", sort=False).loss.mean().sort_values()
+        if np.isfinite(means.iloc[0]):
+            first = group[group.start == means.index[0]].iloc[0]
+            gamma = implied_gamma(first["std"], x) if pd.isna(first.gamma) else first.gamma
+            others = listed(f"{start} {loss:.3f}" for start, loss in means.iloc[1:].items())
+            lines.append(f"- at {place(x)} *{means.index[0]}*, which is gamma {gamma:.2f} there, "
+                         f"with {means.iloc[0]:.3f} nats; {others}.")  # fmt: skip
+    return lines
+
+
 def groups_in_words(runs, axis: str = "width") -> str:
     """Settings whose runs do not end together: how many do, and where the last one ends."""
     points, lines = along(runs, axis), []
