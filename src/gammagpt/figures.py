@@ -134,6 +134,16 @@ def provenance(runs, tier: str) -> str:
     return f"Tier {tier}; {len(once)} {words} {seeds}; {cost}; commit {commits}.{keys}"
 
 
+def nothing(anchor: str) -> Picture:
+    """What stands in for a figure that has no run to show."""
+
+    def draw(figure):
+        figure.text(0.5, 0.5, "no run to show", ha="center", va="center")
+
+    alt = "Nothing is shown: no run of these settings ended well and was measured for it."
+    return Picture(anchor, draw, alt, alt, (7.2, 1.0))
+
+
 def std_dictionary(widths, stds=(0.02,), gammas=(0.5, 0.8, 1.0)) -> Picture:
     """Which gamma a fixed std is at each width (gamma = -ln std / ln d_in)."""
 
@@ -263,6 +273,8 @@ def loss_plane(runs, tier: str) -> Picture:
 def loss_against_gamma(runs, tier: str) -> Picture:
     """Final loss against gamma at the common learning rate and at each one's best, with 95 %."""
     compared = runs[runs.role.isin(["common", "tuned"])]
+    if not len(compared):
+        return nothing("fig-loss-against-gamma")
     points = {role: _points(compared[compared.role == role]) for role in ("common", "tuned")}
 
     def draw(figure):

@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from .figures import COLOURS, Picture, provenance, style
-from .figures_parts import GREY, SHADE, bands_along, dot, error_bars, legend_below, listed, nothing
+from .figures import COLOURS, Picture, nothing, provenance, style
+from .figures_parts import GREY, SHADE, bands_along, dot, error_bars, legend_below, listed
 from .readings_theory import (
     at_probes,
     blocks,

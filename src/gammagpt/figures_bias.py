@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .claims import paired_interval
-from .figures import COLOURS, Picture, provenance, style
+from .figures import COLOURS, Picture, nothing, provenance, style
 from .figures_parts import GREY, band, legend_below, panels_of
 from .measures import HALF
 from .readings_bias import ROLES, columns_of, points_of, share_left, tuning_plane
@@ -23,6 +23,8 @@ def task_curves(runs, tier: str, score="loss", anchor="fig-tasks", levels=None) 
 
     `levels` {task: value} are drawn as dotted lines: what one law or another would give.
     """
+    if not len(runs):
+        return nothing(anchor)
     settings, levels = list(runs.setting.unique()), levels or {}
     unit = "loss (nats)" if score == "loss" else "accuracy"
 
@@ -182,6 +184,8 @@ def rate_planes(panels, tier: str, label: str, anchor: str) -> Picture:
 
 def range_shares(runs, tier: str, anchor="fig-ranges") -> Picture:
     """How often answers lie inside their task's labels, beside how often they are right."""
+    if not len(runs):
+        return nothing(anchor)
     settings = list(runs.setting.unique())
 
     def draw(figure):

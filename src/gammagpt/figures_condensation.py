@@ -12,8 +12,8 @@ import pandas as pd
 
 from .claims import paired_interval
 from .data.text import DataConfig
-from .figures import COLOURS, MARKERS, Picture, provenance, style
-from .figures_parts import GREY, band, legend_below, nothing, panels_of
+from .figures import COLOURS, MARKERS, Picture, nothing, provenance, style
+from .figures_parts import GREY, band, legend_below, panels_of
 from .measures import unigrams
 from .readings_bias import ROLES
 

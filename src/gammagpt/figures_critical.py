@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from . import readings_critical as read
-from .figures import COLOURS, Picture, provenance, style
-from .figures_parts import GREY, dot, dots_and_means, legend_below, nothing
+from .figures import COLOURS, Picture, nothing, provenance, style
+from .figures_parts import GREY, dot, dots_and_means, legend_below
 from .words import ROLES, interval, listed, shown
 
 GAMMA = "gamma (std = d_in^-gamma)"

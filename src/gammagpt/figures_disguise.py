@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from .figures import COLOURS, Picture, provenance
-from .figures_parts import GREY, dot, dots_and_means, legend_below, nothing
+from .figures import COLOURS, Picture, nothing, provenance
+from .figures_parts import GREY, dot, dots_and_means, legend_below
 from .readings_disguise import RELATIVE, gains, part_gains, unresolved_parts
 from .valleys import LOST, bottom, exponent, fast_side, slope_of, slow_side, tolerance, valleys_of
 from .words import ROLES, interval, listed, shown

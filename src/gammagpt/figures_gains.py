@@ -6,7 +6,7 @@ Runs are rows of a frame (sweep.frame, with roles) on a mixture of texts. Number
 import numpy as np
 
 from .data.text import corpora
-from .figures import Picture, provenance, style
+from .figures import Picture, nothing, provenance, style
 from .figures_parts import (
     GREY,
     SHADE,
@@ -15,7 +15,6 @@ from .figures_parts import (
     dots_and_means,
     error_bars,
     legend_below,
-    nothing,
     panels_of,
 )
 from .measures import REASONING, unigrams

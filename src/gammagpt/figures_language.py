@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from .claims import paired_interval
-from .figures import Picture, provenance, style
+from .figures import Picture, nothing, provenance, style
 from .figures_parts import GREY, band, dots_and_means, legend_below, panels_of
 from .measures import EARLY, HALF, rank_correlation
 from .readings_bias import ROLES
@@ -27,6 +27,8 @@ from .readings_language import (
 
 def losses(runs, tier: str, anchor="fig-language") -> Picture:
     """Of each text the share left of the loss of guessing by frequency, a panel a setting."""
+    if not len(runs):
+        return nothing(anchor)
     texts, settings = pair(runs), list(runs.setting.unique())
 
     def draw(figure):
@@ -54,6 +56,8 @@ def losses(runs, tier: str, anchor="fig-language") -> Picture:
 def delta(runs, tier: str) -> Picture:
     """Delta L, and the difference of shares, over training: a line a setting, with 95 %."""
     runs = compared(runs)
+    if not len(runs):
+        return nothing("fig-delta")
     lines = {(m, role): _intervals(runs[runs.role == role], m) for m in MEASURES for role in ROLES}
 
     def draw(figure):
@@ -79,6 +83,8 @@ def delta(runs, tier: str) -> Picture:
 def delta_without_clock(runs, tier: str) -> Picture:
     """Both measures against the mean loss: where every run ended, and the way there."""
     runs = runs[runs.status == "ok"]
+    if not len(runs):
+        return nothing("fig-without-clock")
 
     def draw(figure):
         grid = figure.subplots(len(MEASURES), 2, sharex="col", sharey="row")
@@ -108,6 +114,8 @@ def delta_without_clock(runs, tier: str) -> Picture:
 
 def groups(runs, tier: str) -> Picture:
     """Mean cosine between the embeddings of each text's own tokens, a panel a setting."""
+    if not len(runs):
+        return nothing("fig-groups")
     texts, settings = pair(runs), list(runs.setting.unique())
 
     def draw(figure):
@@ -134,6 +142,8 @@ def groups(runs, tier: str) -> Picture:
 
 def chains(runs, tier: str) -> Picture:
     """Scores on chains of thought of new problems by depth, a panel a score, with 95 %."""
+    if not len(runs):
+        return nothing("fig-chains")
     scores = chain_scores(runs)
     kinds = list(scores.score.unique())
 

@@ -5,8 +5,7 @@ Runs are rows of a frame (sweep.frame) whose records hold cosines between neuron
 
 import numpy as np
 
-from .figures import Picture, provenance
-from .figures_parts import nothing
+from .figures import Picture, nothing, provenance
 from .geometry import full_matrix
 
 MAPS = 6  # of a run: the start, the end, and those in between

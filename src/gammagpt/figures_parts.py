@@ -5,20 +5,10 @@ import math
 import numpy as np
 
 from .claims import paired_interval
-from .figures import COLOURS, MARKERS, Picture, style
+from .figures import COLOURS, MARKERS, style
 
 GREY = COLOURS[5]
 SHADE = {"color": GREY, "alpha": 0.15, "linewidth": 0}
-
-
-def nothing(anchor: str) -> Picture:
-    """What stands in for a figure that has no run to show."""
-
-    def draw(figure):
-        figure.text(0.5, 0.5, "no run to show", ha="center", va="center")
-
-    alt = "Nothing is shown: no run of these settings ended well and was measured for it."
-    return Picture(anchor, draw, alt, alt, (7.2, 1.0))
 
 
 def panels_of(figure, count: int):

@@ -10,8 +10,8 @@ from itertools import product
 import numpy as np
 
 from .claims import paired_interval
-from .figures import COLOURS, MARKERS, Picture, provenance, style
-from .figures_parts import GREY, legend_below, nothing, panels_of
+from .figures import COLOURS, MARKERS, Picture, nothing, provenance, style
+from .figures_parts import GREY, legend_below, panels_of
 from .readings_bias import ROLES
 from .readings_restraints import (
     HABITS,

@@ -8,8 +8,8 @@ import math
 import numpy as np
 
 from .claims import paired_interval
-from .figures import COLOURS, MARKERS, Picture, provenance, style
-from .figures_parts import GREY, band, dot, dots_and_means, legend_below, nothing
+from .figures import COLOURS, MARKERS, Picture, nothing, provenance, style
+from .figures_parts import GREY, band, dot, dots_and_means, legend_below
 from .readings_bias import columns_of, share_left
 from .readings_rule import factor_of_two, leads, pace, valleys
 from .words import ROLES, interval, listed, shown

@@ -9,8 +9,8 @@ import pandas as pd
 
 from . import readings_scaling as read
 from .claims import paired_interval
-from .figures import COLOURS, Picture, provenance
-from .figures_parts import GREY, SHADE, dot, dots_and_means, legend_below, nothing
+from .figures import COLOURS, Picture, nothing, provenance
+from .figures_parts import GREY, SHADE, dot, dots_and_means, legend_below
 from .readings_bias import ROLES
 from .readings_restraints import interval
 from .words import listed, shown

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from .data.anchors import AnchorConfig, keys, label_laws, parse_tasks, training_sequences
-from .figures import COLOURS, MARKERS, Picture, provenance, style
-from .figures_parts import GREY, SHADE, bands_along, dot, error_bars, legend_below, listed, nothing
+from .figures import COLOURS, MARKERS, Picture, nothing, provenance, style
+from .figures_parts import GREY, SHADE, bands_along, dot, error_bars, legend_below, listed
 from .geometry import full_matrix
 from .measures import law_cosines
 from .readings_bias import ROLES

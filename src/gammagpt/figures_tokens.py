@@ -13,8 +13,8 @@ import pandas as pd
 
 from .claims import paired_interval
 from .data.text import Text, load_text
-from .figures import COLOURS, MARKERS, Picture, figcaption, provenance, unfence
-from .figures_parts import GREY, dots_and_means, legend_below, nothing
+from .figures import COLOURS, MARKERS, Picture, figcaption, nothing, provenance, unfence
+from .figures_parts import GREY, dots_and_means, legend_below
 from .readings_bias import ROLES
 from .tokens import CLASSES, CONTEXT, TRIVIAL, classes, copied, count_losses, windows
 

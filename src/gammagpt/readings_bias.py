@@ -144,7 +144,8 @@ def half_steps(runs, names) -> pd.DataFrame:
             mean = f"{steps.mean():.0f} " if steps.count() else ""
             row[f"steps to {name}"] = f"{mean}({steps.count()} of {len(steps)})"
         rows.append(row | {"final loss": f"{group.loss.mean():.2f}"})
-    return pd.DataFrame(rows)
+    columns = ["setting", *(f"steps to {name}" for name in names), "final loss"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def change_of_steps(runs, task: str, sides) -> str:

@@ -95,6 +95,8 @@ def exchanged(runs) -> pd.DataFrame:
     What a claim says of one text is then asked of the other: a rule that says yes to both says
     nothing.
     """
+    if not len(runs):
+        return runs
     one, other = pair(runs)
     names = {}
     for a, b in ((one, other), (other, one)):

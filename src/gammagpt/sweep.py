@@ -13,6 +13,10 @@ from .measures import measures
 from .project import UserError, results_folder
 from .runs import Record, RunConfig, Store
 
+OUTCOMES = dict.fromkeys((  # columns of a frame that are not fields of a configuration
+    "setting", "status", "loss", "curve", "curves", "probes", "seconds", "commit", "rules",
+    "tokens", "key",
+))  # fmt: skip
 WORTH_PROCESSES = 2e11  # FLOPs, some seconds of a core: less is done before a pool has started
 
 
@@ -63,19 +67,25 @@ def frame(records):
     probes, seconds, commit, rules (hashes in force), tokens (trained on), key, and the measures
     that this kind of run has (measures.py).
 
-    The final loss of a diverged run is infinite: worse than any other, and never hidden.
+    The final loss of a diverged run is infinite: worse than any other, and never hidden. Without
+    records the frame has no rows, and the columns that every run has.
     """
     import pandas as pd
 
-    return pd.DataFrame([_row(record) for record in records])
+    rows = [_row(record) for record in records]
+    return pd.DataFrame(rows, columns=None if rows else list(_flat(RunConfig()) | OUTCOMES))
+
+
+def _flat(config: RunConfig) -> dict:
+    flat = {}
+    for name, value in config.to_dict().items():
+        flat.update(value if isinstance(value, dict) else {name: value})
+    return flat
 
 
 def _row(record: Record) -> dict:
-    flat = {}
-    for name, value in record.config.to_dict().items():
-        flat.update(value if isinstance(value, dict) else {name: value})
     loss = record.final["validation_loss"]
-    return flat | {
+    return _flat(record.config) | {
         "setting": record.config.init.label,
         "status": record.status,
         "loss": math.inf if loss is None else loss,
