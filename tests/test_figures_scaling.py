@@ -434,8 +434,10 @@ def test_the_answer_follows_the_verdicts(tuned, relaxed, expected):
         said = readings.answer({"fresh-grows-common": verdict(common, 0.1),
                                 "fresh-grows-tuned": verdict(*tuned),
                                 "freed-restores-tuned": verdict(*relaxed),
+                                "freed-restores-common": verdict(common, 0.1),
                                 "freed-wide-tuned": verdict(*relaxed)})  # fmt: skip
         assert all(words in said for words in expected)
+        assert ("At one learning rate relaxing" in said) == (common == "supported")
         assert ("the small start is ahead" in said) == (relaxed[0] == "supported")
         assert ("the small start is not ahead" in said) == (relaxed[0] == "contradicted")
         disagree = {common, tuned[0]} == {"supported", "contradicted"}

@@ -356,7 +356,9 @@ def answer(verdicts: dict) -> str:
     if {common.verdict, tuned.verdict} == {"supported", "contradicted"}:
         text += (" The two questions disagree, so what one common rate shows along the widths is "
                  "in good part the choice of that rate.")  # fmt: skip
-    return f"{text} {_restored(relaxed)}{AHEAD.get(freed.verdict, '')}"
+    one_rate = ("At one learning rate relaxing both restraints raises the gain there. "
+                * (verdicts["freed-restores-common"].verdict == "supported"))  # fmt: skip
+    return f"{text} {one_rate}{_restored(relaxed)}{AHEAD.get(freed.verdict, '')}"
 
 
 AHEAD = {  # at the largest width, by the verdict on the relaxed models alone
@@ -368,9 +370,9 @@ AHEAD = {  # at the largest width, by the verdict on the relaxed models alone
 def _restored(relaxed) -> str:
     """What relaxing does at the width of its claim."""
     if relaxed.verdict == "supported":
-        return "Relaxing both restraints raises the gain there, so they did hold it back."
+        return "With rates tuned, relaxing raises the gain there, so they did hold it back."
     if relaxed.verdict != "contradicted":
-        return f"What relaxing does to it is not decided: {relaxed.reason}."
+        return f"What relaxing does to it with rates tuned is not decided: {relaxed.reason}."
     if relaxed.high < 0:
-        return "Relaxing both restraints lowers the gain there."
-    return "Relaxing both restraints does not raise it by as much as the rule asks."
+        return "With rates tuned, relaxing lowers the gain there."
+    return "With rates tuned, relaxing does not raise it by as much as the rule asks."
