@@ -39,7 +39,7 @@ MATHJAX_SCRIPT = "tex-mml-chtml.js"
 MATHJAX_SCRIPT_SHA256 = "300480069078b5892d2363a2b65e2dfbbf30fe5c80f83edbfecf4610fd093862"
 MATHJAX_FONTS_SHA256 = "142f8a69d97768d841847e71af896961da33ffa0a500fe6b950c7f31c6334a92"
 
-HEAVY_RECORD = 20_000  # bytes
+HEAVY_RECORD = 12_000  # bytes
 
 
 def main() -> int:
@@ -159,8 +159,8 @@ def strip_downloads(site: Path) -> None:
 def copy_records(tier: str, destination: Path) -> None:
     """The run records go into the site, so that the ledger can link to its evidence.
 
-    The few that hold the loss of every token would be half of all: they are in the bundle alone
-    (downloads.py), to which provenance.py then leads their links.
+    Those that hold spectra or the loss of every token would be half of all: they are in the bundle
+    alone (downloads.py), to which provenance.py then leads their links.
     """
     destination.mkdir(parents=True)
     for record in project.results_folder(tier).glob("*.json"):

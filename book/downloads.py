@@ -30,7 +30,8 @@ def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> 
     for name, table in tables.items():
         if name != "curves":  # the one that is large, and in the bundle too
             table.to_csv(folder / f"{name}-{tier}.csv", index=False)
-        table.to_parquet(folder / f"{name}-{tier}.parquet", compression="zstd", index=False)
+        path = folder / f"{name}-{tier}.parquet"
+        table.to_parquet(path, compression="zstd", compression_level=9, index=False)
     pack(records, folder / f"records-{tier}.bundle")
     page = staging / "book" / "_generated" / "downloads.md"
     page.write_text(_page(folder, tier, tables, books), encoding="utf-8")

@@ -167,7 +167,8 @@ def rate_planes(panels, tier: str, label: str, anchor: str) -> Picture:
             finite, cmap = plane.where(np.isfinite(plane)), "viridis_r" if loss else "viridis"
             image = axes.imshow(finite.astype(float), cmap=cmap, norm=scale, aspect="auto")
             _write_cells(axes, plane, losses, image)
-            axes.set_xticks(range(len(plane.columns)), [f"{rate:g}" for rate in plane.columns])
+            rates = [f"{rate:g}" for rate in plane.columns]
+            axes.set_xticks(range(len(rates)), rates, fontsize=11 if len(rates) < 7 else 8)
             axes.set_yticks(range(len(plane)), plane.index)
             axes.grid(False)
             axes.set(title=title, xlabel="peak learning rate")

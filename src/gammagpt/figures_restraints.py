@@ -212,13 +212,14 @@ def curves(runs, tier: str, anchor="fig-fast-curves") -> Picture:
                 steps, losses = np.transpose(run.curve)
                 look = {**style(starts.index(run.start) + 2), "marker": ""}
                 axes.plot(steps * millions, losses, alpha=0.7, label=run.start, **look)
-        figure.supxlabel("training tokens (millions)", fontsize=11)
-        figure.supylabel(LOSS, fontsize=11)
+            axes.set_xlabel("tokens (millions)")
+        for axes in panels[::3]:
+            axes.set_ylabel(f"validation loss\n({NATS})")
         legend_below(figure, panels)
 
     alt = f"Validation loss of every run against tokens. Ends, least to most: {_ranges(runs)}."
     caption = f"A line is a run; none is a mean. {provenance(runs, tier)}"
-    return Picture(anchor, draw, alt, caption, (7.2, 1.2 + 2.2 * math.ceil(len(variants) / 3)))
+    return Picture(anchor, draw, alt, caption, (7.2, 0.8 + 2.4 * math.ceil(len(variants) / 3)))
 
 
 def _ranges(runs) -> str:
