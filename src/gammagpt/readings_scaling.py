@@ -304,15 +304,17 @@ def lowest_in_words(runs, role: str) -> list[str]:
 def groups_in_words(runs, axis: str = "width") -> str:
     """Settings whose runs do not end together: how many do, and where the last one ends."""
     points, lines = along(runs, axis), []
-    for (role, x, start), group in points.groupby(["role", "x", "start"], sort=False):
+    keys = ["role", "x", "start", "relaxed"]
+    for (role, x, start, relaxed), group in points.groupby(keys, sort=False):
         losses = sorted(group.loss.astype(float))
         near = sum(loss <= losses[0] + LOST for loss in losses)
         if near < len(losses):
             last = f"at {losses[-1]:.2f}" if math.isfinite(losses[-1]) else "nowhere: it diverged"
-            lines.append(f"- *{start}* at {place(x, axis)}, {ROLES[role]}: {near} of {len(losses)} "
+            name = start + ", relaxed" * bool(relaxed)
+            lines.append(f"- *{name}* at {place(x, axis)}, {ROLES[role]}: {near} of {len(losses)} "
                          f"end within {LOST:g} nats of the best, {losses[0]:.2f}; the last ends "
                          f"{last}.")  # fmt: skip
-    settings = points.groupby(["role", "x", "start"]).ngroups
+    settings = points.groupby(keys).ngroups
     rest = f"Of {settings - len(lines)} settings all runs end within {LOST:g} nats of their best."
     return "\n".join([*lines, "", rest]) if settings else ""
 
