@@ -60,7 +60,7 @@ def restraints(
 
     The first two at all four corners, tuned; what controls for the gate, and the last two, at the
     common rate (and decay and warm-up at one `other_rate` too). fast: what helps where that rate
-    is too fast, on `fast_seeds`, which nothing else has seen.
+    is too fast, on `fast_seeds`, which the others do not have.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
