@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gammagpt import Store
+from gammagpt.bundle import import_bundle
 from gammagpt.data import load_text
 from gammagpt.experiments import study
 from gammagpt.project import results_folder
@@ -245,17 +246,25 @@ def test_time_moves_all_panels_but_the_tokens_which_are_of_the_end(visit):
     assert "end of training" in page.locator("#gx-tokens-title").inner_text()
 
 
+@pytest.fixture(scope="module")
+def downloaded(site, tmp_path_factory):
+    """All records as a reader takes them from the site: out of the bundle."""
+    (bundle,) = (site / "data").glob("records-*.bundle")
+    folder = tmp_path_factory.mktemp("downloaded") / bundle.stem.removeprefix("records-")
+    assert import_bundle(bundle, Store(folder))["new"] > 0
+    return folder
+
+
 @pytest.mark.parametrize("rate", ["common", "tuned"])
-def test_what_it_says_agrees_with_the_records(visit, site, monkeypatch, rate):
-    folder = next((site / "records").iterdir())
-    monkeypatch.setenv("GAMMAGPT_RESULTS", str(folder.parent))
+def test_what_it_says_agrees_with_the_records(visit, downloaded, monkeypatch, rate):
+    monkeypatch.setenv("GAMMAGPT_RESULTS", str(downloaded.parent))
     said = visit(f"#gamma=0.8&rate={rate}").locator("#gx-said").inner_text()
-    runs = runs_of("gamma_scaling", "gamma 0.8", rate, folder.name)
-    losses = [raw(config, folder)["curves"]["validation"][-1][1] for config in runs]
+    runs = runs_of("gamma_scaling", "gamma 0.8", rate, downloaded.name)
+    losses = [raw(config, downloaded)["curves"]["validation"][-1][1] for config in runs]
     heard = float(re.search(r"Validation loss ([\d.]+) nats", said)[1])
     assert heard == pytest.approx(np.mean(losses), abs=0.0051)
-    runs = runs_of("development", "gamma 0.8", rate, folder.name)
-    probes = [raw(config, folder)["probes"] for config in runs]
+    runs = runs_of("development", "gamma 0.8", rate, downloaded.name)
+    probes = [raw(config, downloaded)["probes"] for config in runs]
     ranks = [[p["tensors"]["embedding.weight"]["stable_rank"] for p in run] for run in probes]
     heard = re.search(r"Stable rank of the embedding ([\d.]+), at the start (\d+\.\d)", said)
     assert float(heard[1]) == pytest.approx(np.mean(ranks, 0)[-1], abs=0.06)

@@ -146,15 +146,16 @@ def critical(
 
 def scaling(
     gammas, fixed_stds, widths, lengths, norm_eps, relaxed_learning_rates, fresh_widths,
-    fresh_learning_rates, fresh_tuning_seeds, fresh_seeds, learning_rates, common_learning_rate,
-    tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size,
-    precision,
+    fresh_learning_rates, fresh_tuning_seeds, fresh_seeds, long_warmup, learning_rates,
+    common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size,
+    corpus, steps, batch_size, precision,
 ) -> dict[str, LearningRateStudy]:  # fmt: skip
     """Does the gain grow with the model, and with the text? And when both restraints are relaxed?
 
     relaxed: the norm's epsilon is `norm_eps` and attention has a gate, as in `restraints`; its
     rates are a list of their own, since all of `widths` are trained twice there. fresh: two widths
-    once more, on more seeds, none of which the others have seen; freed: and relaxed.
+    once more, on more seeds, none of which the others have seen; freed: and relaxed; slow: and
+    with a longer warm-up.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
@@ -170,33 +171,36 @@ def scaling(
          for name, change in sizes.items()} for sizes in (wide, again)
     )  # fmt: skip
     widest = dict([max(again.items(), key=lambda item: item[1]["width"])])
+    usual = _varied(plain, again, "model")
+    slow = _varied(usual, {f", warm-up {long_warmup:g}": {"warmup": long_warmup}}, "optim")
     counts = check_list("lengths", lengths, int)
     long = {f"{name}, {n} steps": replace(c, steps=n) for n in counts for name, c in plain.items()}
     rest = tuning_seeds, seeds
+    anew = fresh_learning_rates, fresh_tuning_seeds, fresh_seeds
     return {
         "scaling_width": _study(_varied(plain | fixed, wide, "model"), learning_rates, *rest),
         "scaling_relaxed": _study(
             _varied(plain, wide | relaxed, "model"), relaxed_learning_rates, *rest
         ),
         "scaling_length": _study(long, learning_rates, *rest),
-        "scaling_fresh": _study(
-            _varied(plain, again, "model"), fresh_learning_rates, fresh_tuning_seeds, fresh_seeds
-        ),
-        "scaling_freed": _study(
-            _varied(plain, widest | freed, "model"), fresh_learning_rates, fresh_tuning_seeds,
-            fresh_seeds,
-        ),
+        "scaling_fresh": _study(usual, *anew),
+        "scaling_freed": _study(_varied(plain, widest | freed, "model"), *anew),
+        "scaling_slow": _study(_varied(plain, widest, "model") | slow, *anew),
     }
 
 
 def rule(
-    usual, small, gpt2_std, tiny_embedding, learning_rates, common_learning_rate, tuning_seeds,
-    seeds, n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size, precision,
-    ring_gammas, ring_seeds, ring_rates, ring_rate, keys, tasks, anchors, ring_vocab_size,
-    activation, ring_width, ring_hidden, ring_steps, ring_batch_size,
+    usual, small, gpt2_std, tiny_embedding, long_warmup, slow_tuning_seeds, slow_seeds,
+    learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size,
+    vocab_size, corpus, steps, batch_size, precision, ring_gammas, ring_seeds, ring_rates,
+    ring_rate, keys, tasks, anchors, ring_vocab_size, activation, ring_width, ring_hidden,
+    ring_steps, ring_batch_size,
 ) -> dict[str, LearningRateStudy]:  # fmt: skip
     """What a practitioner would do tomorrow: the gamma rule beside four other initializations, on
     seeds that no other chapter compares; and a task on which a small start is said to lose.
+
+    slow: the usual initialization, the rule and GPT-2's, each with two warm-ups, on seeds that no
+    other study has.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
@@ -207,12 +211,15 @@ def rule(
         InitConfig(gamma=usual, parts=f"embedding {tiny_embedding:g}"),
         InitConfig(gamma=usual, depth_scaling=True),
     ]
+    warmups = {"": {}, f", warm-up {long_warmup:g}": {"warmup": long_warmup}}
     data = {"kind": "anchors", "keys": keys, "tasks": tasks, "held_out": "", "anchors": anchors,
             "vocab_size": ring_vocab_size, "length": anchors + 1, "samples": 0}  # fmt: skip
     emb_mlp = {"kind": "emb_mlp", "width": ring_width, "hidden": ring_hidden,
                "activation": activation}  # fmt: skip
     return {
         "rule_text": _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds),
+        "rule_slow": _study(_varied(_by_init(base, inits[:3]), warmups, "optim"), learning_rates,
+                            slow_tuning_seeds, slow_seeds),
         "rule_ring": _anchor_study(emb_mlp, data, ring_gammas, ring_steps, ring_batch_size,
                                    ring_rates, ring_rate, tuning_seeds, ring_seeds, precision, 0),
     }  # fmt: skip
@@ -378,7 +385,9 @@ EXPERIMENTS = {
     "scaling_length": (scaling, "13_scaling"),
     "scaling_fresh": (scaling, "13_scaling"),
     "scaling_freed": (scaling, "13_scaling"),
+    "scaling_slow": (scaling, "13_scaling"),
     "rule_text": (rule, "15_rule"),
+    "rule_slow": (rule, "15_rule"),
     "rule_ring": (rule, "15_rule"),
 }
 
