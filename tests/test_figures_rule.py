@@ -137,7 +137,7 @@ def test_a_figure_has_ink_for_both_grounds_words_and_provenance(name):
 
 def test_the_figures_of_the_claims_have_the_anchors_of_the_ledger():
     asked = {claim.figure for claim in load_ledger() if claim.notebook == "15_rule"}
-    assert asked == {MAKE["rule"]().anchor, MAKE["ring"]().anchor}
+    assert asked == {MAKE["rule"]().anchor, MAKE["ring"]().anchor, "fig-slow"}  # by `rule` too
 
 
 @pytest.mark.parametrize("name", MAKE)
@@ -254,6 +254,9 @@ def test_each_rival_has_a_line_with_both_verdicts():
     assert "holds at the common rate (+0.035 [+0.020, +0.050]; why)" in lines
     assert "is not decided each at its own best rate" in lines and "nan" not in lines
     assert readings.rivals_in_words([], MINE) == "No claim compares them."
+    of_gains = verdict("c", "tuned", "supported")  # a claim on a difference of gains: no rival
+    of_gains.claim.comparison["against"] = ["a", "b"]
+    assert readings.rivals_in_words([*found, of_gains], MINE) == lines
 
 
 # ---- valleys -----------------------------------------------------------------------------------

@@ -32,9 +32,9 @@ def length(runs, tier: str) -> Picture:
     return _losses_and_gains(runs, tier, "tokens", "fig-scaling-length")
 
 
-def fresh(runs, tier: str) -> Picture:
+def fresh(runs, tier: str, anchor: str = "fig-scaling-fresh") -> Picture:
     """The first one again, of the two ends and on other seeds."""
-    return _losses_and_gains(runs, tier, "width", "fig-scaling-fresh")
+    return _losses_and_gains(runs, tier, "width", anchor)
 
 
 def _losses_and_gains(runs, tier: str, axis: str, anchor: str) -> Picture:

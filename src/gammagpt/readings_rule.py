@@ -317,8 +317,8 @@ def _by_rival(verdicts) -> dict:
     """{rival: {role: Verdict}} of the claims that compare the rule with another initialization."""
     found = {}
     for verdict in verdicts:
-        if verdict.claim.metric == "loss":
-            asked = verdict.claim.comparison
+        asked = verdict.claim.comparison
+        if verdict.claim.metric == "loss" and "against" not in asked:
             found.setdefault(asked["baseline"], {})[asked["learning_rate"]] = verdict
     return found
 

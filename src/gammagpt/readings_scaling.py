@@ -360,13 +360,19 @@ def answer(verdicts: dict) -> str:
                  "in good part the choice of that rate.")  # fmt: skip
     one_rate = ("At one learning rate relaxing both restraints raises the gain there. "
                 * (verdicts["freed-restores-common"].verdict == "supported"))  # fmt: skip
-    return f"{text} {one_rate}{_restored(relaxed)}{AHEAD.get(freed.verdict, '')}"
+    ahead = _ahead("both relaxed", freed) + _ahead("a longer warm-up", verdicts["slow-wide-tuned"])
+    return f"{text} {one_rate}{_restored(relaxed)}{ahead}"
 
 
-AHEAD = {  # at the largest width, by the verdict on the relaxed models alone
-    "supported": " With both relaxed the small start is ahead there.",
-    "contradicted": " With both relaxed, too, the small start is not ahead there.",
-}
+AHEAD = {"supported": "the small start is ahead there",
+         "contradicted": "the small start is not ahead there",
+         "inconclusive": "it is not decided whether the small start is ahead there"}  # fmt: skip
+
+
+def _ahead(what: str, verdict) -> str:
+    """At the largest width, by the verdict on such models alone."""
+    said = AHEAD.get(verdict.verdict)
+    return f" With {what}, {said}." if said else ""
 
 
 def _restored(relaxed) -> str:

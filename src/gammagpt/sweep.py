@@ -13,10 +13,6 @@ from .measures import measures
 from .project import UserError, results_folder
 from .runs import Record, RunConfig, Store
 
-OUTCOMES = dict.fromkeys((  # columns of a frame that are not fields of a configuration
-    "setting", "status", "loss", "curve", "curves", "probes", "seconds", "commit", "rules",
-    "tokens", "key",
-))  # fmt: skip
 WORTH_PROCESSES = 2e11  # FLOPs, some seconds of a core: less is done before a pool has started
 
 
@@ -83,21 +79,29 @@ def _flat(config: RunConfig) -> dict:
     return flat
 
 
-def _row(record: Record) -> dict:
+def _loss(record: Record) -> float:
     loss = record.final["validation_loss"]
-    return _flat(record.config) | {
-        "setting": record.config.init.label,
-        "status": record.status,
-        "loss": math.inf if loss is None else loss,
-        "curve": record.curves["validation"],
-        "curves": record.curves,
-        "probes": record.probes,
-        "seconds": record.provenance["seconds"],
-        "commit": record.provenance["commit"],
-        "rules": record.provenance["rules"],
-        "tokens": record.config.tokens,
-        "key": record.key,
-    } | measures(record)
+    return math.inf if loss is None else loss
+
+
+OUTCOMES = {  # columns of a frame that are not fields of a configuration
+    "setting": lambda record: record.config.init.label,
+    "status": lambda record: record.status,
+    "loss": _loss,
+    "curve": lambda record: record.curves["validation"],
+    "curves": lambda record: record.curves,
+    "probes": lambda record: record.probes,
+    "seconds": lambda record: record.provenance["seconds"],
+    "commit": lambda record: record.provenance["commit"],
+    "rules": lambda record: record.provenance["rules"],
+    "tokens": lambda record: record.config.tokens,
+    "key": lambda record: record.key,
+}
+
+
+def _row(record: Record) -> dict:
+    outcomes = {name: outcome(record) for name, outcome in OUTCOMES.items()}
+    return _flat(record.config) | outcomes | measures(record)
 
 
 def _train_missing(missing, store, workers, members, executor, budget, rules) -> None:
