@@ -14,6 +14,7 @@ from .project import UserError, results_folder
 from .runs import Record, RunConfig, Store
 
 WORTH_PROCESSES = 2e11  # FLOPs, some seconds of a core: less is done before a pool has started
+FEW = 8  # runs at once where there is so little to do that measuring would take longer
 
 
 def sweep(
@@ -109,7 +110,7 @@ def _train_missing(missing, store, workers, members, executor, budget, rules) ->
 
     clock = _Clock(time.monotonic() + budget)
     if workers is None and executor is None and _work(missing) < WORTH_PROCESSES:
-        workers, members = 1, members or 1
+        workers, members = 1, members or FEW
     workers = min(workers or _default_workers(), len(missing))
     stacks = _stacks(missing, workers, members, measured=executor is None)
     with progress_bar(missing) as bar, _running(executor, workers, bar) as submit:
