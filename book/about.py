@@ -15,7 +15,7 @@ from gammagpt.pages import badge, effect
 from gammagpt.project import UserError, results_folder, root
 from gammagpt.runs import provenance
 
-PAGES = ("faq.md", "limitations.md")  # where `<!-- claims: id id -->` stands for verdicts
+PAGES = ("intro.md", "faq.md", "limitations.md")  # `<!-- claims: id id -->` are verdicts
 PROGRAMS = ("torch", "numpy", "pandas", "matplotlib", "papermill", "jupyter-book", "Sphinx")
 PAPERS = ("hang2026small", "yao2025reasoning")
 

@@ -34,7 +34,10 @@ def link_figures(site: Path, tier: str) -> None:
         def rework(figure, notebook=page.stem):
             name = f"{notebook}-{figure[1]}"
             shown = IMAGE.sub(lambda image: _as_file(image, site), figure[0])
-            return CAPTION.sub(lambda c: _with_data(c, site, tier, notebook, name, runs), shown)
+            picture = re.search(r'pictures/[^"#]+', shown)
+            return CAPTION.sub(
+                lambda c: _with_data(c, site, tier, notebook, name, runs, picture), shown
+            )
 
         page.write_text(FIGURE.sub(rework, text), encoding="utf-8")
     lead_to_bundle(site, tier)
@@ -72,10 +75,11 @@ def two_inks(svg: str) -> str:
     return svg.replace("<svg ", '<svg id="dark" ', 1).replace("</style>", rules, 1)
 
 
-def _with_data(caption, site: Path, tier: str, notebook: str, name: str, runs) -> str:
-    """A caption with what is behind its figure, folded."""
+def _with_data(caption, site: Path, tier: str, notebook: str, name: str, runs, picture) -> str:
+    """A caption with what is behind its figure, folded; and the picture alone, to enlarge."""
     keys = (caption[1] or "").split()
     parts = [_runs_links(keys, site, tier, name, runs)] if keys else []
+    parts += [f'<a href="../{picture[0]}">The picture alone</a>, to enlarge (SVG)'] * bool(picture)
     parts += [
         f'Notebook: <a href="../_sources/notebooks/{notebook}.ipynb" download>{notebook}.ipynb</a>',
         f"To make it again: <code>{html.escape(command(notebook, tier))}</code>",

@@ -8,7 +8,7 @@ import pytest
 from helpers import made_up_claim, made_up_runs
 
 from gammagpt.claims import CHANGED, Verdict, judge
-from gammagpt.pages import SIGNS, VerdictTable, badge, effect
+from gammagpt.pages import SIGNS, VerdictTable, badge, effect, sides
 
 
 def verdict(name="supported", **fields) -> Verdict:
@@ -61,19 +61,28 @@ def test_an_effect_has_its_interval_and_no_nonsense(numbers, words):
 
 def test_the_table_has_a_row_a_claim_escaped_for_html():
     rows = cells(VerdictTable([verdict(), verdict("not run", effect=math.nan)])._repr_html_())
-    assert rows[:3] == ["Claim", "Effect, 95 % interval", "Unit"]
-    assert rows[3:6] == ["Runs or pairs", "Verdict", "Why"]
-    values = ["+0.250 [+0.125, +0.375]", "nats per token", "0", "✓ supported", "x < y"]
-    assert rows[6:12] == ["a < b & c", *values]
-    assert rows[13] == "–" and len(rows) == 18
+    assert rows[:3] == ["Claim", "Verdict", "Effect, 95 % interval"]
+    assert rows[3:6] == ["Unit", "Runs or pairs", "Why"]
+    values = ["✓ supported", "+0.250 [+0.125, +0.375]", "nats per token", "0", "x < y"]
+    assert rows[6].startswith("a < b & c") and rows[7:12] == values
+    assert rows[14] == "–" and len(rows) == 18
+
+
+def test_the_table_says_what_is_compared():
+    claim = made_up_claim()
+    words = "gamma 0.8 against gamma 0.5"
+    assert sides(claim) == words and words in VerdictTable([verdict()])._repr_html_()
+    of_gains = {**claim.comparison, "against": ["a", "b"]}
+    assert sides(replace(claim, comparison=of_gains)) == f"{words}, less b against a"
+    assert sides(replace(claim, comparison={"setting": "gamma 1"})) == "gamma 1"
 
 
 def test_the_table_shows_what_was_judged():
     claim = made_up_claim()
     runs = made_up_runs({"gamma 0.5": [5.0, 5.1, 5.2], "gamma 0.8": [4.5, 4.6, 4.7]}, claim=claim)
     rows = cells(VerdictTable([judge(claim, runs, "laptop")])._repr_html_())
-    shown = ["A title", "+0.500 [+0.500, +0.500]", "nats per token", "3", "✓ supported"]
-    assert rows[6:11] == shown
+    shown = ["✓ supported", "+0.500 [+0.500, +0.500]", "nats per token", "3"]
+    assert rows[6].startswith("A title") and rows[7:11] == shown
 
 
 def test_of_one_setting_the_number_itself_is_shown_and_the_side_that_the_rule_wants():

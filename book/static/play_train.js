@@ -252,8 +252,8 @@ function trainInSlices(E, post, every) {
       const { gamma, rate, seed, activation } = run.settings;
       const then = half(run, "reasoning"), end = run.points[run.points.length - 1];
       const at = (task) => (then ? percent(left(run, then, task)) : "–");
-      return [gamma, rate, seed, activation, then?.step ?? "–", at("memory"), at("unseen"),
-        percent(end.memory.right), percent(end.reasoning.right), percent(end.unseen.right)];
+      const right = ["unseen", "reasoning", "memory"].map((task) => percent(end[task].right));
+      return [gamma, ...right, then?.step ?? "–", at("memory"), at("unseen"), rate, seed, activation];
     });
     [...find("rows").rows].forEach((row, i) => {
       const stroke = { x1: 0, y1: 6, x2: 40, y2: 6, "stroke-dasharray": runs[i]?.dash ?? "" };

@@ -26,6 +26,16 @@ def effect(verdict: Verdict) -> str:
     return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
+def sides(claim) -> str:
+    """What a claim sets beside each other, in the names of its settings."""
+    asked = claim.comparison
+    if not claim.paired:
+        return asked["setting"]
+    words = f"{asked['treatment']} against {asked['baseline']}"
+    usual = asked.get("against")
+    return f"{words}, less {usual[1]} against {usual[0]}" if usual else words
+
+
 class VerdictTable:
     """Verdicts as a table in a notebook; show it as the last line of a cell."""
 
@@ -33,12 +43,12 @@ class VerdictTable:
         self.found = list(found)
 
     def _repr_html_(self) -> str:
-        names = ("Claim", "Effect, 95 % interval", "Unit", "Runs or pairs", "Verdict", "Why")
+        names = ("Claim", "Verdict", "Effect, 95 % interval", "Unit", "Runs or pairs", "Why")
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
         rows = "".join(
-            f"<tr><td>{html.escape(v.claim.title)}</td><td>{effect(v)}</td>"
-            f"<td>{html.escape(v.claim.unit)}</td><td>{v.n}</td>"
-            f"<td>{badge(v)}</td><td>{html.escape(v.reason)}</td></tr>"
+            f"<tr><td>{html.escape(v.claim.title)}<br><small>{html.escape(sides(v.claim))}</small>"
+            f"</td><td>{badge(v)}</td><td>{effect(v)}</td><td>{html.escape(v.claim.unit)}</td>"
+            f"<td>{v.n}</td><td>{html.escape(v.reason)}</td></tr>"
             for v in self.found
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
