@@ -11,6 +11,8 @@ from pathlib import Path
 import nbformat
 from runner import tagged
 
+from gammagpt.exercises import all_exercises
+from gammagpt.exercises.kinds import Number
 from gammagpt.pages import badge, effect
 from gammagpt.project import UserError
 
@@ -40,7 +42,7 @@ def write_handout(staging: Path, verdicts) -> None:
     pages = {
         "handout_pictures.md": pictures(chapters),
         "handout_tasks.md": "\n".join(task(chapters, name) for name in TASKS),
-        "teaching_tasks.md": table_of_tasks(chapters),
+        "teaching_tasks.md": f"{table_of_tasks(chapters)}\n\n{numbers()}",
     } | {f"expected_{lesson}.md": expected(verdicts, names) for lesson, names in EXPECTED.items()}
     for name, text in pages.items():
         (staging / "book" / "_generated" / name).write_text(f"{text}\n", encoding="utf-8")
@@ -98,6 +100,14 @@ def table_of_tasks(chapters) -> str:
     return "\n".join(lines)
 
 
+def numbers() -> str:
+    """The answers that are numbers, folded; those that depend on a page's runs are not here."""
+    found = [f"{name}: {exercise.answer():.4g}" for name, exercise in all_exercises().items()
+             if isinstance(exercise, Number) and not exercise.needs]  # fmt: skip
+    return ("```{admonition} The key: answers that are numbers\n:class: dropdown\n\n"
+            f"{'; '.join(found)}.\n```")  # fmt: skip
+
+
 def title(words: str) -> str:
     """A task's own, without its full stop: '**Two hills.** Leave ...'."""
     return re.match(r"\*\*(.+?)[.?]?\*\*", words)[1]
@@ -108,7 +118,8 @@ def expected(verdicts, names) -> str:
     found = {verdict.claim.id: verdict for verdict in verdicts}
     if lost := [name for name in names if name not in found]:
         raise UserError(f"handout: got claim {lost[0]!r}, allowed are those of claims.yml")
-    lines = ["| Claim | Effect (95 % interval) | Verdict |", "|---|---|---|"]
+    lines = ["| Claim | Effect (95 % interval) | Unit | Verdict |", "|---|---|---|---|"]
     for v in map(found.get, names):
-        lines.append(f"| [{v.claim.title}](claim-{v.claim.id}) | {effect(v)} | {badge(v)} |")
+        lines.append(f"| [{v.claim.title}](claim-{v.claim.id}) | {effect(v)} | {v.claim.unit} | "
+                     f"{badge(v)} |")
     return "\n".join(lines)

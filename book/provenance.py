@@ -79,7 +79,8 @@ def _with_data(caption, site: Path, tier: str, notebook: str, name: str, runs, p
     """A caption with what is behind its figure, folded; and the picture alone, to enlarge."""
     keys = (caption[1] or "").split()
     parts = [_runs_links(keys, site, tier, name, runs)] if keys else []
-    parts += [f'<a href="../{picture[0]}">The picture alone</a>, to enlarge (SVG)'] * bool(picture)
+    if picture:
+        parts.append(f'<a href="../{picture[0]}">The picture alone</a>, to enlarge (SVG)')
     parts += [
         f'Notebook: <a href="../_sources/notebooks/{notebook}.ipynb" download>{notebook}.ipynb</a>',
         f"To make it again: <code>{html.escape(command(notebook, tier))}</code>",

@@ -10,9 +10,9 @@ SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "~", "not ru
 
 def badge(verdict: Verdict) -> str:
     """The verdict with a sign and a colour (CSS class), so that neither is needed alone."""
-    flag = f" ({verdict.flag})" if verdict.flag else ""
+    flag = f" <small>({verdict.flag})</small>" if verdict.flag else ""
     name = verdict.verdict.replace(" ", "-")
-    return f'<span class="verdict {name}">{SIGNS[verdict.verdict]} {verdict.verdict}{flag}</span>'
+    return f'<span class="verdict {name}">{SIGNS[verdict.verdict]} {verdict.verdict}</span>{flag}'
 
 
 def effect(verdict: Verdict) -> str:

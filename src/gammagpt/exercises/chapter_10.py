@@ -33,7 +33,8 @@ def random_values(rng) -> list[float]:
 EXERCISES = {
     "10.1": Function(
         halving_move,
-        "Half of d/4 is reached at theta + 1/theta = sqrt(8), with theta = m sqrt(d)/s.",
+        "The norm hardly changes, so for half the rank the largest value must grow by a factor of "
+        "sqrt(2).",
         (
             (lambda s, d: s / math.sqrt(d), "There the update only begins to stand out."),
             (lambda s, d: math.sqrt(8) * s / math.sqrt(d), "That leaves 1/theta out."),

@@ -60,5 +60,6 @@ EXERCISES = {
             (lambda: 0.0, "That needs anchors that go round the ring evenly."),
             (lambda: math.log(10 / 8), "That is what the key and one anchor tell together."),
         ),
+        tolerance=0.05,  # three decimals are asked for, and the first two are zero
     ),
 }  # fmt: skip
