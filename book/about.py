@@ -17,7 +17,7 @@ from gammagpt.runs import provenance
 
 PAGES = ("intro.md", "faq.md", "limitations.md")  # `<!-- claims: id id -->` are verdicts
 PROGRAMS = ("torch", "numpy", "pandas", "matplotlib", "papermill", "jupyter-book", "Sphinx")
-PAPERS = ("hang2026small", "yao2025reasoning")
+PAPERS = ("hang2026small", "yao2025reasoning", "yao2026staircase")
 
 
 def write_about(staging: Path, tier: str, verdicts) -> None:
@@ -101,11 +101,12 @@ def status(staging: Path, tier: str, records: int) -> str:
 
 
 def citation() -> str:
-    """BibTeX for this book, from CITATION.cff, and for its two papers, from references.bib."""
+    """BibTeX for this book, from CITATION.cff, and for its papers, from references.bib."""
     cff = yaml.safe_load((root() / "CITATION.cff").read_text(encoding="utf-8"))
     names = " and ".join(f"{{{author['name']}}}" for author in cff["authors"])
     fields = {"title": cff["title"], "author": names, "year": str(cff["date-released"])[:4],
-              "version": cff["version"], "url": cff["repository-code"]}  # fmt: skip
+              "version": cff["version"], "url": cff["repository-code"],
+              "note": f"Commit {provenance('', 0, None)['commit']}"}  # fmt: skip
     body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
     library = (root() / "book" / "references.bib").read_text(encoding="utf-8")
     papers = [re.search(rf"^@\w+{{{key},.*?^}}", library, re.M | re.S)[0] for key in PAPERS]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from gammagpt import Store
 from gammagpt.bundle import pack
+from gammagpt.claims import holm
 from gammagpt.measures import measures
 from gammagpt.project import results_folder
 
@@ -68,7 +69,7 @@ def _size(count: int) -> str:
 
 def claims_table(verdicts) -> pd.DataFrame:
     """A row a claim: effect, interval and verdict, with the rule that decided."""
-    rows = []
+    rows, corrected = [], holm(verdicts)
     for verdict in verdicts:
         value, low, high = verdict.shown
         claim = verdict.claim
@@ -78,6 +79,7 @@ def claims_table(verdicts) -> pd.DataFrame:
             **{f"comparison.{name}": str(side) for name, side in claim.comparison.items()},
             **{f"rule.{name}": number for name, number in claim.rule.items()},
             "effect": value, "low": low, "high": high, "n": verdict.n, "p": verdict.p,
+            "p_holm": corrected.get(claim.id),
             "verdict": verdict.verdict, "reason": verdict.reason, "flag": verdict.flag,
         })  # fmt: skip
     return pd.DataFrame(rows)

@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -196,7 +197,19 @@ def _totals(found) -> str:
         own = [v.verdict for v in found if v.claim.paper == paper]
         marks = " ".join(_chip(own.count(name), name) for name in SIGNS if name in own)
         lines.append(f"| {{cite:t}}`{paper}` | {len(own)} | {marks} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + f"\n\n{_corrected_words(found)}\n"
+
+
+def _corrected_words(found) -> str:
+    """How many verdicts would stand if each paper were judged as a whole."""
+    corrected = holm(found)
+    told = []
+    for name in ("supported", "contradicted"):
+        own = [v.claim.id for v in found if v.verdict == name]
+        stand = sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
+        told.append(f"{stand} of {len(own)} that are {name}")
+    return (f"With so many claims some verdicts are luck: corrected for their number, "
+            f"{' and '.join(told)} would stand ([how](ledger.md)).")  # fmt: skip
 
 
 def _title(notebook: str) -> str:
@@ -226,7 +239,7 @@ def _summary(found, link: str, mark) -> str:
 
 
 def _ledger_table(found) -> str:
-    columns = ("Claim", "Paper, place", "Rule", "Tier", "Effect", "n", "p (Holm)", "Verdict",
+    columns = ("Claim", "Verdict", "Effect", "n", "Rule", "p (Holm)", "Paper, place",
                "Evidence")  # fmt: skip
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     corrected = holm(found)
@@ -234,10 +247,9 @@ def _ledger_table(found) -> str:
         figure = f"../notebooks/{v.claim.notebook}.html#{v.claim.figure}"
         records = len(v.claim.settings) * v.n
         cells = (
-            f"[{v.claim.title}](claim-{v.claim.id})",
+            f"[{v.claim.title}](claim-{v.claim.id})", badge(v), effect(v), str(v.n), v.claim.bound,
+            f"{corrected[v.claim.id]:.2g}" if v.claim.id in corrected else "–",
             f"{{cite}}`{v.claim.paper}`, {v.claim.place}",
-            v.claim.bound, v.tier, effect(v), str(v.n),
-            f"{corrected[v.claim.id]:.2g}" if v.claim.id in corrected else "–", badge(v),
             f'<a href="{figure}">figure</a>, [{records} records](records-{v.claim.id})',
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
@@ -311,7 +323,8 @@ def _record_table(verdict: Verdict) -> str:
     turn = -1 if verdict.claim.turned else 1
     lines = ["| " + " | ".join(["Seed", *names]) + " |", "|---" * (len(names) + 1) + "|"]
     for seed, *keys, value in verdict.pairs:
-        cells = [str(seed), *(link(key) for key in keys if key), f"{turn * value:+.4f}"]
+        told = f"{turn * value:+.4f}" if math.isfinite(value) else "a run did not get there"
+        cells = [str(seed), *(link(key) for key in keys if key), told]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

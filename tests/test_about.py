@@ -16,7 +16,7 @@ from docutils import nodes
 from helpers import made_up_claim
 
 from gammagpt import project, verdicts
-from gammagpt.claims import CHANGED, Verdict
+from gammagpt.claims import CHANGED, Verdict, load_ledger
 from gammagpt.project import UserError
 
 
@@ -56,11 +56,12 @@ def test_without_records_the_limits_say_so(found):
     assert "no records of tier gpu" in about.limits([], found, "gpu")
 
 
-def test_the_citation_is_that_of_the_citation_file_and_has_both_papers():
+def test_the_citation_is_that_of_the_citation_file_and_has_all_papers():
     cff = yaml.safe_load((project.root() / "CITATION.cff").read_text())
     text = about.citation()
     assert f"title = {{{cff['title']}}}" in text and f"version = {{{cff['version']}}}" in text
-    assert text.count("\n@") == 3 and text.count("{") == text.count("}")
+    assert text.count("\n@") == 4 and text.count("{") == text.count("}")
+    assert all(f"{{{claim.paper}," in text for claim in load_ledger())
 
 
 # ---- under a chapter's title -------------------------------------------------------------------

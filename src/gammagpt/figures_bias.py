@@ -156,7 +156,9 @@ def rate_planes(panels, tier: str, label: str, anchor: str) -> Picture:
     planes = {title: (tuning_plane(runs, measure), tuning_plane(runs, "loss"))
               for title, (runs, measure) in panels.items()}  # fmt: skip
     heights = [len(plane) + 1.5 for plane, _ in planes.values()]
-    loss = all(measure == "loss" for _, measure in panels.values())
+    measures = {measure for _, measure in panels.values()}
+    loss = measures == {"loss"}
+    cmap = "viridis_r" if measures <= {"loss", "unseen_gap"} else "viridis"  # good is bright
 
     def draw(figure):
         values = np.concatenate([plane.to_numpy().ravel() for plane, _ in planes.values()])
@@ -164,7 +166,7 @@ def rate_planes(panels, tier: str, label: str, anchor: str) -> Picture:
                               if np.isfinite(values).any() else (0, 1))  # fmt: skip
         all_axes = figure.subplots(len(planes), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, (title, (plane, losses)) in zip(all_axes, planes.items(), strict=True):
-            finite, cmap = plane.where(np.isfinite(plane)), "viridis_r" if loss else "viridis"
+            finite = plane.where(np.isfinite(plane))
             image = axes.imshow(finite.astype(float), cmap=cmap, norm=scale, aspect="auto")
             _write_cells(axes, plane, losses, image)
             rates = [f"{rate:g}" for rate in plane.columns]
