@@ -160,7 +160,8 @@ def copy_records(tier: str, destination: Path) -> None:
     """The run records go into the site, so that the ledger can link to its evidence.
 
     Those that hold spectra or the loss of every token would be half of all: they are in the bundle
-    alone (downloads.py), to which provenance.py then leads their links.
+    alone (downloads.py), to which provenance.py then leads their links. It also takes those out
+    again to which nothing links.
     """
     destination.mkdir(parents=True)
     for record in project.results_folder(tier).glob("*.json"):

@@ -44,15 +44,22 @@ def link_figures(site: Path, tier: str) -> None:
 
 
 def lead_to_bundle(site: Path, tier: str) -> None:
-    """Links to records that are too heavy to lie in the site lead to the bundle, which has them."""
+    """Links to records that are too heavy to lie in the site lead to the bundle, which has them.
+
+    Records to which no page links are in the bundle alone: they would be a quarter of the site.
+    """
+    linked = set()
 
     def mended(link):
+        linked.add(site / "records" / link[1])
         there = (site / "records" / link[1]).exists()
         return link[0] if there else f'href="../data/records-{tier}.bundle"'
 
     for page in site.glob("*/*.html"):
         text = page.read_text(encoding="utf-8")
         page.write_text(re.sub(r'href="\.\./records/([^"]+)"', mended, text), encoding="utf-8")
+    for record in set((site / "records").glob("*/*.json")) - linked:
+        record.unlink()
 
 
 def _as_file(image, site: Path) -> str:

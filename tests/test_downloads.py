@@ -108,13 +108,16 @@ def test_the_table_of_a_figure_has_the_columns_in_which_its_runs_differ(records)
 
 def test_links_to_heavy_records_lead_to_the_bundle(tmp_path):
     (tmp_path / "records" / "laptop").mkdir(parents=True)
-    (tmp_path / "records" / "laptop" / "light.json").touch()
+    for name in ("light", "unread"):
+        (tmp_path / "records" / "laptop" / f"{name}.json").touch()
     (tmp_path / "book").mkdir()
     page = tmp_path / "book" / "page.html"
     link = '<a href="../records/laptop/{}.json">'
     page.write_text(link.format("light") + link.format("heavy"))
     provenance.lead_to_bundle(tmp_path, "laptop")
     assert page.read_text() == link.format("light") + '<a href="../data/records-laptop.bundle">'
+    kept = [file.name for file in (tmp_path / "records" / "laptop").iterdir()]
+    assert kept == ["light.json"]  # the other one is in the bundle, where all are
 
 
 @pytest.mark.parametrize("tier", project.TIERS)
