@@ -231,8 +231,8 @@ def verdict(baseline, role, said, low=0.02, high=0.05):
 @pytest.mark.parametrize(
     "said, words",
     [
-        (("supported", "supported"), "gains over all of these**: gamma 1 ends lower than a, b."),
-        (("supported", "inconclusive"), "over some of these**: gamma 1 ends lower than a; is und"),
+        (("supported", "supported"), "over all of these**: gamma 1 ends lower than *a*, *b*."),
+        (("supported", "inconclusive"), "some of these**: gamma 1 ends lower than *a*; is und"),
         (("supported", "contradicted"), "over some of these**"),
         (("contradicted", "contradicted"), "over none of these**: gamma 1 gains nothing"),
         (("supported", "worse"), "not the best of these, once rates are tuned**"),

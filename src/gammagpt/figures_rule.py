@@ -38,7 +38,7 @@ def rule(runs, tier: str, mine: str, anchor: str = "fig-rule") -> Picture:
         right.axvline(0, color=GREY, linestyle=":")
         _name_axis(left, names)
         left.set_xlabel(LOSS)
-        right.set_xlabel(f"loss above that of {mine}\n(nats per token)")
+        right.set_xlabel(f"loss above that of\n{mine} (nats per token)")
         legend_below(figure, left)
 
     told = [f"{words.capitalize()}: {_told(chosen[chosen.role == role], names)}. There, above "
@@ -58,9 +58,11 @@ def price(runs, tier: str, anchor: str = "fig-price") -> Picture:
         return nothing(anchor)
     table, tuning = factor_of_two(runs), runs[runs.role == "tuning"]
     sides = ("half the rate", "twice the rate")
+    longest = max(_in_lines(name).count("\n") + 1 for name in names)
+    heights = 3.6, 0.8 + 0.2 * longest * len(names)  # inches; names must not touch each other
 
     def draw(figure):
-        above, below = figure.subplots(2, 1, height_ratios=(3, 2))
+        above, below = figure.subplots(2, 1, height_ratios=heights)
         for i, losses in enumerate(found.losses):
             finite = np.where(np.isfinite(losses), losses, math.nan)
             above.plot(found.rates, finite.mean(0), label=names[i], **style(i))
@@ -82,7 +84,7 @@ def price(runs, tier: str, anchor: str = "fig-price") -> Picture:
         "diverged. Below: what the loss rises by if the learning rate is half or twice the best "
         f"of the grid; without a bar the grid ends there. {provenance(tuning, tier)}"
     )
-    return Picture(anchor, draw, alt, caption, (7.2, 6.4))
+    return Picture(anchor, draw, alt, caption, (7.2, sum(heights)))
 
 
 def ring(runs, tier: str, done: str, left: str, anchor: str = "fig-ring") -> Picture:
@@ -169,9 +171,12 @@ def _rows(axes, values: dict, names, i: int, hollow=(), label=None) -> None:
 
 
 def _name_axis(axes, names) -> None:
-    lines = [name.replace(", ", ",\n").replace(" with ", "\nwith ") for name in names]
-    axes.set_yticks(range(len(names)), lines, fontsize=9)
+    axes.set_yticks(range(len(names)), [_in_lines(name) for name in names], fontsize=9)
     axes.set_ylim(len(names) - 0.4, -0.6)
+
+
+def _in_lines(name: str) -> str:
+    return name.replace(", ", ",\n").replace(" with ", "\nwith ")
 
 
 def _price_bars(axes, table, names, sides) -> None:

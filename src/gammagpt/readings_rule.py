@@ -278,7 +278,8 @@ def answer(verdicts, mine: str) -> str:
         return f"**Nothing is decided here** of what {mine} is worth when rates are tuned."
     parts = {"ends lower than": beaten, "gains nothing that matters over": alike,
              "ends higher than": better, "is undecided against": left}  # fmt: skip
-    words = "; ".join(f"{verb} {listed(names)}" for verb, names in parts.items() if names)
+    words = "; ".join(f"{verb} {listed(f'*{name}*' for name in names)}"
+                      for verb, names in parts.items() if names)  # fmt: skip
     head = (
         "**The rule is not the best of these, once rates are tuned**" if better else
         "**With rates tuned the rule gains over none of these**" if not beaten else
