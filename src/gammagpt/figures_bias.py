@@ -109,9 +109,10 @@ def paths(
         f"Every run's way from all of {done} and {left} left (bottom left) to nothing left (top "
         f"right). Share of {left} left when {done} is half learned: {found}."
     )
+    ahead = "what was seen" if left == "unseen" else done
     line = f" Dotted: what is left of {done} when only its labels' law is known." if known else ""
     caption = (
-        f"Below the diagonal {done} is ahead; a cross marks where it is half learned.{line} "
+        f"Below the diagonal {ahead} is ahead; a cross marks where it is half learned.{line} "
         f"{_origin(_compared(frames.values()), tier)}"
     )
     return Picture(anchor, draw, alt, caption, (7.2, 1.0 + 2.9 * len(frames)))
@@ -324,9 +325,9 @@ def _draw_gaps(axes, rows, i: int, label: str) -> None:
         axes.scatter(dots.gamma + shift, dots.ratio, s=16, alpha=0.6, marker=marker,
                      edgecolors=colour, facecolors=face)  # fmt: skip
     means = _gap_means(rows)
-    if means:
-        axes.plot(*[[m[k] + shift * (k == 0) for m in means] for k in (0, 1)], color=colour,
-                  label=label)  # fmt: skip
+    if means:  # a line joins what was measured, and no bounds
+        known = [mean if bound == "" else math.nan for _, mean, _, _, bound in means]
+        axes.plot([gamma + shift for gamma, *_ in means], known, color=colour, label=label)
     for gamma, mean, low, high, bound in means:
         look = {"": "o", "at least": "^", "at most": "v"}[bound]
         axes.errorbar(gamma + shift, mean, yerr=[[mean - low], [high - mean]], color=colour,
