@@ -82,11 +82,13 @@ def process_group():
             torch.cuda.set_device(place)  # what "cuda" means from here on
         yield group
     except UserError:
+        if not cuda:  # NCCL could wait for a process that is gone; gloo's threads must be ended,
+            dist.destroy_process_group()  # or the interpreter may abort while it closes
         if place == 0:
             raise
         time.sleep(1)  # torchrun ends all when one ends: after the first has said why
         raise SystemExit(2) from None
-    dist.destroy_process_group()  # not after an error: it could wait for a process that is gone
+    dist.destroy_process_group()
 
 
 def _result_or_error(function):
