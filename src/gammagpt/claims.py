@@ -9,7 +9,7 @@ import json
 import math
 from dataclasses import dataclass
 
-from .project import TIERS, UserError, read_yaml, root
+from .project import SAME_MACHINE, TIERS, UserError, read_yaml, root
 
 LEARNING_RATES = ("common", "tuned")
 CHANGED = "rule changed"
@@ -34,7 +34,7 @@ class Claim:
     unit: str
     comparison: dict  # learning_rate (common or tuned), and the settings: see claims.yml
     rule: dict  # margin (in `unit`), confidence, min_pairs
-    tiers: list  # where it is judged; elsewhere its effect is shown without a verdict
+    tiers: list  # where it is judged (judged_at); elsewhere its effect is shown without a verdict
     expected: dict  # tier -> [low, high] of the effect, before the runs
 
     @property
@@ -65,6 +65,14 @@ class Claim:
         """What the whole interval must be, in words, as people read the effect: 'above 0.01'."""
         margin = self.rule["margin"]
         return f"below {-margin:g}" if self.turned else f"above {margin:g}"
+
+    def judged_at(self, tier: str) -> bool:
+        """Whether runs of this tier count; a larger tier of the same machine counts as well."""
+        return not {tier, SAME_MACHINE.get(tier)}.isdisjoint(self.tiers)
+
+    def expected_at(self, tier: str) -> list | None:
+        """[low, high] of the effect, written down beforehand, or None."""
+        return self.expected.get(tier, self.expected.get(SAME_MACHINE.get(tier)))
 
     @property
     def rule_hash(self) -> str:
@@ -106,7 +114,7 @@ class Verdict:
 
     def to_dict(self) -> dict:
         """Strict JSON content; numbers that do not exist are null."""
-        expected = self.claim.expected.get(self.tier)
+        expected = self.claim.expected_at(self.tier)
         numbers = {n: _or_none(getattr(self, n)) for n in ("effect", "low", "high", "p")}
         return numbers | {
             "id": self.claim.id,
@@ -267,8 +275,8 @@ def _decide(claim, tier, pairs, low, high, unresolved) -> tuple[str, str]:
     rule = claim.rule
     if not pairs:
         return "not run", f"no records of {'all settings' if claim.paired else 'the setting'}"
-    if tier not in claim.tiers:
-        return "not run", f"{tier} runs are too small to count"
+    if not claim.judged_at(tier):
+        return "not run", f"not asked at tier {tier}"
     if len(pairs) < rule["min_pairs"]:
         noun = "pairs" if claim.paired else "runs"
         return "inconclusive", f"{len(pairs)} {noun}, the rule needs {rule['min_pairs']}"

@@ -173,8 +173,7 @@ def scaling(
     widest = dict([max(again.items(), key=lambda item: item[1]["width"])])
     usual = _varied(plain, again, "model")
     slow = _varied(usual, {f", warm-up {long_warmup:g}": {"warmup": long_warmup}}, "optim")
-    counts = check_list("lengths", lengths, int)
-    long = {f"{name}, {n} steps": replace(c, steps=n) for n in counts for name, c in plain.items()}
+    long = _of_lengths(plain, check_list("lengths", lengths, int))
     rest = tuning_seeds, seeds
     anew = fresh_learning_rates, fresh_tuning_seeds, fresh_seeds
     return {
@@ -187,6 +186,19 @@ def scaling(
         "scaling_freed": _study(_varied(plain, widest | freed, "model"), *anew),
         "scaling_slow": _study(_varied(plain, widest, "model") | slow, *anew),
     }
+
+
+def lasting(
+    usual, small, gpt2_std, lengths, learning_rates, common_learning_rate, tuning_seeds, seeds,
+    n_layer, n_head, width, block_size, vocab_size, corpus, batch_size, precision,
+) -> LearningRateStudy:  # fmt: skip
+    """Does the gain last? Three starts, trained as briefly as elsewhere and many times as long."""
+    counts = check_list("lengths", lengths, int)
+    base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
+                     min(counts), batch_size, precision)  # fmt: skip
+    inits = [InitConfig(gamma=usual), InitConfig(gamma=small),
+             InitConfig(None, gpt2_std, residual_scaling=True)]  # fmt: skip
+    return _study(_of_lengths(_by_init(base, inits), counts), learning_rates, tuning_seeds, seeds)
 
 
 def rule(
@@ -337,6 +349,11 @@ def _by_init(base: RunConfig, inits) -> dict[str, RunConfig]:
     return {init.label: replace(base, init=init) for init in inits}
 
 
+def _of_lengths(settings, counts) -> dict[str, RunConfig]:
+    """Every setting at each number of steps, which its name says."""
+    return {f"{name}, {n} steps": replace(c, steps=n) for n in counts for name, c in settings.items()}
+
+
 def _varied(settings, variants: dict[str, dict], part: str) -> dict[str, RunConfig]:
     """Every setting with every variant of a part of its configuration, its name added."""
     return {
@@ -386,6 +403,7 @@ EXPERIMENTS = {
     "scaling_fresh": (scaling, "13_scaling"),
     "scaling_freed": (scaling, "13_scaling"),
     "scaling_slow": (scaling, "13_scaling"),
+    "lasting": (lasting, "16_lasting"),
     "rule_text": (rule, "15_rule"),
     "rule_slow": (rule, "15_rule"),
     "rule_ring": (rule, "15_rule"),

@@ -5,7 +5,8 @@ import os
 import re
 from pathlib import Path
 
-TIERS = ("smoke", "laptop", "gpu")
+TIERS = ("smoke", "laptop", "night", "gpu")
+SAME_MACHINE = {"night": "laptop"}  # what a night of a laptop trains includes what an hour does
 
 
 class UserError(ValueError):
@@ -26,9 +27,13 @@ def cache_folder() -> Path:
 
 
 def results_folder(tier: str) -> Path:
-    """Run records of one tier: $GAMMAGPT_RESULTS/<tier>, or `results/<tier>` of the checkout."""
+    """Run records of one tier: $GAMMAGPT_RESULTS/<tier>, or `results/<tier>` of the checkout.
+
+    Tiers of one machine share a folder: no run is trained twice for them.
+    """
     check_tier(tier)
-    return Path(os.environ.get("GAMMAGPT_RESULTS") or root() / "results") / tier
+    folder = Path(os.environ.get("GAMMAGPT_RESULTS") or root() / "results")
+    return folder / SAME_MACHINE.get(tier, tier)
 
 
 def seconds(name: str, text: str, least: float = 1e-9) -> float:
