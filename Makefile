@@ -1,16 +1,16 @@
 # Everything runs in .venv, which `make setup` makes and the other targets bring up to date.
-TIER ?= laptop
+TIER ?= night
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 
 # FRESH=1 trains every run again, in a results folder of its own, so that the committed records
 # stay as they are. An interrupted fresh build goes on where it stopped; a finished one starts anew.
-FRESH_RESULTS := $(CURDIR)/_build/fresh-results
+FRESH_RESULTS := $(CURDIR)/_build/fresh-results-$(TIER)
 ifeq ($(FRESH),1)
 export GAMMAGPT_RESULTS := $(FRESH_RESULTS)
-START_FRESH = if [ -e $(FRESH_RESULTS)/$(TIER).finished ]; then \
-	rm -rf $(FRESH_RESULTS)/$(TIER) $(FRESH_RESULTS)/$(TIER).finished; fi; mkdir -p $(FRESH_RESULTS)
-FINISH_FRESH = touch $(FRESH_RESULTS)/$(TIER).finished
+START_FRESH = if [ -e $(FRESH_RESULTS)/finished ]; then rm -rf $(FRESH_RESULTS); fi; \
+	mkdir -p $(FRESH_RESULTS)
+FINISH_FRESH = touch $(FRESH_RESULTS)/finished
 else
 START_FRESH = :
 FINISH_FRESH = :
@@ -26,7 +26,7 @@ endif
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s%s\n", $$1, $$2}'
-	@echo "TIER=smoke|laptop|gpu chooses the grid (default laptop); FRESH=1 trains every run again; BUDGET=0 trains nothing"
+	@echo "TIER=smoke|laptop|night|gpu chooses the grid (default night); FRESH=1 trains every run again; BUDGET=0 trains nothing"
 
 setup: .venv/stamp  ## make .venv and install the pinned requirements (only when they changed)
 

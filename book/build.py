@@ -1,6 +1,6 @@
 """Runs the notebooks of a tier, then renders the book from the copies that ran.
 
-    python book/build.py --tier laptop               the whole book (make book)
+    python book/build.py --tier night                the whole book (make book)
     python book/build.py --tier smoke --only-run     only the notebooks (make smoke)
 
     notebooks/*.ipynb --papermill--> _build/stage/<tier>/ --jupyter-book--> _build/<tier>/
@@ -45,7 +45,7 @@ HEAVY_RECORD = 12_000  # bytes
 def main() -> int:
     """The command line. Returns the exit code: 1 if a notebook failed, 2 for bad input."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tier", default="laptop", choices=project.TIERS)
+    parser.add_argument("--tier", default=project.PAGES, choices=project.TIERS)
     parser.add_argument("--only-run", action="store_true", help="run the notebooks, render nothing")
     parser.add_argument("--downloads", action="store_true", help="also a PDF and an EPUB")
     parser.add_argument("notebooks", nargs="*", help="with --only-run: these, and not all")

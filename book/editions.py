@@ -1,6 +1,6 @@
 """The book as one PDF and as one EPUB, made from the site by a browser that reads all its pages.
 
-    python book/build.py --tier laptop --downloads    the site, and both (make downloads)
+    python book/build.py --tier night --downloads     the site, and both (make downloads)
 
     site/{book,notebooks}/*.html --> one long page --Chromium--> PDF
                                           └── chapters as XHTML, formulas as MathML --> EPUB

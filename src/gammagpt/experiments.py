@@ -4,8 +4,9 @@ import inspect
 from dataclasses import asdict, replace
 
 from .claims import Verdict, judge, load_ledger
+from .pages import effect
 from .probes import ProbeConfig
-from .project import UserError, check_list, results_folder, tier_parameters
+from .project import PAGES, TIERS, UserError, check_list, results_folder, tier_parameters
 from .runs import InitConfig, RunConfig, Store
 from .study import LearningRateStudy
 
@@ -82,14 +83,14 @@ def restraints(
                 for name, config in _varied(plain, corners, "model").items()}  # fmt: skip
     longest = {f", warm-up {w:g}": {"warmup": w} for w in [max(check_list("warmups", warmups))]}
     slow_start = _varied({name: too_fast[name] for name in plain}, longest, "optim")
-    rest = tuning_seeds, seeds
+    rest, anew = (tuning_seeds, seeds), (tuning_seeds, fast_seeds)
     return {
         "restraints": _study(_varied(plain, corners, "model"), learning_rates, *rest),
         "restraints_controls": _study(
             _varied(plain, {"": {}, ", gate": gate} | controls, "model"), (), *rest
         ),
         "restraints_habits": _study(_varied(plain, {"": {}} | habits | fast, "optim"), (), *rest),
-        "restraints_fast": _study(too_fast | slow_start, (), tuning_seeds, fast_seeds),
+        "restraints_fast": _study(too_fast | slow_start, (), *anew, optional=True),
     }
 
 
@@ -182,9 +183,9 @@ def scaling(
             _varied(plain, wide | relaxed, "model"), relaxed_learning_rates, *rest
         ),
         "scaling_length": _study(long, learning_rates, *rest),
-        "scaling_fresh": _study(usual, *anew),
-        "scaling_freed": _study(_varied(plain, widest | freed, "model"), *anew),
-        "scaling_slow": _study(_varied(plain, widest, "model") | slow, *anew),
+        "scaling_fresh": _study(usual, *anew, optional=True),
+        "scaling_freed": _study(_varied(plain, widest | freed, "model"), *anew, optional=True),
+        "scaling_slow": _study(_varied(plain, widest, "model") | slow, *anew, optional=True),
     }
 
 
@@ -198,7 +199,8 @@ def lasting(
                      min(counts), batch_size, precision)  # fmt: skip
     inits = [InitConfig(gamma=usual), InitConfig(gamma=small),
              InitConfig(None, gpt2_std, residual_scaling=True)]  # fmt: skip
-    return _study(_of_lengths(_by_init(base, inits), counts), learning_rates, tuning_seeds, seeds)
+    settings = _of_lengths(_by_init(base, inits), counts)
+    return _study(settings, learning_rates, tuning_seeds, seeds, optional=True)
 
 
 def rule(
@@ -231,7 +233,7 @@ def rule(
     return {
         "rule_text": _study(_by_init(base, inits), learning_rates, tuning_seeds, seeds),
         "rule_slow": _study(_varied(_by_init(base, inits[:3]), warmups, "optim"), learning_rates,
-                            slow_tuning_seeds, slow_seeds),
+                            slow_tuning_seeds, slow_seeds, optional=True),
         "rule_ring": _anchor_study(emb_mlp, data, ring_gammas, ring_steps, ring_batch_size,
                                    ring_rates, ring_rate, tuning_seeds, ring_seeds, precision, 0),
     }  # fmt: skip
@@ -351,7 +353,11 @@ def _by_init(base: RunConfig, inits) -> dict[str, RunConfig]:
 
 def _of_lengths(settings, counts) -> dict[str, RunConfig]:
     """Every setting at each number of steps, which its name says."""
-    return {f"{name}, {n} steps": replace(c, steps=n) for n in counts for name, c in settings.items()}
+    return {
+        f"{name}, {steps} steps": replace(config, steps=steps)
+        for steps in counts
+        for name, config in settings.items()
+    }
 
 
 def _varied(settings, variants: dict[str, dict], part: str) -> dict[str, RunConfig]:
@@ -369,13 +375,14 @@ def _with(config: RunConfig, **parts) -> RunConfig:
     return replace(config, **changed)
 
 
-def _study(settings, learning_rates, tuning_seeds, seeds) -> LearningRateStudy:
-    return LearningRateStudy(
-        settings,
-        tuple(sorted(check_list("learning_rates", learning_rates, empty=True))),
-        tuple(check_list("tuning_seeds", tuning_seeds, int)),
-        tuple(check_list("seeds", seeds, int)),
-    )
+def _study(settings, learning_rates, tuning_seeds, seeds, optional=False) -> LearningRateStudy:
+    """Without seeds an optional study is left to a larger tier: nothing is tuned either."""
+    rates = tuple(sorted(check_list("learning_rates", learning_rates, empty=True)))
+    chosen_on = tuple(check_list("tuning_seeds", tuning_seeds, int))
+    compared = tuple(check_list("seeds", seeds, int, empty=optional))
+    if not compared:
+        rates = chosen_on = ()
+    return LearningRateStudy(settings, rates, chosen_on, compared)
 
 
 # Name -> what makes its study, and the notebook whose parameters in a tier say how large it is.
@@ -424,7 +431,7 @@ def study(experiment: str, tier: str) -> LearningRateStudy:
     return made[experiment] if isinstance(made, dict) else made
 
 
-def verdicts(tier: str = "laptop", folder=None, claims=None) -> list[Verdict]:
+def verdicts(tier: str = PAGES, folder=None, claims=None) -> list[Verdict]:
     """The verdict of every claim of the ledger, from the records of a tier; trains nothing.
 
     The records may be in another `folder`, and the `claims` be fewer.
@@ -433,3 +440,22 @@ def verdicts(tier: str = "laptop", folder=None, claims=None) -> list[Verdict]:
     names = {claim.experiment for claim in claims}
     frames = {name: study(name, tier).collect(store) for name in names}
     return [judge(claim, frames[claim.experiment], tier) for claim in claims]
+
+
+def at_tiers(claims):
+    """A frame for the end of a chapter: what each tier but smoke says of these claims.
+
+    Columns: tier, claim, effect, verdict, runs or pairs, why. A tier without any run of them has
+    one row. From the records of the book's own settings, whatever the page's parameters are.
+    """
+    import pandas as pd
+
+    rows = []
+    for tier in TIERS[1:]:
+        found = verdicts(tier, claims=claims)
+        if any(verdict.n for verdict in found):
+            rows += [(tier, v.claim.title, effect(v), v.verdict, v.n, v.reason) for v in found]
+        else:
+            rows.append((tier, "all of them", "–", "not run", 0, "no records"))
+    columns = ["tier", "claim", "effect", "verdict", "runs or pairs", "why"]
+    return pd.DataFrame(rows, columns=columns)

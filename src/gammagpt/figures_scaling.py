@@ -27,9 +27,9 @@ def width(runs, tier: str) -> Picture:
     return _losses_and_gains(runs, tier, "width", "fig-scaling-width")
 
 
-def length(runs, tier: str) -> Picture:
+def length(runs, tier: str, anchor: str = "fig-scaling-length") -> Picture:
     """The same against training tokens, every point a run of its own."""
-    return _losses_and_gains(runs, tier, "tokens", "fig-scaling-length")
+    return _losses_and_gains(runs, tier, "tokens", anchor)
 
 
 def fresh(runs, tier: str, anchor: str = "fig-scaling-fresh") -> Picture:

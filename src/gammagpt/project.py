@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 TIERS = ("smoke", "laptop", "night", "gpu")
-SAME_MACHINE = {"night": "laptop"}  # what a night of a laptop trains includes what an hour does
+SAME_MACHINE = {"night": "laptop"}  # what a night of a laptop trains includes what two hours do
+PAGES = "night"  # the tier that the published pages show
 
 
 class UserError(ValueError):
@@ -26,13 +27,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("GAMMAGPT_CACHE") or root() / ".cache")
 
 
-def results_folder(tier: str) -> Path:
+def results_folder(tier: str, committed: bool = False) -> Path:
     """Run records of one tier: $GAMMAGPT_RESULTS/<tier>, or `results/<tier>` of the checkout.
 
-    Tiers of one machine share a folder: no run is trained twice for them.
+    The latter in any case if `committed`. Tiers of one machine share a folder: no run is trained
+    twice for them.
     """
     check_tier(tier)
-    folder = Path(os.environ.get("GAMMAGPT_RESULTS") or root() / "results")
+    own = None if committed else os.environ.get("GAMMAGPT_RESULTS")
+    folder = Path(own or root() / "results")
     return folder / SAME_MACHINE.get(tier, tier)
 
 

@@ -204,13 +204,13 @@ def rate_slopes(best) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["setting", "found", "points", "by entries", "by spectrum"])
 
 
-def too_slow(best, common: float) -> str:
+def too_slow(best, common: float, axis: str = "width") -> str:
     """By how many octaves a common rate is below the best one, along the axis, in words."""
     lines = []
     for (start, relaxed), group in best.groupby(["start", "relaxed"], sort=False):
         octaves = np.log2(group.rate / common)
         told = [
-            f"{octave:+.1f} at {place(x)}" + " (grid's edge)" * (not inner)
+            f"{octave:+.1f} at {place(x, axis)}" + " (grid's edge)" * (not inner)
             for octave, x, inner in zip(octaves, group.x, group.resolved, strict=True)
         ]
         lines.append(f"- *{start}{', relaxed' * bool(relaxed)}*: {listed(told)}.")
