@@ -11,11 +11,14 @@ from pathlib import Path
 from gammagpt import Store, figures, verdicts
 from gammagpt.claims import Verdict, holm
 from gammagpt.comparison import MANY, ONE
+from gammagpt.costs import seconds_of_chapters
 from gammagpt.experiments import study
 from gammagpt.pages import SIGNS, badge, effect
 from gammagpt.peer import NAME as PEER
 from gammagpt.project import PAGES, TIERS, results_folder, root
 from gammagpt.runs import InitConfig, RunConfig
+
+COSTED = ("laptop", "night")  # tiers whose cost from nothing is told
 
 
 def write_generated(staging: Path, tier: str) -> list[Verdict]:
@@ -29,6 +32,7 @@ def write_generated(staging: Path, tier: str) -> list[Verdict]:
         "summary.md": _glance(found, "../notebooks/{notebook}.ipynb", _chip),
         "ledger.md": "\n".join([_ledger_table(found), *map(_claim_section, found)]),
         "tier.md": _tier_words(tier),
+        "costs.md": _costs(),
     }
     folder = staging / "book" / "_generated"
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,9 +72,7 @@ def _quick_start() -> str:
     times = json.loads((root() / "benchmarks" / "times.json").read_text(encoding="utf-8"))
     record = Store(results_folder(PAGES)).get(RunConfig(init=InitConfig(gamma=0.8)))
     loss = f"{record.final['validation_loss']:.2f} nats per token" if record else "no record"
-    runs = sum(1 for _ in Store(results_folder("laptop")))
     seconds = {what: times[what]["seconds"] for what in times if what != "machine"}
-    everything = seconds["make book"] + runs * (seconds["eight runs"] - seconds["four runs"]) / 4
     rows = [
         ("make setup", "make setup", "everything, into `.venv`; once"),
         ("make smoke", "make smoke", "every notebook trains, tiny"),
@@ -80,10 +82,38 @@ def _quick_start() -> str:
     ]
     lines = [f"| `{c}` | {_minutes(seconds[w])} | {you_get} | `{times[w]['commit']}` |"
              for w, c, you_get in rows if w in times]  # fmt: skip
-    lines.append(f"| `make book FRESH=1` | {_minutes(everything)} | every run again | computed |")
+    for options, tier, what in (("TIER=laptop ", "laptop", "two hours: every chapter again"),
+                                ("", "night", "a night: every run again")):  # fmt: skip
+        minutes = _minutes(seconds["make book"] + _from_nothing(tier))
+        lines.append(f"| `make book {options}FRESH=1` | {minutes} | {what} | computed |")
     cores = times["machine"]["cores"]
     head = [f"| Command | Minutes on {cores} cores | You get | Measured at |", "|---|---|---|---|"]
     return "\n".join(head + lines) + "\n"
+
+
+def _costs() -> str:
+    """A row a chapter: its runs and the minutes that they take from nothing, by tier."""
+    report = json.loads((root() / "benchmarks" / "costs.json").read_text(encoding="utf-8"))
+    found = {tier: seconds_of_chapters(tier, report["seconds"]) for tier in COSTED}
+    names = [f"{tier}: {what}" for tier in COSTED for what in ("runs", "minutes")]
+    lines = ["| " + " | ".join(["Chapter", *names]) + " |", "|---" * (len(names) + 1) + "|"]
+    chapters = sorted({name for of_tier in found.values() for name in of_tier})
+    rows = {f"[](../notebooks/{name}.ipynb)": [found[tier].get(name, (0, 0.0)) for tier in COSTED]
+            for name in chapters}  # fmt: skip
+    rows["All"] = [tuple(map(sum, zip(*found[tier].values(), strict=True))) for tier in COSTED]
+    for name, pairs in rows.items():
+        cells = [text for runs, seconds in pairs for text in (f"{runs:,}", f"{seconds / 60:.0f}")]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
+    cores, at = report["machine"]["cores"], report["commit"]
+    return "\n".join([*lines, "", f"Computed from the time of each kind of run on {cores} idle "
+                                  f"cores, at commit `{at}`; another machine may take twice as "
+                                  "long, or half.\n"])  # fmt: skip
+
+
+def _from_nothing(tier: str) -> float:
+    """Seconds of training all runs of a tier, by benchmarks/costs.json."""
+    report = json.loads((root() / "benchmarks" / "costs.json").read_text(encoding="utf-8"))
+    return sum(seconds for _, seconds in seconds_of_chapters(tier, report["seconds"]).values())
 
 
 def _speed(files: list[Path]) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 
 from gammagpt.figures import INK
-from gammagpt.project import tier_parameters
+from gammagpt.project import PAGES, tier_parameters
 
 FIGURE = re.compile(r'<figure class="gg-figure" id="([^"]+)".*?</figure>', re.DOTALL)
 IMAGE = re.compile(r'src="data:image/svg\+xml,([^"]+)"')
@@ -123,7 +123,7 @@ def varying(runs):
 
 def command(notebook: str, tier: str) -> str:
     """What makes a page's notebook again, with the parameters that are not its own defaults."""
-    own, given = (tier_parameters(name)[notebook] or {} for name in ("laptop", tier))
+    own, given = (tier_parameters(name)[notebook] or {} for name in (PAGES, tier))
     changed = {name: value for name, value in given.items() if value != own.get(name)}
     flow = yaml.safe_dump(changed, default_flow_style=True, width=10**6).strip()
     asked = f" -y {shlex.quote(flow)}" if changed else ""

@@ -124,7 +124,7 @@ def test_on_the_committed_records_the_cell_says_how_to_compare(monkeypatch):
 
 def test_without_committed_records_of_a_tier_the_cell_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
-    monkeypatch.setattr(agreement, "root", lambda: tmp_path / "checkout")
+    monkeypatch.setenv("GAMMAGPT_ROOT", str(tmp_path / "checkout"))
     assert "no records of tier laptop" in Agreement([verdict()], "laptop")._repr_html_()
 
 

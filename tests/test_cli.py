@@ -156,7 +156,7 @@ def test_claims_are_strict_json_with_every_id_of_the_ledger(tmp_path, monkeypatc
     assert (code, errors) == (0, "")
     content = strict_json(output)
     assert [entry["id"] for entry in content] == [claim.id for claim in load_ledger()]
-    assert {entry["tier"] for entry in content} == {"laptop"}
+    assert {entry["tier"] for entry in content} == {project.PAGES}
 
 
 def test_claims_in_words_are_one_line_each(call, tmp_path, monkeypatch):

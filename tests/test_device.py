@@ -46,7 +46,10 @@ def test_the_projects_folders_follow_their_variables(tmp_path, monkeypatch):
     assert (project.root() / "claims.yml").exists()
     assert project.cache_folder() == project.root() / ".cache"
     assert project.results_folder("gpu") == project.root() / "results" / "gpu"
+    assert project.results_folder("night") == project.results_folder("laptop")  # one machine
     for name in ("ROOT", "CACHE", "RESULTS"):
         monkeypatch.setenv(f"GAMMAGPT_{name}", str(tmp_path / name))
     assert project.root() == tmp_path / "ROOT" and project.cache_folder() == tmp_path / "CACHE"
     assert project.results_folder("gpu") == tmp_path / "RESULTS" / "gpu"
+    committed = project.results_folder("gpu", committed=True)
+    assert committed == tmp_path / "ROOT" / "results" / "gpu"

@@ -126,8 +126,8 @@ def test_the_command_of_a_page_has_the_parameters_that_are_not_the_notebooks_own
         words = shlex.split(provenance.command(notebook, tier))
         assert words[:3] == ["papermill", f"notebooks/{notebook}.ipynb", "out.ipynb"]
         changed = yaml.safe_load(words[4]) if len(words) > 3 else {}
-        assert project.tier_parameters("laptop")[notebook] | changed == given
-        assert (changed == {}) == (tier == "laptop")
+        assert project.tier_parameters(project.PAGES)[notebook] | changed == given
+        assert (changed == {}) == (tier == project.PAGES)
 
 
 def test_a_picture_in_two_inks_is_the_light_one_unless_dark_is_asked_for():

@@ -126,9 +126,9 @@ def test_each_tier_gives_every_notebook_all_its_parameters_and_no_other(tier):
     assert given == {path.stem: sorted(runner.parameters_of(path)) for path in NOTEBOOKS}
 
 
-def test_a_notebook_run_by_itself_has_the_parameters_of_the_laptop_tier():
+def test_a_notebook_run_by_itself_has_the_parameters_of_the_pages():
     """So that papermill without a tier finds the committed records."""
-    given = project.tier_parameters("laptop")
+    given = project.tier_parameters(project.PAGES)
     assert {path.stem: defaults(path) for path in NOTEBOOKS} == given
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .project import (
     PAGES,
+    SAME_MACHINE,
     TIERS,
     UserError,
     cache_folder,
@@ -233,7 +234,8 @@ def run_doctor(options) -> int:
         from .sweep import load_records
 
         checks["device"] = describe(pick_device())
-        checks["records"] = {tier: len(load_records(tier)) for tier in TIERS}
+        machines = [tier for tier in TIERS if tier not in SAME_MACHINE]  # a folder each
+        checks["records"] = {tier: len(load_records(tier)) for tier in machines}
         lines += [f"{'device':14} {checks['device']}"]
         lines += [f"{'records':14} {tier}: {n}" for tier, n in checks["records"].items()]
     _print(options, checks, "\n".join(lines))

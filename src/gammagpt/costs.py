@@ -1,0 +1,71 @@
+"""What a tier costs from nothing: the runs of each chapter, times the seconds of their kind.
+
+Seconds are measured (benchmarks/costs.py), a few runs of each kind as `sweep` trains them, all
+cores at work; they are those of one machine. The records' own seconds would not do: they were
+taken while other things ran.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+from .experiments import EXPERIMENTS, study
+from .probes import ProbeConfig
+from .project import results_folder
+from .runs import RunConfig, Store
+from .sweep import sweep
+
+SAMPLE = 4  # runs of a kind that are timed together
+LONG = 3_000_000  # tokens of a run beside whose time the start-up of a process is nothing
+
+
+def kind(config: RunConfig) -> str:
+    """What runs of one price have in common: 'gpt on sotu, width 64, 400 steps of 32 x 64'."""
+    model, data = config.model, config.data
+    words = [
+        f"{model.kind} on {data.corpus if data.kind == 'text' else data.kind}",
+        f"{getattr(model, 'n_layer', 1)} x width {model.width}",
+        f"{config.steps} steps of {config.batch_size} x {model.block_size}",
+        *(["gate"] if getattr(model, "gate", False) else []),
+        *(["relative steps"] if config.optim.relative else []),
+        *(name for name in ProbeConfig.OPTIONAL if getattr(config.probes, name)),
+    ]
+    return ", ".join(words)
+
+
+def needed(tier: str) -> dict[str, list[RunConfig]]:
+    """{notebook: its runs}, each run once, in the first chapter that needs it.
+
+    Which runs a tuned comparison needs, the committed records say: they know the best rates.
+    """
+    store, seen, found = Store(results_folder(tier, committed=True)), set(), {}
+    for experiment, (_, notebook) in EXPERIMENTS.items():
+        asked = study(experiment, tier)
+        runs = [*asked.at_common_rate(), *asked.tuning(),
+                *asked.at_best_rate(asked.best_rates(asked.collect(store)))]  # fmt: skip
+        runs += [asked.reference] if asked.reference else []
+        new = {run.key: run for run in runs if run.key not in seen}
+        seen |= set(new)
+        found.setdefault(notebook, []).extend(new.values())
+    return found
+
+
+def measure(configs: list[RunConfig]) -> float:
+    """Seconds of one of these runs of a kind, start-up shared: a few are trained and forgotten."""
+    few = sorted(configs, key=lambda config: config.optim.learning_rate)  # slow: none diverges
+    few = few[: 2 if few[0].tokens > LONG else SAMPLE]
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        sweep(few, Store(Path(folder)))
+        return (time.perf_counter() - start) / len(few)
+
+
+def seconds_of_chapters(tier: str, seconds: dict[str, float]) -> dict[str, tuple[int, float]]:
+    """{notebook: (runs, seconds)} of a tier, by the measured `seconds` of each kind.
+
+    Raises KeyError for a kind that was not measured.
+    """
+    return {
+        notebook: (len(runs), sum(seconds[kind(run)] for run in runs))
+        for notebook, runs in needed(tier).items()
+    }
