@@ -17,10 +17,10 @@ TIERS = ("laptop", "night")
 
 def main() -> None:
     report = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else {"seconds": {}}
+    runs = {run.key: run for tier in TIERS for run in sum(needed(tier).values(), [])}
     kinds: dict[str, list] = {}
-    for tier in TIERS:
-        for run in sum(needed(tier).values(), []):
-            kinds.setdefault(kind(run), []).append(run)
+    for run in runs.values():
+        kinds.setdefault(kind(run), []).append(run)
     for name, runs in kinds.items():
         if name not in report["seconds"]:
             report["seconds"][name] = round(measure(runs), 2)

@@ -27,18 +27,11 @@ COMMANDS = {
     "make test": "make test",
     "train": ".venv/bin/python -m gammagpt train --gamma 0.8",
 }
-# What `make book FRESH=1` does some two hundred times, one run a core at a time.
-RUNS = """
-import sys, gammagpt as gg
-if __name__ == "__main__":
-    configs = [gg.RunConfig(seed=seed) for seed in range(int(sys.argv[1]))]
-    gg.sweep(configs, gg.Store("records-of-" + sys.argv[1]))
-"""
 LIMITS = {"make book": 480, "make smoke": 180, "make test": 1200, "import gammagpt": 0.3}
 
 
 def main(names: list[str]) -> None:
-    known = [*COMMANDS, "runs", "imports"]
+    known = [*COMMANDS, "imports"]
     if unknown := [name for name in names if name not in known]:
         print(f"times: got {unknown[0]!r}, allowed are {', '.join(known)}", file=sys.stderr)
         sys.exit(2)
@@ -59,7 +52,6 @@ def take(names: list[str], clone: Path) -> dict[str, float]:
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     seconds = {"make setup": measure("make setup", "make setup", clone)}
     seconds |= {name: measure(name, COMMANDS[name], clone) for name in names if name in COMMANDS}
-    seconds |= runs(clone) if "runs" in names else {}
     return seconds | (imports(clone / ".venv" / "bin" / "python") if "imports" in names else {})
 
 
@@ -69,13 +61,6 @@ def measure(what: str, command: str, clone: Path) -> float:
     start = time.perf_counter()
     subprocess.run(command.split(), cwd=clone, env=bare(), check=True, stdout=sys.stderr)
     return time.perf_counter() - start
-
-
-def runs(clone: Path) -> dict[str, float]:
-    """Four runs and eight: the difference is what a run costs once the processes have started."""
-    (clone / "runs.py").write_text(RUNS)  # a file, because worker processes import it again
-    four, eight = (measure(f"{n} runs", f".venv/bin/python runs.py {n}", clone) for n in (4, 8))
-    return {"four runs": four, "eight runs": eight}
 
 
 def imports(python: Path) -> dict[str, float]:

@@ -68,12 +68,30 @@ def both(gap=1.1, loss=0.5, **changes):
     return runs_of(bowl(loss), gap=bowl(gap), **changes)
 
 
+STD = 64**-0.8  # the best one, whatever the size
+
+
+def of_sizes(sizes=((64, 2, 400), (32, 2, 400), (128, 2, 400), (64, 4, 400)), best=None):
+    """Runs at the common rate of several sizes (width, layers, steps), the usual one first.
+
+    The best gamma is that of one standard deviation, or `best(width, layers, steps)`.
+    """
+    best = best or (lambda width, *_: -math.log(STD) / math.log(width))
+    parts = []
+    for width, layers, steps in sizes:
+        at = best(width, layers, steps)
+        runs = runs_of(bowl(at), roles=["common"], gammas=MANY)
+        parts.append(runs.assign(width=width, n_layer=layers, steps=steps))
+    return pd.concat(parts, ignore_index=True)
+
+
 NOTHING = pd.DataFrame()
 MAKE = {
     "critical": lambda runs=None: critical.critical(_or(runs, bowl()), "laptop"),
     "moves": lambda runs=None: critical.moves(_or(runs, trough()), "laptop"),
     "plateau": lambda runs=None: critical.plateau(_or(runs, trough()), "laptop"),
     "balance": lambda runs=None: critical.balance(both() if runs is None else runs, "laptop"),
+    "sizes": lambda runs=None: critical.sizes(of_sizes() if runs is None else runs, "laptop"),
     "trade": lambda runs=None: critical.trade(both() if runs is None else runs, "laptop"),
 }
 
@@ -129,6 +147,34 @@ def test_all_runs_diverged_is_no_minimum():
     assert readings.minimum(readings.by_gamma(runs[runs.role == "common"])).kind == "not run"
     assert "not run" in critical.balance_in_words(runs, "common")
     assert critical.waits_in_words(readings.waiting(runs)) == "Not run."
+
+
+# ---- sizes -------------------------------------------------------------------------------------
+
+
+def test_the_minimum_is_found_for_each_size_with_the_others_as_usual():
+    found = readings.across_sizes(of_sizes())
+    assert {column: list(places) for column, places in found.items()} == {
+        "width": [32, 64, 128], "n_layer": [2, 4],
+    }  # fmt: skip
+    for width, place in found["width"].items():
+        assert place.value == pytest.approx(readings.of_one_std(0.8, 64, width), abs=1e-6)
+    assert found["n_layer"][4].value == pytest.approx(0.8, abs=1e-6)
+
+
+def test_only_gammas_that_every_size_has_are_looked_at():
+    runs = of_sizes()
+    fewer = runs[(runs.width == 64) | runs.gamma.between(0.5, 1.3)]
+    assert readings.across_sizes(fewer)["width"][64].ends == (0.6, 1.2)
+
+
+def test_the_words_say_whether_it_moves_and_what_one_std_would_do():
+    said = critical.sizes_in_words(of_sizes(best=lambda width, layers, *_: 0.4 + 0.1 * layers))
+    width, layers = said.splitlines()
+    assert "not told apart" in width and "0.96 at 32" not in width and " at 128" in width
+    assert "**It moves**" in layers and "layers" in layers
+    assert critical.sizes_in_words(NOTHING) == "No other size was trained."
+    assert critical.sizes_in_words(of_sizes(sizes=[(64, 2, 400)])) == "No other size was trained."
 
 
 # ---- minima ------------------------------------------------------------------------------------
@@ -243,7 +289,7 @@ def test_a_minimum_that_wanders_along_training_is_told():
     runs = runs_of(bowl(), roles=["common"])
     runs["curve"] = [[[0, 7.0], [50, 6 + abs(run.gamma - 0.6)], [100, run.loss]]
                      for run in runs.itertuples()]  # fmt: skip
-    assert "**it moves**" in critical.along_in_words(runs)
+    assert "**It moves**" in critical.along_in_words(runs)
 
 
 def test_the_plateau_ends_half_way_to_the_best_run():

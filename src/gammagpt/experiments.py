@@ -122,12 +122,26 @@ def development(
 def critical(
     gammas, learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width,
     block_size, vocab_size, corpus, steps, batch_size, precision,
+    size_gammas, other_widths, other_layers, other_steps, size_seeds,
     emb_gammas, emb_seeds, emb_rates, emb_rate, keys, tasks, held_out, anchors, anchor_vocab_size,
     activation, emb_width, emb_hidden, emb_steps, emb_batch_size,
 ) -> dict[str, LearningRateStudy]:  # fmt: skip
     """How small is too small? A GPT on text (the runs of `gamma_scaling`), and an Emb-MLP that has
     to reason and to remember, with gammas beyond those of `bias`, on seeds of its own.
+
+    sizes: the GPT at the common rate, with another width, number of layers or of steps.
     """
+    base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
+                     steps, batch_size, precision)  # fmt: skip
+    plain = _by_init(base, [InitConfig(gamma=g) for g in check_list("size_gammas", size_gammas)])
+    widths, layers, counts = (
+        check_list(name, given, int)
+        for name, given in {"other_widths": other_widths, "other_layers": other_layers,
+                            "other_steps": other_steps}.items()
+    )  # fmt: skip
+    shapes = {f", width {w}": {"width": w} for w in widths}
+    shapes |= {f", layers {n}": {"n_layer": n} for n in layers}
+    sizes = _varied(plain, shapes, "model") | _of_lengths(plain, counts)
     data = {"kind": "anchors", "keys": keys, "tasks": tasks, "held_out": held_out,
             "anchors": anchors, "vocab_size": anchor_vocab_size, "length": anchors + 1,
             "samples": 0}  # fmt: skip
@@ -138,6 +152,7 @@ def critical(
             gammas, [], learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head,
             width, block_size, vocab_size, corpus, steps, batch_size, precision,
         ),
+        "critical_sizes": _study(sizes, (), tuning_seeds, size_seeds, optional=True),
         "critical_emb_mlp": _anchor_study(
             emb_mlp, data, emb_gammas, emb_steps, emb_batch_size, emb_rates, emb_rate,
             tuning_seeds, emb_seeds, precision, 0,
@@ -402,6 +417,7 @@ EXPERIMENTS = {
     "development": (development, "10_condensation"),
     "development_neurons": (development, "10_condensation"),
     "critical_text": (critical, "12_critical"),
+    "critical_sizes": (critical, "12_critical"),
     "critical_emb_mlp": (critical, "12_critical"),
     "gains": (gains, "14_gains"),
     "scaling_width": (scaling, "13_scaling"),

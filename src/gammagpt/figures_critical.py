@@ -81,6 +81,31 @@ def moves(runs, tier: str, anchor: str = "fig-critical-moves") -> Picture:
     return Picture(anchor, draw, alt, caption, (7.2, 4.0))
 
 
+def sizes(runs, tier: str, anchor: str = "fig-critical-sizes") -> Picture:
+    """The minimum at the common rate against width, layers and steps, one of them at a time."""
+    found = read.across_sizes(runs)
+    if not found:
+        return nothing(anchor)
+
+    def draw(figure):
+        panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+        for axes, (column, places) in zip(panels, found.items(), strict=True):
+            _minima(axes, places, 0)
+            axes.set_xscale("log", base=2)
+            axes.set_xticks([*places], [f"{x:,}" for x in places])
+            axes.set_xlabel(read.SIZES[column])
+            axes.margins(x=0.2)
+            if column == "width":
+                _one_std(axes, places, int(runs.width.iloc[0]))
+        panels[0].set_ylabel("gamma of the least loss")
+
+    told = [f"By {read.SIZES[column]}: {_places(places)}." for column, places in found.items()]
+    alt = f"Gamma of the least validation loss at the common rate. {' '.join(told)}"
+    origin = provenance(read.of_role(runs, "common"), tier)
+    caption = f"{OPEN} Dotted: one standard deviation for all widths. {origin}"
+    return Picture(anchor, draw, alt, caption, (7.2, 3.4))
+
+
 def plateau(runs, tier: str, anchor: str = "fig-plateau") -> Picture:
     """Steps to half of the way down against gamma, a line a learning rate; who never got there."""
     tuning = read.waiting(runs)
@@ -169,6 +194,14 @@ def _relative_step(axes, rates: dict, width: int) -> None:
         axes.plot(ends, constant - np.log(ends) / np.log(width), ":", color=GREY)
 
 
+def _one_std(axes, places: dict, usual: int) -> None:
+    """Where the minima would lie if the best standard deviation were that of the usual width."""
+    if usual in places and places[usual].kind != "not run":
+        widths = np.geomspace(min(places), max(places), 9)
+        again = [read.of_one_std(places[usual].value, usual, width) for width in widths]
+        axes.plot(widths, again, ":", color=GREY)
+
+
 def _never(axes, tuning) -> None:
     """Those that never got there, at the top, side by side; they have no height of their own."""
     rates = sorted(tuning.learning_rate.unique())
@@ -226,8 +259,28 @@ def along_in_words(runs) -> str:
     if not found:
         return "No curves are there yet."
     one, last = found[0], found[-1]
-    moved = "**it moves**" if last.low > one.high or last.high < one.low else "not told apart"
-    return f"Along training, at the common rate, it goes from {one} to {last}: {moved}."
+    return f"Along training, at the common rate, it goes from {one} to {last}. {_moved(one, last)}."
+
+
+def sizes_in_words(runs) -> str:
+    """Whether the critical gamma moves with width, layers and steps; a line each."""
+    lines = []
+    for column, places in read.across_sizes(runs).items():
+        known = [place for place in places.values() if place.kind != "not run"]
+        moved = f" {_moved(known[0], known[-1])}." if len(known) > 1 else ""
+        lines.append(f"- With the {read.SIZES[column]}: {_places(places)}.{moved}")
+        usual = int(runs[column].iloc[0])
+        if column == "width" and usual in places:
+            again = (f"{read.of_one_std(places[usual].value, usual, x):.2f} at {x}"
+                     for x in places if x != usual)  # fmt: skip
+            lines[-1] += f" One standard deviation for all widths would put it at {listed(again)}."
+    return "\n".join(lines) or "No other size was trained."
+
+
+def _moved(one, last) -> str:
+    """Whether two minima lie apart, ends of the grid included."""
+    apart = last.low > one.high or last.high < one.low
+    return "**It moves**" if apart else "The ends are not told apart"
 
 
 def waits_in_words(tuning) -> str:

@@ -15,6 +15,7 @@ from .measures import half_learned
 from .valleys import bottom, trend, valleys_of
 from .words import shown
 
+SIZES = {"width": "width", "n_layer": "layers", "steps": "steps"}  # column -> name
 FLAT = 0.5  # of the grid that an interval must cover for the bottom to be called flat
 
 
@@ -100,6 +101,31 @@ def along_training(runs, role: str = "common") -> dict[int, Minimum]:
     curves = pd.DataFrame(rows, columns=["seed", "gamma", "step", "loss"])
     curves = curves.pivot(index=["seed", "gamma"], columns="step", values="loss").fillna(math.inf)
     return {step: minimum(curves[step].unstack("gamma").dropna()) for step in curves}
+
+
+def across_sizes(runs) -> dict[str, dict[int, Minimum]]:
+    """{column of SIZES: {its value: Minimum}} at the common rate; one size changes at a time.
+
+    The first run has the usual size. Of the gammas, only those that every size has are looked at.
+    """
+    common = of_role(runs, "common")
+    if not len(common):
+        return {}
+    usual, sizes = common.iloc[0], list(SIZES)
+    every = set.intersection(*(set(group.gamma) for _, group in common.groupby(sizes)))
+    common, found = common[common.gamma.isin(every)], {}
+    for column in sizes:
+        others = [name for name in sizes if name != column]
+        alike = common[(common[others] == usual[others]).all(axis=1)]
+        if alike[column].nunique() > 1:
+            groups = alike.groupby(column)
+            found[column] = {int(x): minimum(by_gamma(group)) for x, group in groups}
+    return found
+
+
+def of_one_std(gamma: float, width: int, other: int) -> float:
+    """The gamma that another width needs for the same standard deviation."""
+    return gamma * math.log(width) / math.log(other)
 
 
 def exchange(runs) -> tuple[float, float, float]:
