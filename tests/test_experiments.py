@@ -8,10 +8,10 @@ import pytest
 from helpers import made_up_claim, made_up_record, refusal
 
 from gammagpt import InitConfig, RunConfig, Store, verdicts
-from gammagpt.claims import judge
+from gammagpt.claims import judge, load_ledger
 from gammagpt.data.text import FIVE, PINNED
 from gammagpt.engine import build_model
-from gammagpt.experiments import bias, gamma_scaling, labels, study
+from gammagpt.experiments import at_tiers, bias, gamma_scaling, labels, lasting, study
 from gammagpt.project import TIERS, check_list, tier_parameters
 from gammagpt.study import LearningRateStudy
 from gammagpt.tokens import CLASSES, classes
@@ -349,6 +349,30 @@ def test_verdicts_are_computed_from_the_records_of_their_tier(tmp_path, monkeypa
     assert {v.verdict for v in found.values()} == {"supported"}
     assert found["lower-loss-tuned"].effect == pytest.approx(0.5, abs=0.01)
     assert all(verdict.rule_changed for verdict in found.values())  # made under no rule at all
+
+
+def test_the_table_of_tiers_has_a_row_a_claim_or_one_where_nothing_was_trained(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
+    asked = [claim for claim in load_ledger() if claim.experiment == "gamma_scaling"]
+    filled(tmp_path / "laptop", study("gamma_scaling", "night"), lambda config: 4.0 + config.seed)
+    table = at_tiers(asked)
+    assert list(table.tier) == ["laptop"] * len(asked) + ["night"] * len(asked) + ["gpu"]
+    assert list(table.claim[:4]) == [claim.title for claim in asked]
+    seeds = table.groupby("tier")["runs or pairs"].max()
+    assert seeds["laptop"] < seeds["night"] and seeds["gpu"] == 0  # a part of the same records
+    assert table.iloc[-1].why == "no records"
+
+
+def test_a_study_without_seeds_is_left_to_a_larger_tier_and_an_ordinary_one_needs_some():
+    given = dict(tier_parameters("laptop")["16_lasting"])
+    del given["tier"]
+    left = lasting(**given)
+    assert (left.tuning(), left.at_common_rate(), left.seeds) == ([], [], ())
+    asked = lasting(**given | {"seeds": [40]})
+    assert asked.tuning() and len(asked.at_common_rate()) == len(asked.settings) == 6
+    assert refusal(planned, seeds=[]).startswith("seeds: ")
 
 
 def test_an_unknown_tier_is_refused():
