@@ -11,7 +11,7 @@ from pathlib import Path
 from gammagpt import Store, figures, verdicts
 from gammagpt.claims import Verdict, holm
 from gammagpt.comparison import MANY, ONE
-from gammagpt.costs import seconds_of_chapters
+from gammagpt.costs import needed, seconds_of_chapters
 from gammagpt.experiments import study
 from gammagpt.pages import SIGNS, badge, effect
 from gammagpt.peer import NAME as PEER
@@ -191,13 +191,16 @@ def _plain_badge(verdict: Verdict) -> str:
 
 def _tier_words(tier: str) -> str:
     """Which tier this copy shows, what it cost, and what the tiers above it say."""
-    records = list(Store(results_folder(tier)))
+    folder = results_folder(tier)  # which may have the runs of a larger tier as well
+    own = {run.key for runs in needed(tier, folder).values() for run in runs}
+    records = [record for record in Store(folder) if record.key in own]
     hours = sum(record.provenance["seconds"] for record in records) / 3600
     above = TIERS[TIERS.index(tier) + 1 :]
     said = [f"{name}: {', '.join(sorted({v.verdict for v in verdicts(name)}))}" for name in above]
     return (
-        f"This copy of the book shows the **{tier}** tier: {len(records)} runs, {hours:.1f} hours "
-        f"of one core. Tiers above it: {'; '.join(said) or 'none'}.\n"
+        f"This copy of the book shows the **{tier}** tier: {len(records)} runs, made in "
+        f"{hours:.1f} hours of one core, much of it beside other work. "
+        f"Tiers above it: {'; '.join(said) or 'none'}.\n"
     )
 
 

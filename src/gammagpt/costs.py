@@ -33,12 +33,13 @@ def kind(config: RunConfig) -> str:
     return ", ".join(words)
 
 
-def needed(tier: str) -> dict[str, list[RunConfig]]:
+def needed(tier: str, folder: Path | None = None) -> dict[str, list[RunConfig]]:
     """{notebook: its runs}, each run once, in the first chapter that needs it.
 
-    Which runs a tuned comparison needs, the committed records say: they know the best rates.
+    Which runs a tuned comparison needs, the records of a folder say (default: the committed ones):
+    they know the best rates.
     """
-    store, seen, found = Store(results_folder(tier, committed=True)), set(), {}
+    store, seen, found = Store(folder or results_folder(tier, committed=True)), set(), {}
     for experiment, (_, notebook) in EXPERIMENTS.items():
         asked = study(experiment, tier)
         runs = [*asked.at_common_rate(), *asked.tuning(),
