@@ -86,7 +86,7 @@ def verdicts(**given) -> dict:
         ({"there_tuned": "contradicted"}, "It turns round"),
         ({"there_tuned": "no gain"}, "It does not last"),
         ({}, "not decided**: so it is"),
-        ({"there_tuned": "not run"}, "Nobody has trained"),
+        ({"there_tuned": "not run"}, "nobody has trained"),
         ({"there_tuned": "supported", "grows_tuned": "contradicted"}, "It has shrunk"),
         ({"there_tuned": "supported", "grows_tuned": "supported"}, "It has grown"),
         ({"there_tuned": "supported", "grows_tuned": "no gain"}, "has not grown by as much"),

@@ -66,7 +66,7 @@ def answer(verdicts: dict) -> str:
         "contradicted": "**It does not last**: with rates tuned the small start is not ahead by "
                         "as much as the rule asks.",
         "inconclusive": f"**Whether it lasts with rates tuned is not decided**: {there.reason}.",
-        "not run": "**Nobody has trained for so long at this tier yet.**",
+        "not run": "**With rates tuned nobody has trained for so long at this tier yet.**",
     }[there.verdict]  # fmt: skip
     if there.verdict == "contradicted" and there.high < 0:
         text = "**It turns round**: with rates tuned the usual start is ahead in the end."
