@@ -37,15 +37,18 @@ def write_about(staging: Path, tier: str, verdicts) -> None:
         path.write_text(with_verdicts(path.read_text(encoding="utf-8"), verdicts), encoding="utf-8")
 
 
-def with_verdicts(text: str, verdicts) -> str:
-    """A page with each `<!-- claims: id id -->` as a list of what the records say of them."""
+def with_verdicts(text: str, verdicts, line=None) -> str:
+    """A page with each `<!-- claims: id id -->` as a list of what the records say of them.
+
+    `line(verdict)` writes an item of the list.
+    """
     known = {verdict.claim.id: verdict for verdict in verdicts}
 
     def listed(comment) -> str:
         lost = [name for name in comment[1].split() if name not in known]
         if lost:
             raise UserError(f"claims: got {lost[0]!r}, allowed are the ids of claims.yml")
-        return "\n".join(_line(known[name]) for name in comment[1].split())
+        return "\n".join((line or _line)(known[name]) for name in comment[1].split())
 
     return re.sub(r"<!-- claims: ([^>]*)-->", listed, text)
 

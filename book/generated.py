@@ -8,6 +8,8 @@ import math
 import re
 from pathlib import Path
 
+from about import with_verdicts
+
 from gammagpt import Store, figures, verdicts
 from gammagpt.claims import Verdict, holm
 from gammagpt.comparison import MANY, ONE
@@ -55,8 +57,10 @@ def update_readme() -> None:
 def readme_text(text: str) -> str:
     """A README with its generated parts, between `<!-- name: ... -->` and `<!-- end -->`."""
     reports = sorted((root() / "benchmarks").glob("ladder*.json"))
+    found = verdicts(PAGES)
     parts = {
-        "claims": _readme_claims(verdicts(PAGES)),
+        "answer": _short_answer(found),
+        "claims": _readme_claims(found),
         "start": _quick_start(),
         "speed": _speed(reports),
         "targets": _targets(json.loads(reports[0].read_text(encoding="utf-8"))),
@@ -202,6 +206,20 @@ def _tier_words(tier: str) -> str:
         f"{hours:.1f} hours of one core, much of it beside other work. "
         f"Tiers above it: {'; '.join(said) or 'none'}.\n"
     )
+
+
+def _short_answer(found) -> str:
+    """That of the landing page, in plain Markdown."""
+    landing = (root() / "book" / "intro.md").read_text(encoding="utf-8")
+    text = landing.partition("## The short answer\n")[2].partition("[Questions]")[0]
+
+    def line(verdict) -> str:
+        link = f"notebooks/{verdict.claim.notebook}.ipynb"
+        known = math.isfinite(verdict.effect)
+        told = f"{effect(verdict)} {verdict.claim.unit}" if known else verdict.reason
+        return f"- [{verdict.claim.title}]({link}): {_plain_badge(verdict)}, {told}"
+
+    return with_verdicts(text, found, line).strip() + "\n"
 
 
 def _readme_claims(found) -> str:
