@@ -21,10 +21,10 @@ LARGEST = 300_000  # bytes of the script with the numbers
 
 @pytest.fixture(scope="module")
 def numbers():
-    return explorer.explorer("laptop")
+    return explorer.explorer("night")
 
 
-def runs_of(name, setting, role="common", tier="laptop"):
+def runs_of(name, setting, role="common", tier="night"):
     """The configurations of a study's compared runs of one setting."""
     made = study(name, tier)
     if role == "common":
@@ -36,7 +36,7 @@ def runs_of(name, setting, role="common", tier="laptop"):
 
 def raw(config, folder=None):
     """A record as the file has it, without the code under test."""
-    path = (folder or results_folder("laptop")) / f"{config.key}.json"
+    path = (folder or results_folder("night")) / f"{config.key}.json"
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -114,18 +114,18 @@ def test_the_slider_has_every_gamma_that_any_panel_has(numbers):
     gammas = {e["gamma"] for name in PANELS for own in numbers[name]["roles"].values() for e in own}
     assert numbers["gammas"] == sorted(gammas)
     asked = {c.init.gamma for name in ("gamma_scaling", "development", "bias_emb_mlp")
-             for c in study(name, "laptop").at_common_rate()}  # fmt: skip
+             for c in study(name, "night").at_common_rate()}  # fmt: skip
     assert gammas == asked - {None}
 
 
 def test_the_script_is_small_and_strict(numbers, tmp_path, monkeypatch):
     monkeypatch.setattr(explorer, "explorer", lambda tier: numbers)
-    explorer.write_explorer(tmp_path, "laptop")
+    explorer.write_explorer(tmp_path, "night")
     script = (tmp_path / "book" / "static" / "explorer-data.js").read_text(encoding="utf-8")
     assert len(script.encode()) < LARGEST
     json.loads(script.removeprefix("window.GG_EXPLORER=").removesuffix(";\n"), parse_constant=fail)
     words = (tmp_path / "book" / "_generated" / "explorer.md").read_text(encoding="utf-8")
-    assert numbers["source"] in words and "Tier laptop" in words
+    assert numbers["source"] in words and "Tier night" in words
 
 
 def fail(constant):
@@ -140,7 +140,7 @@ def some(tmp_path, monkeypatch):
     """`some(configs)`: a laptop tier of these records alone."""
 
     def only(configs):
-        there, folder = results_folder("laptop"), tmp_path / "laptop"
+        there, folder = results_folder("night"), tmp_path / "laptop"
         folder.mkdir()
         for config in configs:
             shutil.copy(there / f"{config.key}.json", folder)
@@ -152,21 +152,21 @@ def some(tmp_path, monkeypatch):
 
 def test_without_records_there_are_no_panels(some, tmp_path):
     some([])
-    found = explorer.explorer("laptop")
+    found = explorer.explorer("night")
     assert [found[name] for name in PANELS] == [None] * 4 and found["gammas"] == []
-    explorer.write_explorer(tmp_path, "laptop")
+    explorer.write_explorer(tmp_path, "night")
 
 
 def test_a_panel_without_records_is_missing_and_the_others_are_there(some):
     some(runs_of("gamma_scaling", "gamma 0.9"))
-    found = explorer.explorer("laptop")
+    found = explorer.explorer("night")
     assert [name for name in PANELS if found[name]] == ["loss"]
     assert found["gammas"] == [0.9] and found["loss"]["roles"]["tuned"] == []
 
 
 def test_tokens_need_the_reference_run(some):
     some(runs_of("development", "gamma 0.5") + runs_of("development", "gamma 1"))
-    found = explorer.explorer("laptop")
+    found = explorer.explorer("night")
     assert found["tokens"] is None and found["ranks"]
 
 
@@ -178,7 +178,7 @@ def test_diverged_runs_are_counted_and_not_averaged(some):
         cut = {"train": [], "validation": curves[:3]}
         store.put(replace(store.get(config), status="diverged", diverged_at=80, curves=cut,
                           final={"validation_loss": None}))  # fmt: skip
-    panel = explorer.explorer("laptop")["loss"]
+    panel = explorer.explorer("night")["loss"]
     one, all_of_them = entry(panel, 0.9), entry(panel, 1.2)
     assert (one["runs"], one["diverged"]) == (3, 1)
     assert one["mean"] == pytest.approx(np.array(others)[..., 1].mean(0), abs=6e-5)
