@@ -47,6 +47,18 @@ def test_the_worth_in_words_has_an_interval_and_names_an_edge():
     assert all("grid's edge" in line for line in readings.worth_in_words(rows(resolved=False)))
 
 
+def test_a_forgiving_valley_has_many_rates_near_its_bottom():
+    one = rows(lengths=(400,), seeds=(1005,)).assign(role="tuning")
+    steep = np.where(one.setting.str.startswith("gamma 1"), 1, 9)
+    runs = pd.concat([one.assign(learning_rate=rate, loss=4 + far * steep)
+                      for rate, far in ((0.002, 0.09), (0.004, 0.0), (0.008, 0.05))])  # fmt: skip
+    assert readings.forgiving_in_words(runs) == [
+        "- *gamma 0.5, 400 steps*: 1 of 3, 0.004 alone.",
+        "- *gamma 1, 400 steps*: 3 of 3, 0.002 to 0.008.",
+    ]
+    assert readings.forgiving_in_words(runs.iloc[:0]) == []
+
+
 def test_one_length_tells_no_worth():
     assert readings.worth_in_words(rows(lengths=(400,))) == []
     assert readings.worth_in_words(rows().iloc[:0]) == []
@@ -87,8 +99,8 @@ def verdicts(**given) -> dict:
         ({"there_tuned": "no gain"}, "It does not last"),
         ({}, "not decided**: so it is"),
         ({"there_tuned": "not run"}, "nobody has trained"),
-        ({"there_tuned": "supported", "grows_tuned": "contradicted"}, "It has shrunk"),
-        ({"there_tuned": "supported", "grows_tuned": "supported"}, "It has grown"),
+        ({"there_tuned": "supported", "grows_tuned": "contradicted"}, "gain has shrunk"),
+        ({"there_tuned": "supported", "grows_tuned": "supported"}, "gain has grown"),
         ({"there_tuned": "supported", "grows_tuned": "no gain"}, "has not grown by as much"),
         ({"there_tuned": "no gain", "there_common": "supported"}, "say the opposite"),
         ({"there_tuned": "supported", "there_common": "contradicted"}, "common rate hides it"),

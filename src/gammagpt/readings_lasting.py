@@ -12,6 +12,7 @@ import pandas as pd
 from .claims import paired_interval
 from .readings_bias import ROLES
 from .readings_scaling import along, lines, place, usual
+from .valleys import LOST
 from .words import listed, shown
 
 
@@ -21,6 +22,18 @@ def lengths(configs, weights: int, text: int) -> pd.DataFrame:
     rows = [(steps, tokens, tokens / weights, tokens / text) for steps, tokens in counts]
     columns = ["steps", "tokens", "tokens a weight", "passes of the text"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def forgiving_in_words(runs) -> list[str]:
+    """A line a setting: how many rates of the grid cost at most LOST, by the tuning runs."""
+    tuning = runs[runs.role == "tuning"] if len(runs) else runs
+    said = []
+    for setting, group in tuning.groupby("setting", sort=False) if len(tuning) else ():
+        mean = group.groupby("learning_rate").loss.mean()
+        near = mean.index[mean <= mean.min() + LOST]
+        span = f"{near.min():g} to {near.max():g}" if len(near) > 1 else f"{near[0]:g} alone"
+        said.append(f"- *{setting}*: {len(near)} of {len(mean)}, {span}.")
+    return said
 
 
 def worth(runs) -> pd.DataFrame:
@@ -71,9 +84,9 @@ def answer(verdicts: dict) -> str:
     if there.verdict == "contradicted" and there.high < 0:
         text = "**It turns round**: with rates tuned the usual start is ahead in the end."
     change = {
-        "supported": "It has grown with the training.",
-        "contradicted": "It has shrunk on the way." if grows.high < 0 else
-                        "It has not grown by as much as the rule asks.",
+        "supported": "The gain has grown with the training.",
+        "contradicted": "The gain has shrunk on the way." if grows.high < 0 else
+                        "The gain has not grown by as much as the rule asks.",
         "inconclusive": f"Whether it grows on the way is not decided: {grows.reason}.",
     }.get(grows.verdict, "")  # fmt: skip
     common = verdicts["lasting-there-common"].verdict
