@@ -111,7 +111,20 @@ def _costs() -> str:
     cores, at = report["machine"]["cores"], report["commit"]
     return "\n".join([*lines, "", f"Computed from the time of each kind of run on {cores} idle "
                                   f"cores, at commit `{at}`; another machine may take twice as "
-                                  "long, or half.\n"])  # fmt: skip
+                                  "long, or half.", "", _tiers_agree()])  # fmt: skip
+
+
+def _tiers_agree() -> str:
+    """How often two hours and a night come to the same verdict, by the committed records."""
+    short, long = (
+        {v.claim.id: v.verdict for v in verdicts(tier, results_folder(tier, committed=True))}
+        for tier in COSTED
+    )
+    asked = [name for name, word in short.items() if word != "not run"]
+    same = sum(short[name] == long[name] for name in asked)
+    opposite = sum({short[name], long[name]} == {"supported", "contradicted"} for name in asked)
+    return (f"Of the {len(asked)} claims that {COSTED[0]} judges, {same} come out with the same "
+            f"word at {COSTED[1]}, and {opposite} with the opposite one.\n")  # fmt: skip
 
 
 def _from_nothing(tier: str) -> float:
