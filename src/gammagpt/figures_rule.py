@@ -38,7 +38,7 @@ def rule(runs, tier: str, mine: str, anchor: str = "fig-rule") -> Picture:
         right.axvline(0, color=GREY, linestyle=":")
         _name_axis(left, names)
         left.set_xlabel(LOSS)
-        right.set_xlabel(f"loss above that of\n{mine} (nats per token)")
+        right.set_xlabel(f"loss above that of\n{mine}\n(nats per token)")
         legend_below(figure, left)
 
     told = [f"{words.capitalize()}: {_told(chosen[chosen.role == role], names)}. There, above "
