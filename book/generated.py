@@ -97,7 +97,7 @@ def _quick_start() -> str:
 
 def _costs() -> str:
     """A row a chapter: its runs and the minutes that they take from nothing, by tier."""
-    report = json.loads((root() / "benchmarks" / "costs.json").read_text(encoding="utf-8"))
+    report = _measured_costs()
     found = {tier: seconds_of_chapters(tier, report["seconds"]) for tier in COSTED}
     names = [f"{tier}: {what}" for tier in COSTED for what in ("runs", "minutes")]
     lines = ["| " + " | ".join(["Chapter", *names]) + " |", "|---" * (len(names) + 1) + "|"]
@@ -129,8 +129,13 @@ def _tiers_agree() -> str:
 
 def _from_nothing(tier: str) -> float:
     """Seconds of training all runs of a tier, by benchmarks/costs.json."""
-    report = json.loads((root() / "benchmarks" / "costs.json").read_text(encoding="utf-8"))
-    return sum(seconds for _, seconds in seconds_of_chapters(tier, report["seconds"]).values())
+    chapters = seconds_of_chapters(tier, _measured_costs()["seconds"])
+    return sum(seconds for _, seconds in chapters.values())
+
+
+def _measured_costs() -> dict:
+    """What benchmarks/costs.py wrote: machine, commit, and the seconds of each kind of run."""
+    return json.loads((root() / "benchmarks" / "costs.json").read_text(encoding="utf-8"))
 
 
 def _speed(files: list[Path]) -> str:
