@@ -206,14 +206,19 @@ def page(site, browser):
     assert complaints == []
 
 
-def finished(page, runs=1) -> list[list[str]]:
-    """Wait for that many runs in all; the rows of the table, as text."""
+def drawn(page, state: str, runs: int):
+    """Wait until the page shows this state, and that many runs in its chart."""
     page.wait_for_function(
-        "(runs) => document.querySelector('#play').dataset.state === 'done'"
+        "([state, runs]) => document.querySelector('#play').dataset.state === state"
         " && document.querySelectorAll('#play .run').length === 3 * runs",
-        arg=runs,
+        arg=[state, runs],
         timeout=240_000,
     )
+
+
+def finished(page, runs=1) -> list[list[str]]:
+    """Wait for that many runs in all; the rows of the table, as text."""
+    drawn(page, "done", runs)
     rows = page.locator("#play tbody tr").all()[:runs]
     return [row.locator("td").all_inner_texts()[1:] for row in rows]
 
@@ -271,7 +276,7 @@ def test_the_keyboard_is_enough_and_a_run_can_be_paused_stepped_and_reset(page):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")  # Reset
     assert summary(page) == "Back at step 0." and clock.inner_text() == "step 0 of 500"
-    assert page.locator("#play .run").count() == 0
+    drawn(page, "ready", runs=0)
 
 
 def test_a_changed_setting_gives_an_unfinished_run_up(page):
@@ -285,7 +290,8 @@ def test_a_seed_that_is_none_is_refused_by_the_field(page):
     page.get_by_label("Seed").fill("0")
     press(page, "Train")
     assert page.evaluate("document.activeElement.name") == "seed"
-    assert page.locator("#play .run").count() == 0
+    assert page.get_by_role("button", name="Train", exact=True).is_visible()
+    drawn(page, "ready", runs=0)
 
 
 def test_nothing_moves_while_a_run_goes_on(page):

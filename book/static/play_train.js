@@ -195,10 +195,14 @@ function trainInSlices(E, post, every) {
     const point = current()?.points[current().points.length - 1];
     find("progress").value = point?.step ?? 0;
     find("clock").textContent = `step ${point?.step ?? 0} of ${E.RUN.steps}`;
-    root.dataset.state = current()?.state ?? "ready";
     if (drawing || (still.matches && run?.state === "running")) return;
     drawing = true;
-    requestAnimationFrame(() => { drawing = false; draw(); tabulate(); });
+    requestAnimationFrame(() => {
+      drawing = false;
+      draw();
+      tabulate();
+      root.dataset.state = current()?.state ?? "ready"; // what is drawn
+    });
   }
 
   const element = (name, attributes, ...children) => {

@@ -53,15 +53,18 @@ def disguise(
 
 
 def restraints(
-    gammas, norm_eps, decays, warmups, other_rate, fast_seeds, sinks, learning_rates,
-    common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size,
-    corpus, steps, batch_size, precision,
+    gammas, norm_eps, decays, warmups, other_rate, fast_seeds, biting_eps, biting_seeds,
+    wide_width, wide_learning_rates, wide_rate, wide_tuning_seeds, wide_seeds, sinks,
+    learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size,
+    vocab_size, corpus, steps, batch_size, precision,
 ) -> dict[str, LearningRateStudy]:  # fmt: skip
     """What may hold small initialization back: the norm's epsilon, attention sinks, decay, warm-up.
 
     The first two at all four corners, tuned; what controls for the gate, and the last two, at the
-    common rate (and decay and warm-up at one `other_rate` too). fast: what helps where that rate
-    is too fast, on `fast_seeds`, which the others do not have.
+    common rate (and decay and warm-up at one `other_rate` too). On seeds which the others do not
+    have: fast, what helps where that rate is too fast; biting, epsilons so large that they bite at
+    this width; wide, the usual epsilon and the relaxed one at a width where the usual one bites,
+    with the longest warm-up and a common rate of its own, `wide_rate`.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
@@ -83,6 +86,9 @@ def restraints(
                 for name, config in _varied(plain, corners, "model").items()}  # fmt: skip
     longest = {f", warm-up {w:g}": {"warmup": w} for w in [max(check_list("warmups", warmups))]}
     slow_start = _varied({name: too_fast[name] for name in plain}, longest, "optim")
+    large = {f", eps {e:g}": {"norm_eps": e} for e in check_list("biting_eps", biting_eps)}
+    wide = {name: _with(config, model={"width": wide_width}, optim={"learning_rate": wide_rate})
+            for name, config in _varied(plain, longest, "optim").items()}  # fmt: skip
     rest, anew = (tuning_seeds, seeds), (tuning_seeds, fast_seeds)
     return {
         "restraints": _study(_varied(plain, corners, "model"), learning_rates, *rest),
@@ -91,6 +97,12 @@ def restraints(
         ),
         "restraints_habits": _study(_varied(plain, {"": {}} | habits | fast, "optim"), (), *rest),
         "restraints_fast": _study(too_fast | slow_start, (), *anew, optional=True),
+        "restraints_biting": _study(_varied(plain, {"": {}} | large, "model"), learning_rates,
+                                    tuning_seeds, biting_seeds, optional=True),
+        "restraints_wide": _study(
+            _varied(wide, {"": {}, f", eps {norm_eps:g}": eps}, "model"), wide_learning_rates,
+            wide_tuning_seeds, wide_seeds, optional=True,
+        ),
     }
 
 
@@ -162,16 +174,17 @@ def critical(
 
 def scaling(
     gammas, fixed_stds, widths, lengths, norm_eps, relaxed_learning_rates, fresh_widths,
-    fresh_learning_rates, fresh_tuning_seeds, fresh_seeds, long_warmup, learning_rates,
-    common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size,
-    corpus, steps, batch_size, precision,
+    fresh_learning_rates, fresh_tuning_seeds, fresh_seeds, long_warmup, depths,
+    depth_learning_rates, depth_tuning_seeds, depth_seeds, learning_rates, common_learning_rate,
+    tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size,
+    precision,
 ) -> dict[str, LearningRateStudy]:  # fmt: skip
     """Does the gain grow with the model, and with the text? And when both restraints are relaxed?
 
     relaxed: the norm's epsilon is `norm_eps` and attention has a gate, as in `restraints`; its
     rates are a list of their own, since all of `widths` are trained twice there. fresh: two widths
     once more, on more seeds, none of which the others have seen; freed: and relaxed; slow: and
-    with a longer warm-up.
+    with a longer warm-up. depth: other numbers of layers, on seeds of their own.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
@@ -190,6 +203,7 @@ def scaling(
     usual = _varied(plain, again, "model")
     slow = _varied(usual, {f", warm-up {long_warmup:g}": {"warmup": long_warmup}}, "optim")
     long = _of_lengths(plain, check_list("lengths", lengths, int))
+    layers = {f", layers {n}": {"n_layer": n} for n in check_list("depths", depths, int)}
     rest = tuning_seeds, seeds
     anew = fresh_learning_rates, fresh_tuning_seeds, fresh_seeds
     return {
@@ -201,6 +215,8 @@ def scaling(
         "scaling_fresh": _study(usual, *anew, optional=True),
         "scaling_freed": _study(_varied(plain, widest | freed, "model"), *anew, optional=True),
         "scaling_slow": _study(_varied(plain, widest, "model") | slow, *anew, optional=True),
+        "scaling_depth": _study(_varied(plain, layers, "model"), depth_learning_rates,
+                                depth_tuning_seeds, depth_seeds, optional=True),
     }
 
 
@@ -414,6 +430,8 @@ EXPERIMENTS = {
     "restraints_controls": (restraints, "09_restraints"),
     "restraints_habits": (restraints, "09_restraints"),
     "restraints_fast": (restraints, "09_restraints"),
+    "restraints_biting": (restraints, "09_restraints"),
+    "restraints_wide": (restraints, "09_restraints"),
     "development": (development, "10_condensation"),
     "development_neurons": (development, "10_condensation"),
     "critical_text": (critical, "12_critical"),
@@ -426,6 +444,7 @@ EXPERIMENTS = {
     "scaling_fresh": (scaling, "13_scaling"),
     "scaling_freed": (scaling, "13_scaling"),
     "scaling_slow": (scaling, "13_scaling"),
+    "scaling_depth": (scaling, "13_scaling"),
     "lasting": (lasting, "16_lasting"),
     "rule_text": (rule, "15_rule"),
     "rule_slow": (rule, "15_rule"),
