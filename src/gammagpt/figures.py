@@ -5,6 +5,7 @@ Every public function returns a Picture: show it as the last line of a notebook 
 
 import html
 import io
+import itertools
 import math
 import re
 from collections import Counter
@@ -16,6 +17,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.transforms import ScaledTranslation
 
 from .claims import paired_interval
 from .init import implied_gamma
@@ -31,6 +33,8 @@ INK = {"light": "#1b1b1b", "dark": "#e6e6e6"}
 # Blue, vermilion, green, ... of Okabe & Ito, told apart by colour-blind readers, on both grounds.
 COLOURS = ("#0083d0", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#7f7f7f")
 MARKERS = "osD^vP"
+# What many figures show looks alike in all of them: gammas, and the two questions (words.ROLES).
+LOOKS = {"gamma 0.3": 5, "gamma 0.5": 0, "gamma 0.8": 1, "gamma 1": 2, "common": 4, "tuned": 3}
 BESIDE, BETWEEN = "\x1d", "\x1e"  # no character of a text: fence a caption's keys, and part them
 PLAIN = " /:;=,()'"  # stays as it is in the address of a picture; base64 would be a third more
 
@@ -178,7 +182,8 @@ def eps_effect(widths, gammas, eps_values) -> Picture:
     def draw(figure):
         panels = figure.subplots(1, len(eps_values), sharey=True, squeeze=False)[0]
         for axes, eps in zip(panels, eps_values, strict=True):
-            for i, gamma in enumerate(gammas):
+            for name, i in looks(f"gamma {gamma:g}" for gamma in gammas).items():
+                gamma = float(name.removeprefix("gamma "))
                 values = [rms(width, gamma, eps) for width in widths]
                 axes.plot(widths, values, **style(i), label=f"{gamma:g}")
             axes.set_xscale("log", base=2)
@@ -204,7 +209,7 @@ def loss_curves(runs, tier: str, settings=None, anchor="fig-curves") -> Picture:
 
     def draw(figure):
         axes = figure.subplots()
-        for i, setting in enumerate(settings):
+        for setting, i in looks(settings).items():
             steps, curves = _curves(runs[runs.setting == setting])
             axes.plot(steps, curves.mean(axis=0), label=setting, markersize=4, **style(i))
             low, high = curves.min(axis=0), curves.max(axis=0)
@@ -224,9 +229,10 @@ def stable_ranks(runs, tier: str, tensor: str = "embedding.weight") -> Picture:
 
     def draw(figure):
         axes = figure.subplots()
-        for i, run in enumerate(runs.itertuples()):
+        look = looks(runs.setting)
+        for run in runs.itertuples():
             steps, ranks = _ranks(run.probes, tensor)
-            axes.plot(steps, ranks, **style(i), label=run.setting)
+            axes.plot(steps, ranks, **style(look[run.setting]), label=run.setting)
         axes.set_xscale("symlog", linthresh=1)
         axes.set(xlabel="step", ylabel=f"stable rank of {tensor}", ylim=(0, None))
         axes.legend()
@@ -279,18 +285,18 @@ def loss_against_gamma(runs, tier: str) -> Picture:
 
     def draw(figure):
         axes = figure.subplots()
-        for i, (role, rows) in enumerate(points.items()):
-            gammas = [row for row in rows if row[0].startswith("gamma")]
+        for side, (role, rows) in enumerate(points.items()):
+            i, gammas = LOOKS[role], [row for row in rows if row[0].startswith("gamma")]
             fixed = [row for row in rows if not row[0].startswith("gamma")]
             bars = {"color": COLOURS[i], "marker": MARKERS[i], "capsize": 3}
             dots = compared[(compared.role == role) & np.isfinite(compared.loss)]
-            axes.scatter(dots.gamma, dots.loss, color=COLOURS[i], s=9, alpha=0.6)
+            dots_beside(axes, dots.gamma, dots.loss, COLOURS[i])
             label = "one common learning rate" if role == "common" else "each at its own best"
             _bars(axes, gammas, bars | {"label": label})
             for j, row in enumerate(fixed):
                 label = row[0] if role == "tuned" else None
                 hollow = {"linestyle": "none", "mfc": "none", "marker": "^v"[j % 2], "label": label}
-                shift = 0.012 * (j - 1.5 * i + 0.5)  # side by side, not one over the other
+                shift = 0.012 * (j - 1.5 * side + 0.5)  # side by side, not one over the other
                 _bars(axes, [(row[0], row[1] + shift, *row[2:])], bars | hollow)
         axes.set(xlabel="gamma (std = d_in^-gamma)", ylabel="validation loss (nats per token)")
         axes.legend()
@@ -317,7 +323,7 @@ def gain_by_rate(runs, tier: str, baseline: str = "gamma 0.5") -> Picture:
 
     def draw(figure):
         axes = figure.subplots()
-        for i, setting in enumerate(gains):
+        for setting, i in looks(gains).items():
             axes.plot(gains.index, gains[setting], label=setting, **style(i))
         axes.axhline(0, color=COLOURS[5], linestyle=":")
         axes.set_xscale("log", base=2)
@@ -348,6 +354,21 @@ def _write_cells(axes, table, middle: float) -> None:
         if best:
             frame = {"fill": False, "linewidth": 2.5, "edgecolor": "#c1121f"}
             axes.add_patch(plt.Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, **frame))
+
+
+def dots_beside(axes, x, y, colour: str, points=(-5, 0)) -> None:
+    """A dot a run, so many points (1/72 inch) beside its place: a mean there would hide it."""
+    inches = ScaledTranslation(points[0] / 72, points[1] / 72, axes.figure.dpi_scale_trans)
+    axes.scatter(x, y, color=colour, s=9, alpha=0.6, transform=axes.transData + inches)
+    axes.update_datalim(np.column_stack([x, y]).astype(float))  # a shift hides them from it
+    axes.autoscale_view()
+
+
+def looks(names) -> dict[str, int]:
+    """name -> the number of its look, for `style`: that in LOOKS, or one that is left."""
+    names = list(dict.fromkeys(names))
+    left = (i for i in itertools.count() if i not in {LOOKS.get(name) for name in names})
+    return {name: LOOKS[name] if name in LOOKS else next(left) for name in names}
 
 
 def style(i: int) -> dict:

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from .figures import COLOURS, Picture, nothing, provenance, style
+from .figures import COLOURS, Picture, looks, nothing, provenance, style
 from .figures_parts import GREY, SHADE, bands_along, dot, error_bars, legend_below, listed
 from .readings_theory import (
     at_probes,
@@ -135,7 +135,7 @@ def value_direction(runs, tier: str) -> Picture:
         bands_along(panels[1], by_task)
         panels[1].set(xlabel="step", ylabel="mean |cosine|", title=f"{small}, by task")
         for setting, cosines in early.items():
-            look = style(list(share).index(setting)) | {"linestyle": "none"}
+            look = style(looks(share)[setting]) | {"linestyle": "none"}
             panels[2].plot(cosines, label=setting, **look)
         _mark_blocks(panels[2], parts)
         panels[2].set(ylabel="|cosine|", title="early, each anchor")

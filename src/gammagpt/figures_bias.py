@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .claims import paired_interval
-from .figures import COLOURS, Picture, nothing, provenance, style
+from .figures import COLOURS, LOOKS, Picture, dots_beside, looks, nothing, provenance, style
 from .figures_parts import GREY, band, legend_below, panels_of
 from .measures import HALF
 from .readings_bias import ROLES, columns_of, points_of, share_left, tuning_plane
@@ -60,7 +60,7 @@ def time_gap(frames, tier: str, slow="memory", fast="reasoning") -> Picture:
         panels = panels_of(figure, len(frames))
         for axes, (title, rows) in zip(panels, gaps.items(), strict=True):
             for i, (role, words) in enumerate(ROLES.items()):
-                _draw_gaps(axes, rows[rows.role == role], i, words)
+                _draw_gaps(axes, rows[rows.role == role], i, LOOKS[role], words)
             axes.axhline(1, color=GREY, linestyle=":")
             axes.set_yscale("log", base=2)
             axes.yaxis.set_major_formatter("{x:g}")
@@ -129,7 +129,7 @@ def against_gamma(panels, tier: str, label: str, anchor: str, line=None) -> Pict
         all_axes = panels_of(figure, len(panels))
         for axes, (title, (runs, measure)) in zip(all_axes, panels.items(), strict=True):
             for i, (role, words) in enumerate(ROLES.items()):
-                _draw_means(axes, _values(runs, role, measure), i, words)
+                _draw_means(axes, _values(runs, role, measure), i, LOOKS[role], words)
             axes.set_title(title)
             if line:
                 axes.axhline(line[0], color=GREY, linestyle=":")
@@ -306,19 +306,19 @@ def _gamma_axis(panels, frames) -> None:
         axes.set_xlabel("gamma (std = d_in^-gamma)")
 
 
-def _draw_means(axes, values, i: int, label: str) -> None:
+def _draw_means(axes, values, place: int, look: int, label: str) -> None:
     """Dots for the runs, and means with their intervals, a little beside those of other roles."""
     if values.empty:
         return
-    shift = 0.008 * (2 * i - 1)
-    axes.scatter(values.gamma + shift, values.iloc[:, -1], color=COLOURS[i], s=9, alpha=0.6)
+    shift = 0.008 * (2 * place - 1)
+    dots_beside(axes, values.gamma + shift, values.iloc[:, -1], COLOURS[look])
     rows = np.array(_means(values)).reshape(-1, 4)
     bars = [rows[:, 1] - rows[:, 2], rows[:, 3] - rows[:, 1]]
-    axes.errorbar(rows[:, 0] + shift, rows[:, 1], yerr=bars, capsize=3, label=label, **style(i))
+    axes.errorbar(rows[:, 0] + shift, rows[:, 1], yerr=bars, capsize=3, label=label, **style(look))
 
 
-def _draw_gaps(axes, rows, i: int, label: str) -> None:
-    shift, colour = 0.008 * (2 * i - 1), COLOURS[i]
+def _draw_gaps(axes, rows, place: int, look: int, label: str) -> None:
+    shift, colour = 0.008 * (2 * place - 1), COLOURS[look]
     for bound, marker in {"": ".", "at least": "^", "at most": "v"}.items():
         dots = rows[rows.bound == bound]
         face = colour if bound == "" else "none"
@@ -356,7 +356,7 @@ def _colours(frames) -> dict:
     """A colour for each setting, the same in all panels, in the order of their gammas."""
     known = pd.concat([runs.reindex(columns=["setting", "gamma"]) for runs in frames])
     settings = known.dropna(subset=["setting"]).sort_values("gamma").setting.unique()
-    return {setting: COLOURS[i % 6] for i, setting in enumerate(settings)}
+    return {setting: COLOURS[i % 6] for setting, i in looks(settings).items()}
 
 
 def _write_cells(axes, plane, losses, image) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from .claims import paired_interval
 from .data.text import DataConfig
-from .figures import COLOURS, MARKERS, Picture, nothing, provenance, style
+from .figures import COLOURS, MARKERS, Picture, dots_beside, looks, nothing, provenance, style
 from .figures_parts import GREY, band, legend_below, panels_of
 from .measures import unigrams
 from .readings_bias import ROLES
@@ -244,10 +244,10 @@ def filmstrip(
     def draw(figure):
         columns = len(next(iter(films.values())))
         grid = figure.subplots(len(films), columns, sharex=True, sharey=True, squeeze=False)
-        for i, (row, (setting, film)) in enumerate(zip(grid, films.items(), strict=True)):
-            for axes, (step, values) in zip(row, film, strict=True):
+        for row, (setting, i) in zip(grid, looks(films).items(), strict=True):
+            for axes, (step, values) in zip(row, films[setting], strict=True):
                 _draw_frame(axes, values, COLOURS[i % 6])
-                axes.set_title(f"step {step}" if i == 0 else "", fontsize=10)
+                axes.set_title(f"step {step}" if row is grid[0] else "", fontsize=10)
             row[0].set_ylabel(setting, fontsize=10)
         grid[0, 0].set_xticks([1, values.shape[1]])
         grid[0, 0].set_ylim(0, None)
@@ -301,20 +301,20 @@ def one_update(width: int, gammas, rate: float, anchor: str = "fig-caution") -> 
     Every weight moves by the same distance, as by Adam, with the signs of a matrix of rank one.
     """
     moves = np.geomspace(rate / 20, 100 * rate, 40)
-    lines = {gamma: _ranks_after(width, gamma, moves) for gamma in sorted(gammas)}
+    lines = {f"gamma {g:g}": _ranks_after(width, g, moves) for g in sorted(gammas)}
 
     def draw(figure):
         axes = figure.subplots()
-        for i, (gamma, values) in enumerate(lines.items()):
-            axes.plot(moves, values, **{**style(i), "marker": ""}, label=f"gamma {gamma:g}")
+        for name, i in looks(lines).items():
+            axes.plot(moves, lines[name], **{**style(i), "marker": ""}, label=name)
         axes.axvline(rate, color=GREY, linestyle=":")
         axes.set_xscale("log")
         axes.set(xlabel="distance that each weight has moved", ylabel="stable rank", ylim=(0, None))
         axes.legend()
 
-    half = {gamma: _halved(moves, values) for gamma, values in lines.items()}
-    words = [f"gamma {g:g} at {m:.2g}" if m < math.inf else f"gamma {g:g} beyond the picture"
-             for g, m in half.items()]  # fmt: skip
+    half = {name: _halved(moves, values) for name, values in lines.items()}
+    words = [f"{name} at {m:.2g}" if m < math.inf else f"{name} beyond the picture"
+             for name, m in half.items()]  # fmt: skip
     alt = (
         f"Stable rank of a random {width} by {width} matrix after an update of rank one. It is "
         f"halved when every weight has moved by: {', '.join(words)}."
@@ -350,9 +350,10 @@ def _roles(runs) -> list[str]:
 
 
 def _draw_paths(axes, runs, measure: str, names, lowest: bool = False) -> None:
-    for i, (setting, mine) in enumerate(_by_setting(runs)):
+    look = looks(runs.setting)
+    for setting, mine in _by_setting(runs):
         steps, values = over_runs(mine, measure, names)
-        band(axes, steps, values, label=setting, **style(i))
+        band(axes, steps, values, label=setting, **style(look[setting]))
         if lowest:
             at = values.mean(0).argmin()
             axes.plot(steps[at], values.mean(0)[at], "x", color=GREY, markersize=9, zorder=5)
@@ -374,11 +375,11 @@ def _doublings(axes) -> None:
 
 def _draw_changes(axes, found, change: str) -> None:
     """Dots and intervals, a line of the axis a kind, settings one below the other."""
-    order = list(found.kind.unique())
-    for i, (setting, mine) in enumerate(_by_setting(found)):
-        shift = 0.22 * (i - (found.setting.nunique() - 1) / 2)
+    order, numbers = list(found.kind.unique()), looks(found.setting)
+    for place, (setting, mine) in enumerate(_by_setting(found)):
+        i, shift = numbers[setting], 0.22 * (place - (found.setting.nunique() - 1) / 2)
         places = mine.kind.map(order.index) + shift
-        axes.scatter(np.exp(mine[change]), places, s=8, color=COLOURS[i % 6], alpha=0.5)
+        dots_beside(axes, np.exp(mine[change]), places, COLOURS[i % 6], (0, 4))
         rows = [(order.index(kind) + shift, *_factor_interval(part[change]))
                 for kind, part in mine.groupby("kind", sort=False)]  # fmt: skip
         y, mean, low, high = np.array(rows).T
@@ -405,7 +406,8 @@ def _factor_interval(logs) -> tuple[float, float, float]:
 
 
 def _draw_against_loss(axes, runs, names) -> None:
-    for i, (setting, mine) in enumerate(_by_setting(runs)):
+    for setting, mine in _by_setting(runs):
+        i = looks(runs.setting)[setting]
         for number, run in enumerate(mine.itertuples()):
             steps, values = path(run, "stable_rank", names)
             losses, shares = loss_at(run, steps), values / values[0]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import readings_critical as read
-from .figures import COLOURS, Picture, nothing, provenance, style
+from .figures import COLOURS, LOOKS, Picture, nothing, provenance, style
 from .figures_parts import GREY, dot, dots_and_means, legend_below
 from .words import ROLES, interval, listed, shown
 
@@ -44,8 +44,8 @@ def _with_minima(runs, tier: str, labels: dict, anchor: str) -> Picture:
         panels = figure.subplots(len(labels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (metric, label) in zip(panels, labels.items(), strict=True):
             for i, (role, title) in enumerate(ROLES.items()):
-                _points(axes, read.of_role(runs, role), metric, i, title)
-                _minimum_bar(axes, found[metric, role], i)
+                _points(axes, read.of_role(runs, role), metric, i, LOOKS[role], title)
+                _minimum_bar(axes, found[metric, role], i, LOOKS[role])
             axes.set(ylabel=label, ymargin=0.2)
         panels[-1].set_xlabel(GAMMA)
         legend_below(figure, panels)
@@ -155,18 +155,19 @@ def trade(runs, tier: str, anchor: str = "fig-balance-moves") -> Picture:
 # ---- parts of figures ----------------------------------------------------------------------------
 
 
-def _points(axes, runs, metric: str, i: int, label: str) -> None:
+def _points(axes, runs, metric: str, place: int, look: int, label: str) -> None:
     """A metric of a role's runs against gamma, a little beside those of the other role."""
     if len(runs) and metric in runs:
-        beside = runs.assign(x=runs.gamma + 0.005 * (2 * i - 1))
-        dots_and_means(axes, beside, metric, i, label)
+        beside = runs.assign(x=runs.gamma + 0.005 * (2 * place - 1))
+        dots_and_means(axes, beside, metric, look, label)
 
 
-def _minimum_bar(axes, found, i: int) -> None:
+def _minimum_bar(axes, found, place: int, look: int) -> None:
     """The minimum and its interval, just above the gamma axis."""
-    along = {"transform": axes.get_xaxis_transform(), "color": COLOURS[i]}
-    axes.plot([found.low, found.high], [0.04 + 0.05 * i] * 2, linewidth=3, alpha=0.5, **along)
-    axes.plot([found.value], [0.04 + 0.05 * i], "d", mfc="none" if found.edge else None, **along)
+    along = {"transform": axes.get_xaxis_transform(), "color": COLOURS[look]}
+    height = 0.04 + 0.05 * place
+    axes.plot([found.low, found.high], [height] * 2, linewidth=3, alpha=0.5, **along)
+    axes.plot([found.value], [height], "d", mfc="none" if found.edge else None, **along)
 
 
 def _minima(axes, found: dict, i: int, label=None, times: float = 1.0) -> None:

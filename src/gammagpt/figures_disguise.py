@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from .figures import COLOURS, Picture, nothing, provenance
+from .figures import COLOURS, LOOKS, Picture, nothing, provenance
 from .figures_parts import GREY, dot, dots_and_means, legend_below
 from .readings_disguise import RELATIVE, gains, part_gains, unresolved_parts
 from .valleys import LOST, bottom, exponent, fast_side, slope_of, slow_side, tolerance, valleys_of
@@ -122,7 +122,7 @@ def parts(runs, tier: str, usual: float) -> Picture:
         axes = figure.subplots()
         for i, (role, table) in enumerate(tables.items()):
             edge = unresolved_parts(runs, usual) if role == "tuned" else ()
-            _draw_gains(axes, table, names, i, ROLES[role], edge)
+            _draw_gains(axes, table, names, i, LOOKS[role], ROLES[role], edge)
         axes.axhline(0, color=GREY, linestyle=":")
         labels = {"all": "all together", "sum": "sum of the\nsingle gains"}
         axes.set_xticks(range(len(names)), [labels.get(name, name) for name in names])
@@ -185,14 +185,14 @@ def _open_ends(axes, found, best) -> None:
             axes.plot(x, end - best[x], "^v"[i], color=COLOURS[i], mfc="none", markersize=8)
 
 
-def _draw_gains(axes, table, names, i: int, label: str, edge) -> None:
+def _draw_gains(axes, table, names, place: int, look: int, label: str, edge) -> None:
     """Dots for seeds, means with intervals; hollow where a best rate is at the grid's edge."""
-    shift = 0.12 * (2 * i - 1)
+    shift = 0.12 * (2 * place - 1)
     for number, name in enumerate(name for name in names if name in table):
         x = names.index(name) + shift
-        axes.plot([x] * len(table), table[name], ".", color=COLOURS[i], alpha=0.6)
+        axes.plot([x] * len(table), table[name], ".", color=COLOURS[look], alpha=0.6)
         label = None if number else label
-        _bar(axes, x + 0.06, interval(table[name]), i, hollow=name in edge, label=label)
+        _bar(axes, x + 0.06, interval(table[name]), look, hollow=name in edge, label=label)
 
 
 def _bar(axes, x, values, i: int, hollow: bool = False, label=None) -> None:

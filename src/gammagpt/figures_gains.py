@@ -6,7 +6,7 @@ Runs are rows of a frame (sweep.frame, with roles) on a mixture of texts. Number
 import numpy as np
 
 from .data.text import corpora
-from .figures import Picture, nothing, provenance, style
+from .figures import LOOKS, Picture, looks, nothing, provenance, style
 from .figures_parts import (
     GREY,
     SHADE,
@@ -47,7 +47,8 @@ def curves(runs, tier: str, anchor: str = "fig-text-curves") -> Picture:
     def draw(figure):
         panels = panels_of(figure, len(names))
         for axes, name in zip(panels, names, strict=True):
-            for i, (setting, mine) in enumerate(runs.groupby("setting", sort=False)):
+            for setting, i in looks(runs.setting).items():
+                mine = runs[runs.setting == setting]
                 steps, values = _curves(mine, name)
                 tokens = steps * mine.batch_size.iloc[0] * mine.block_size.iloc[0] / 1e6
                 band(axes, tokens, values / chance[name], label=setting, **style(i))
@@ -83,7 +84,7 @@ def text_gains(runs, tier: str, anchor: str = "fig-gains") -> Picture:
             for i, role in enumerate(found.role.unique()):
                 mine = found[found.role == role]
                 mine = mine.assign(x=mine.text.map(names.index) + 0.2 * (i - 0.5))
-                dots_and_means(axes, mine, column, i, ROLES[role], line=False)
+                dots_and_means(axes, mine, column, LOOKS[role], ROLES[role], line=False)
             _text_axis(axes, names)
         panels[0].set_ylabel("gain (nats per token)")
         panels[1].set_ylabel("gain (ln of the factor)")
@@ -173,7 +174,8 @@ def without_clock(runs, tier: str, anchor: str = "fig-lead-without-clock") -> Pi
         panels = panels_of(figure, runs.role.nunique())
         for axes, role in zip(panels, runs.role.unique(), strict=True):
             chosen = runs[runs.role == role]
-            for i, (setting, mine) in enumerate(chosen.groupby("setting", sort=False)):
+            for setting, i in looks(chosen.setting).items():
+                mine = chosen[chosen.setting == setting]
                 for number, (_, run) in enumerate(mine.iterrows()):
                     way, look = along(run), {"color": style(i)["color"]}
                     label = setting if number == 0 else None
@@ -216,8 +218,9 @@ def _text_axis(axes, names) -> None:
 
 
 def _draw_answers(axes, scores, kind: str) -> None:
-    for i, (setting, mine) in enumerate(scores.groupby("setting", sort=False)):
-        beside = mine.assign(x=mine.depth + 0.12 * (i - 0.5))
+    for place, (setting, i) in enumerate(looks(scores.setting).items()):
+        mine = scores[scores.setting == setting]
+        beside = mine.assign(x=mine.depth + 0.12 * (place - 0.5))
         dots_and_means(axes, beside, "value", i, setting)
     depths = sorted(scores.depth.unique())
     if kind == "recall":

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from .claims import paired_interval
-from .figures import Picture, nothing, provenance, style
+from .figures import Picture, looks, nothing, provenance, style
 from .figures_parts import GREY, band, dots_and_means, legend_below, panels_of
 from .measures import EARLY, HALF, rank_correlation
 from .readings_bias import ROLES
@@ -89,7 +89,7 @@ def delta_without_clock(runs, tier: str) -> Picture:
     def draw(figure):
         grid = figure.subplots(len(MEASURES), 2, sharex="col", sharey="row")
         for row, (measure, words) in zip(grid, MEASURES.items(), strict=True):
-            for i, setting in enumerate(runs.setting.unique()):
+            for setting, i in looks(runs.setting).items():
                 _draw_ends(row[0], runs[runs.setting == setting], measure, i)
                 _draw_ways(row[1], compared(runs[runs.setting == setting]), measure, i)
             row[0].set_ylabel(words)
@@ -150,9 +150,9 @@ def chains(runs, tier: str) -> Picture:
     def draw(figure):
         panels = panels_of(figure, len(kinds))
         for axes, kind in zip(panels, kinds, strict=True):
-            for i, (setting, rows) in enumerate(_by_setting(scores, kind)):
-                beside = rows.assign(x=rows.depth + 0.08 * (i - 1))
-                dots_and_means(axes, beside, "value", i, setting)
+            for place, (setting, rows) in enumerate(_by_setting(scores, kind)):
+                beside = rows.assign(x=rows.depth + 0.08 * (place - 1))
+                dots_and_means(axes, beside, "value", looks(scores.setting)[setting], setting)
             axes.axvline(3.5, color=GREY, linestyle=":")
             axes.set(title=SCORES[kind], xlabel="depth of the proof (rules)", ylim=(-0.03, 1.03))
             axes.set_xticks(sorted(scores.depth.unique()))
@@ -193,7 +193,8 @@ def _intervals(runs, measure: str) -> dict:
 
 
 def _draw_intervals(axes, lines: dict) -> None:
-    for i, (setting, (tokens, mean, low, high)) in enumerate(lines.items()):
+    for setting, i in looks(lines).items():
+        tokens, mean, low, high = lines[setting]
         axes.plot(tokens, mean, label=setting, **{"markersize": 3, **style(i)})
         axes.fill_between(tokens, low, high, color=style(i)["color"], alpha=0.2)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .claims import paired_interval
-from .figures import COLOURS, MARKERS, style
+from .figures import COLOURS, MARKERS, dots_beside, looks, style
 
 GREY = COLOURS[5]
 SHADE = {"color": GREY, "alpha": 0.15, "linewidth": 0}
@@ -44,7 +44,8 @@ def band(axes, x, values, **look) -> None:
 
 def bands_along(axes, along: dict, legend: bool = True) -> None:
     """Mean and range over seeds against the step (linear up to step 1, then logarithmic)."""
-    for i, (setting, (steps, values)) in enumerate(along.items()):
+    for setting, i in looks(along).items():
+        steps, values = along[setting]
         band(axes, steps, values.T, label=setting, **{**style(i), "markersize": 5})
     axes.set_xscale("symlog", linthresh=1)
     if legend and along:
@@ -66,7 +67,7 @@ def dots_and_means(axes, table, value: str, i: int, label: str, line: bool = Tru
     Hollow where a column `resolved` says that the best learning rate is at the grid's edge.
     """
     values = table[value].astype(float).where(np.isfinite)
-    axes.scatter(table.x, values, color=COLOURS[i % 6], s=9, alpha=0.6)
+    dots_beside(axes, table.x, values, COLOURS[i % 6])
     whole = table[values.notna().groupby(table.x).transform("all")]
     if line:
         axes.plot(whole.groupby("x")[value].mean(), color=COLOURS[i % 6])

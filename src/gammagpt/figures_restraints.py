@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from .claims import paired_interval
-from .figures import COLOURS, MARKERS, Picture, nothing, provenance, style
+from .figures import COLOURS, MARKERS, Picture, dots_beside, looks, nothing, provenance, style
 from .figures_parts import GREY, legend_below, panels_of
 from .readings_bias import ROLES
 from .readings_restraints import (
@@ -87,11 +87,11 @@ def _draw_levels(axes, levels, usual) -> None:
 # ---- gains and losses of variants ----------------------------------------------------------------
 
 
-def corners(runs, tier: str) -> Picture:
+def corners(runs, tier: str, anchor="fig-corners") -> Picture:
     """The gain of the largest gamma over the smallest of every variant, and what changes it."""
     found, changed = gains(runs), changes(runs)
     if not len(found):
-        return nothing("fig-corners")
+        return nothing(anchor)
     first, last = ends(compared(runs))
 
     def draw(figure):
@@ -112,7 +112,8 @@ def corners(runs, tier: str) -> Picture:
         "right, relaxing lets its gain grow; this is what the rules judge. Mean of pairs of one "
         f"seed with 95 % intervals; each dot is a pair. {provenance(compared(runs), tier)}"
     )
-    return Picture("fig-corners", draw, alt, caption, (7.2, 5.2))
+    rows = found.variant.nunique() + max(1, changed.variant.nunique())
+    return Picture(anchor, draw, alt, caption, (7.2, 2.0 + 0.46 * rows))
 
 
 def losses(runs, tier: str, anchor="fig-corner-losses") -> Picture:
@@ -210,7 +211,7 @@ def curves(runs, tier: str, anchor="fig-fast-curves") -> Picture:
             axes.set_title(variant, fontsize=11)
             for run in runs[runs.variant == variant].itertuples():
                 steps, losses = np.transpose(run.curve)
-                look = {**style(starts.index(run.start) + 2), "marker": ""}
+                look = {**style(looks(starts)[run.start]), "marker": ""}
                 axes.plot(steps * millions, losses, alpha=0.7, label=run.start, **look)
             axes.set_xlabel("tokens (millions)")
         for axes in panels[::3]:
@@ -240,9 +241,8 @@ def _strip(axes, table, value: str, hue: str, words: dict | None = None) -> None
     """A row a variant, from the top down: dots, and their mean with its 95 % interval, by hue."""
     variants = list(table.variant.unique())
     hues = [h for h in words or table[hue].unique() if h in set(table[hue])]
-    for i, which in enumerate(hues):
-        colour = (i + 2 * (hue == "start")) % 6  # gammas never look like roles
-        look = {"color": COLOURS[colour], "marker": MARKERS[colour]}
+    for i, (which, number) in enumerate(looks(hues).items()):
+        look = {"color": COLOURS[number % 6], "marker": MARKERS[number % 6]}
         mine = table[table[hue] == which]
         shift = 0.5 * (i - (len(hues) - 1) / 2) / max(1, len(hues) - 0.5)
         label = words[which] if words else which
@@ -260,7 +260,7 @@ def _strip(axes, table, value: str, hue: str, words: dict | None = None) -> None
 def _summary(axes, values, y: float, look: dict) -> None:
     """Finite values as dots; their mean and interval only if there is no other value."""
     finite = values[np.isfinite(values)]
-    axes.scatter(finite, [y] * len(finite), s=9, alpha=0.6, color=look["color"])
+    dots_beside(axes, finite, [y] * len(finite), look["color"], (0, 5))
     mean, low, high = paired_interval(list(values), 0.95)
     reach = [[mean - low], [high - mean]] if math.isfinite(low) else None
     shown = mean if math.isfinite(mean) else math.nan
@@ -334,10 +334,10 @@ def _draw_gains(axes, table, habit: str) -> None:
 
 def _draw_losses(axes, runs, habit: str) -> None:
     rates, ticks = (sorted(runs[column].unique()) for column in ("learning_rate", habit))
-    pairs = list(product(enumerate(runs.start.unique()), rates))
-    for shift, ((i, start), rate) in enumerate(pairs):
+    pairs = list(product(looks(runs.start).items(), rates))
+    for shift, ((start, i), rate) in enumerate(pairs):
         mine = runs[(runs.start == start) & (runs.learning_rate == rate)]
-        look = {**style(i + 2), "linestyle": "--" if rate > rates[0] else "-",
+        look = {**style(i), "linestyle": "--" if rate > rates[0] else "-",
                 "label": f"{start}, rate {rate:g}"}  # fmt: skip
         _along(axes, mine, habit, "loss", shift, look, ticks)
 

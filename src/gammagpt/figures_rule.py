@@ -8,7 +8,17 @@ import math
 import numpy as np
 
 from .claims import paired_interval
-from .figures import COLOURS, MARKERS, Picture, nothing, provenance, style
+from .figures import (
+    COLOURS,
+    LOOKS,
+    MARKERS,
+    Picture,
+    dots_beside,
+    looks,
+    nothing,
+    provenance,
+    style,
+)
 from .figures_parts import GREY, band, dot, dots_and_means, legend_below
 from .readings_bias import columns_of, share_left
 from .readings_rule import factor_of_two, leads, pace, valleys
@@ -28,13 +38,13 @@ def rule(runs, tier: str, mine: str, anchor: str = "fig-rule") -> Picture:
 
     def draw(figure):
         left, right = figure.subplots(1, 2, sharey=True)
-        for i, (role, label) in enumerate(ROLES.items()):
+        for role, label in ROLES.items():
             group = chosen[chosen.role == role]
             edge = set(group.setting[~group.resolved.astype(bool)])
             losses = {name: group.loss[group.setting == name] for name in names}
-            _rows(left, losses, names, i, edge, label)
+            _rows(left, losses, names, role, edge, label)
             hollow = set(names) if mine in edge else edge
-            _rows(right, {n: above[role][n] for n in above[role]}, names, i, hollow)
+            _rows(right, {n: above[role][n] for n in above[role]}, names, role, hollow)
         right.axvline(0, color=GREY, linestyle=":")
         _name_axis(left, names)
         left.set_xlabel(LOSS)
@@ -63,9 +73,9 @@ def price(runs, tier: str, anchor: str = "fig-price") -> Picture:
 
     def draw(figure):
         above, below = figure.subplots(2, 1, height_ratios=heights)
-        for i, losses in enumerate(found.losses):
+        for (name, i), losses in zip(looks(names).items(), found.losses, strict=True):
             finite = np.where(np.isfinite(losses), losses, math.nan)
-            above.plot(found.rates, finite.mean(0), label=names[i], **style(i))
+            above.plot(found.rates, finite.mean(0), label=name, **style(i))
             above.plot(found.rates, finite.T, ".", color=COLOURS[i % 6], markersize=3)
         above.set_xscale("log", base=2)
         above.set_xticks(found.rates, [f"{rate:g}" for rate in found.rates])
@@ -156,13 +166,14 @@ def _with_last(names, mine: str) -> list[str]:
     return sorted(names, key=lambda name: name != mine)
 
 
-def _rows(axes, values: dict, names, i: int, hollow=(), label=None) -> None:
+def _rows(axes, values: dict, names, role: str, hollow=(), label=None) -> None:
     """A row a name: dots, and their mean with its 95 % interval if every value is finite."""
-    look = {"linestyle": "none", "capsize": 3}
+    look, i = {"linestyle": "none", "capsize": 3}, LOOKS[role]
+    shift = 0.15 if role == "tuned" else -0.15
     for name in sorted(values, key=lambda name: name in hollow):  # full in the legend
-        mine, y = np.array(values[name], dtype=float), names.index(name) + 0.3 * (i - 0.5)
+        mine, y = np.array(values[name], dtype=float), names.index(name) + shift
         finite = mine[np.isfinite(mine)]
-        axes.scatter(finite, [y] * len(finite), s=9, alpha=0.6, color=COLOURS[i])
+        dots_beside(axes, finite, [y] * len(finite), COLOURS[i], (0, 5))
         mean, low, high = paired_interval(list(mine), 0.95)
         if math.isfinite(mean):
             reach = [[mean - low], [high - mean]] if math.isfinite(low) else None
@@ -212,7 +223,7 @@ def _left(axes, runs, measure: str) -> None:
         if not len(mine):
             continue
         beside = mine.assign(x=mine.gamma + 0.006 * (2 * i - 1))
-        dots_and_means(axes, beside, measure, i, label, line=False)
+        dots_and_means(axes, beside, measure, LOOKS[role], label, line=False)
     gammas = sorted(runs.gamma.unique())
     axes.set_xticks(gammas, [f"{gamma:g}" for gamma in gammas])
     axes.set_ylim(-0.02, 1.04)

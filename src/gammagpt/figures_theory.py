@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .data.anchors import AnchorConfig, keys, label_laws, parse_tasks, training_sequences
-from .figures import COLOURS, MARKERS, Picture, nothing, provenance, style
+from .figures import COLOURS, LOOKS, MARKERS, Picture, looks, nothing, provenance, style
 from .figures_parts import GREY, SHADE, bands_along, dot, error_bars, legend_below, listed
 from .geometry import full_matrix
 from .measures import law_cosines
@@ -156,8 +156,9 @@ def cosines_by_distance(studies: dict, tier: str) -> Picture:
             for axes, when in zip(row, ("early", "late"), strict=True):
                 for label, matrix in theory.items():
                     _profile_line(axes, [matrix], color=GREY, linestyle=LINES[label], label=label)
-                for i, (setting, group) in enumerate(contrasted(runs)):
-                    found = [trained(run, when) for run in group.itertuples()]
+                pair = contrasted(runs)
+                for setting, i in looks(setting for setting, _ in pair).items():
+                    found = [trained(run, when) for run in dict(pair)[setting].itertuples()]
                     _profile_line(axes, found, label=setting, markersize=5, **style(i))
                 axes.set_title(f"{name}, {when}")
             row[0].set_ylabel("cosine")
@@ -290,7 +291,7 @@ def by_gamma(judged, tier: str, anchor: str = "fig-every-gamma") -> Picture:
                 some = _compared(claim, runs, [role])
                 groups = [(gamma, group[claim.metric]) for gamma, group in some.groupby("gamma")]
                 look = {"markersize": 5, "linestyle": "-" if i == 0 else "none", "label": words}
-                error_bars(axes, groups, **look, **dot(i, hollow=i == 1))
+                error_bars(axes, groups, **look, **dot(LOOKS[role], hollow=i == 1))
             _mark_margin(axes, claim)
             axes.set_title("\n".join(textwrap.wrap(claim.title, 72 // columns)), fontsize=9)
             axes.set(xlabel="gamma", ylabel=claim.unit)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from .claims import paired_interval
 from .data.text import Text, load_text
-from .figures import COLOURS, MARKERS, Picture, figcaption, nothing, provenance, unfence
+from .figures import COLOURS, LOOKS, MARKERS, Picture, figcaption, nothing, provenance, unfence
 from .figures_parts import GREY, dots_and_means, legend_below
 from .readings_bias import ROLES
 from .tokens import CLASSES, CONTEXT, TRIVIAL, classes, copied, count_losses, windows
@@ -307,7 +307,7 @@ def thresholds(compared: Compared | None, tier: str, anchor="fig-thresholds") ->
             mean, low, high = np.array(rows).T
             errors = np.nan_to_num([mean - low, high - mean])
             places = np.arange(len(made)) + 0.2 * (i - 0.5)
-            axes.errorbar(mean, places, xerr=errors, label=ROLES[role], **_mark(i))
+            axes.errorbar(mean, places, xerr=errors, label=ROLES[role], **_mark(LOOKS[role]))
         axes.axvline(0, color=GREY, linestyle=":")
         axes.set_yticks(range(len(made)), made)
         axes.invert_yaxis()
@@ -415,7 +415,7 @@ def _draw_gains(axes, gains, column: str, order) -> None:
     """Dots and intervals over seeds, a place of the axis a class, roles side by side."""
     for i, (role, mine) in enumerate(gains.groupby("role", sort=False)):
         beside = mine.assign(x=mine.kind.map(order.index) + 0.24 * (i - 0.5))
-        dots_and_means(axes, beside, column, i, ROLES[role], line=False)
+        dots_and_means(axes, beside, column, LOOKS[role], ROLES[role], line=False)
     axes.axhline(0, color=GREY, linestyle=":")
     axes.set_xticks(range(len(order)), order, fontsize=10)
 
