@@ -9,14 +9,18 @@ import pandas as pd
 
 from . import readings_scaling as read
 from .claims import paired_interval
-from .figures import COLOURS, Picture, nothing, provenance
+from .figures import COLOURS, Picture, looks, nothing, provenance
 from .figures_parts import GREY, SHADE, dot, dots_and_means, legend_below
 from .readings_bias import ROLES
 from .readings_restraints import interval
 from .words import listed, shown
 
 NATS = "nats per token"
-AXES = {"width": ("width", 1), "tokens": ("training tokens (millions)", 1e6)}
+AXES = {  # a column of a frame -> its name in a figure, and its unit
+    "width": ("width", 1), "tokens": ("training tokens (millions)", 1e6), "n_layer": ("layers", 1),
+    "stands_for": ("width at which the usual epsilon does as much", 1),
+}  # fmt: skip
+STRAIGHT = ("width", "tokens")  # along these the loss is said to fall by a power law
 BEYOND = 2  # how many times the largest width, or length, a line is extrapolated to
 CHANGES = {"gain": ("as usual", "relaxed"), "change": ("relaxed less as usual",)}
 FIRST = {"gain": 3, "change": 5}  # their first colours: restraints never look like starts
@@ -37,6 +41,16 @@ def fresh(runs, tier: str, anchor: str = "fig-scaling-fresh") -> Picture:
     return _losses_and_gains(runs, tier, "width", anchor)
 
 
+def depth(runs, tier: str, anchor: str = "fig-scaling-depth") -> Picture:
+    """The same against the number of layers."""
+    return _losses_and_gains(runs, tier, "n_layer", anchor)
+
+
+def biting(runs, tier: str, anchor: str = "fig-biting") -> Picture:
+    """The same against epsilon, as a column `stands_for` says it (readings_restraints)."""
+    return _losses_and_gains(runs, tier, "stands_for", anchor)
+
+
 def _losses_and_gains(runs, tier: str, axis: str, anchor: str) -> Picture:
     points, found = read.along(runs, axis), read.gains(runs, axis)
     points = points[~points.relaxed]
@@ -44,7 +58,7 @@ def _losses_and_gains(runs, tier: str, axis: str, anchor: str) -> Picture:
         return nothing(anchor)
     starts, roles = list(points.start.unique()), _roles(points)
     lines = {key: line for key, line in read.lines(runs, axis).items()
-             if not key[1] and len(line.xs) > 2}  # two points lie on a line, whatever the law
+             if axis in STRAIGHT and not key[1] and len(line.xs) > 2}  # any two lie on a line
 
     def draw(figure):
         grid = figure.subplots(2, len(roles), sharex=True, sharey="row", squeeze=False)
@@ -54,7 +68,7 @@ def _losses_and_gains(runs, tier: str, axis: str, anchor: str) -> Picture:
             mine = found[(found.role == role) & ~found.relaxed]
             _groups(below, mine, "gain", "start", starts)
             below.axhline(0, color=GREY, linestyle=":")
-            for i, start in enumerate(starts):
+            for start, i in looks(starts).items():
                 _line(top, lines.get((role, False, start)), i)
             _x_axis(below, points.x.unique(), axis, beyond=bool(lines))
             _shade(top, points.x.max(), bool(lines), "extrapolation")
@@ -133,7 +147,7 @@ def best_rates(panels: dict, tier: str, anchor: str = "fig-scaling-rates") -> Pi
         all_axes = figure.subplots(1, len(best), sharey=True, squeeze=False)[0]
         for axes, (title, table) in zip(all_axes, best.items(), strict=True):
             axes.set_title(title, fontsize=11)
-            for i, start in enumerate(starts):
+            for start, i in looks(starts).items():
                 mine = table[table.start == start]
                 _rates(axes, mine, i, start)
                 if panels[title][1] == "width":
@@ -163,12 +177,12 @@ def _roles(points) -> list[str]:
     return [role for role in ROLES if role in set(points.role)]
 
 
-def _groups(axes, points, value: str, hue: str, hues, first: int = 0) -> None:
+def _groups(axes, points, value: str, hue: str, hues, first: int | None = None) -> None:
     """A value against the axis, a colour for each of `hues`."""
-    for i, name in enumerate(hues):
+    for place, (name, i) in enumerate(looks(hues).items()):
         mine = points[points[hue] == name]
-        mine = mine.assign(x=mine.x * 1.02 ** (2 * i - len(hues) + 1))  # side by side
-        dots_and_means(axes, mine, value, first + i, name)
+        mine = mine.assign(x=mine.x * 1.02 ** (2 * place - len(hues) + 1))  # side by side
+        dots_and_means(axes, mine, value, i if first is None else first + place, name)
 
 
 def _line(axes, line, i: int) -> None:
@@ -193,7 +207,7 @@ def _x_axis(axes, xs, axis: str, beyond: bool = False) -> None:
     ticks = sorted(xs) + [max(xs) * BEYOND] * beyond
     axes.set_xscale("log", base=2)
     axes.set_xlim(min(ticks) / 1.15, max(ticks) * 1.15)
-    axes.set_xticks(ticks, [f"{x:g}" if unit == 1 else f"{x / unit:.2g}" for x in ticks])
+    axes.set_xticks(ticks, [f"{x:,.0f}" if unit == 1 else f"{x / unit:.2g}" for x in ticks])
     axes.set_xlabel(label)
 
 

@@ -36,6 +36,20 @@ def biting_width(gamma: float, eps: float) -> float:
     return eps ** (-1 / (2 * gamma))
 
 
+def stands_for(runs, gamma: float, usual: float) -> pd.DataFrame:
+    """The runs with a column `stands_for`: the width at which the usual epsilon does as much.
+
+    With this gamma, to the first norm: eps d^(2 gamma) is the same number for both.
+    """
+    times = (runs.norm_eps.astype(float) / usual) ** (1 / (2 * gamma))
+    return runs.assign(stands_for=runs.width.astype(float) * times)
+
+
+def renamed(runs, without: str) -> pd.DataFrame:
+    """The same runs; their settings' names lack these words, which are common to all."""
+    return runs.assign(setting=runs.setting.astype(str).str.replace(without, "", regex=False))
+
+
 def norm_levels(base, widths, gammas, eps_values) -> pd.DataFrame:
     """RMS after every norm of models like that of the run `base`, just drawn.
 
@@ -214,6 +228,13 @@ def relaxed(verdict) -> str:
     return _said(verdict, "lets the gain of small initialization grow",
                  "does not let the gain grow by as much as the rule asks",
                  "makes the gain smaller")  # fmt: skip
+
+
+def takes(verdict) -> str:
+    """What an epsilon that bites does to the gain; its claim says that the gain gets smaller."""
+    return _said(verdict, "takes from the gain of small initialization",
+                 "does not take from the gain by as much as the rule asks",
+                 "makes the gain larger")  # fmt: skip
 
 
 def helps(verdict) -> str:

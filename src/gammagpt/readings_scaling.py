@@ -1,9 +1,9 @@
 """What the chapter on scaling reads off runs: gains, slopes and best rates along an axis.
 
 Runs are rows of a frame (sweep.frame, with roles). An axis is a column that grows from setting to
-setting: width, or tokens (trained on). A start is an initialization, as in "gamma 0.5"; a setting
-is relaxed if its attention has a gate (and its norms a smaller epsilon). Pictures:
-figures_scaling.py.
+setting: width, n_layer, tokens (trained on), or stands_for (of epsilon: readings_restraints). A
+start is an initialization, as in "gamma 0.5"; a setting is relaxed if its attention has a gate (and
+its norms a smaller epsilon). Pictures: figures_scaling.py.
 """
 
 import math
@@ -41,7 +41,10 @@ def usual(points) -> str:
 
 
 def place(x: float, axis: str = "width") -> str:
-    return f"width {x:,.0f}" if axis == "width" else f"{x / 1e6:.2g} million tokens"
+    return {
+        "width": f"width {x:,.0f}", "n_layer": f"{x:g} layer{'s' * bool(x != 1)}",
+        "stands_for": f"an epsilon as at width {x:,.0f}", "tokens": f"{x / 1e6:.2g} million tokens",
+    }[axis]  # fmt: skip
 
 
 def gains(runs, axis: str = "width", over: str | None = None) -> pd.DataFrame:
