@@ -11,7 +11,7 @@ from pathlib import Path
 from about import with_verdicts
 
 from gammagpt import Store, figures, verdicts
-from gammagpt.claims import Verdict, holm
+from gammagpt.claims import EDGE, Verdict, holm
 from gammagpt.comparison import MANY, ONE
 from gammagpt.costs import needed, seconds_of_chapters
 from gammagpt.experiments import study
@@ -220,8 +220,8 @@ def _tier_words(tier: str) -> str:
     above = TIERS[TIERS.index(tier) + 1 :]
     said = [f"{name}: {', '.join(sorted({v.verdict for v in verdicts(name)}))}" for name in above]
     return (
-        f"This copy of the book shows the **{tier}** tier: {len(records)} runs, made in "
-        f"{hours:.1f} hours of one core, much of it beside other work. "
+        f"This copy of the book shows the **{tier}** tier: {len(records):,} of its {len(own):,} "
+        f"runs, made in {hours:.1f} hours of one core, much of it beside other work. "
         f"Tiers above it: {'; '.join(said) or 'none'}.\n"
     )
 
@@ -260,12 +260,13 @@ def _glance(found, link: str, mark) -> str:
 
 
 def _totals(found) -> str:
-    """A row a paper: how many of its claims came out in which way."""
+    """A row a paper, and one for what we ask of it: how many claims came out in which way."""
     lines = ["| Paper | Claims | What held here |", "|---|---|---|"]
     for paper in dict.fromkeys(v.claim.paper for v in found):
-        own = [v.verdict for v in found if v.claim.paper == paper]
-        marks = " ".join(_chip(own.count(name), name) for name in SIGNS if name in own)
-        lines.append(f"| {{cite:t}}`{paper}` | {len(own)} | {marks} |")
+        for ours, words in ((False, f"{{cite:t}}`{paper}`"), (True, "our questions about it")):
+            own = [v.verdict for v in found if (v.claim.paper, v.claim.ours) == (paper, ours)]
+            marks = " ".join(_chip(own.count(name), name) for name in SIGNS if name in own)
+            lines += [f"| {words} | {len(own)} | {marks} |"] if own else []
     return "\n".join(lines) + f"\n\n{_corrected_words(found)}\n"
 
 
@@ -277,8 +278,9 @@ def _corrected_words(found) -> str:
         own = [v.claim.id for v in found if v.verdict == name]
         stand = sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
         told.append(f"{stand} of {len(own)} that are {name}")
-    return (f"With so many claims some verdicts are luck: corrected for their number, "
-            f"{' and '.join(told)} would stand ([how](ledger.md)).")  # fmt: skip
+    return (f"Most are asked twice, at one learning rate and tuned, and a few once more on fresh "
+            f"seeds. With so many some verdicts are luck: corrected for the number that is asked "
+            f"of a paper, {' and '.join(told)} would stand ([how](ledger.md)).")  # fmt: skip
 
 
 def _title(notebook: str) -> str:
@@ -316,7 +318,8 @@ def _ledger_table(found) -> str:
         figure = f"../notebooks/{v.claim.notebook}.html#{v.claim.figure}"
         records = len(v.claim.settings) * v.n
         cells = (
-            f"[{v.claim.title}](claim-{v.claim.id})", badge(v), effect(v), str(v.n), v.claim.bound,
+            f"[{v.claim.title}](claim-{v.claim.id})", badge(v) + _edge(v), effect(v), str(v.n),
+            v.claim.bound,
             f"{corrected[v.claim.id]:.2g}" if v.claim.id in corrected else "–",
             f"{{cite}}`{v.claim.paper}`, {v.claim.place}",
             f'<a href="{figure}">figure</a>, [{records} records](records-{v.claim.id})',
@@ -325,10 +328,16 @@ def _ledger_table(found) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _edge(verdict: Verdict) -> str:
+    """Why an effect whose interval lies on one side of the margin may still decide nothing."""
+    return " <small>(rate at the grid's edge)</small>" if EDGE in verdict.reason else ""
+
+
 def _claim_section(verdict: Verdict) -> str:
     claim = verdict.claim
     flag = f"**Flag: {verdict.flag}.**" if verdict.flag else ""
     noun = "pairs" if claim.paired else "runs"
+    judged = ", ".join(filter(claim.judged_at, TIERS))
     return f"""
 (claim-{claim.id})=
 ## {claim.title}
@@ -338,7 +347,7 @@ def _claim_section(verdict: Verdict) -> str:
 {badge(verdict)} Effect {effect(verdict)} {claim.unit}, {verdict.n} {noun}: {verdict.reason}. {flag}
 
 Rule
-: {_rule(claim)} Judged at: {", ".join(claim.tiers)}. Rule hash `{claim.rule_hash}`.
+: {_rule(claim)} Judged at: {judged}. Rule hash `{claim.rule_hash}`.
 
 Expected beforehand
 : {_expectation(verdict)}

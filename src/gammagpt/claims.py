@@ -7,6 +7,7 @@ changed afterwards is flagged. No verdict is ever stored: it is computed from re
 import hashlib
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 from .project import SAME_MACHINE, TIERS, UserError, read_yaml, root
@@ -14,6 +15,7 @@ from .project import SAME_MACHINE, TIERS, UserError, read_yaml, root
 LEARNING_RATES = ("common", "tuned")
 CHANGED = "rule changed"
 YOUNGER = "rule younger than some of its runs"  # which another chapter had made before
+EDGE = "best learning rate at the grid's edge"
 PAIR = {"baseline", "treatment"}
 SIDES = (PAIR, PAIR | {"against"}, {"setting"})  # what a claim compares
 
@@ -73,6 +75,11 @@ class Claim:
     def expected_at(self, tier: str) -> list | None:
         """[low, high] of the effect, written down beforehand, or None."""
         return self.expected.get(tier, self.expected.get(SAME_MACHINE.get(tier)))
+
+    @property
+    def ours(self) -> bool:
+        """Whether the paper does not ask this itself, by what `place` says of it."""
+        return "is ours" in self.place or "not in the paper" in self.place
 
     @property
     def rule_hash(self) -> str:
@@ -175,10 +182,10 @@ def judge(claim: Claim, runs, tier: str) -> Verdict:
     the claim's metric. Only the claim's own role counts; pairs share a seed. A metric that is
     missing or nan leaves the claim inconclusive.
     """
-    pairs, unresolved, flag = _pairs(claim, runs)
+    pairs, unresolved, flag, lost = _pairs(claim, runs)
     effects = [pair[-1] for pair in pairs]
     effect, low, high = paired_interval(effects, claim.rule["confidence"])
-    verdict, reason = _decide(claim, tier, pairs, low, high, unresolved)
+    verdict, reason = _decide(claim, tier, pairs, low, high, unresolved, lost)
     asked = verdict != "not run" and not math.isnan(low)
     p = _p_value(effects, claim.rule["margin"]) if asked else math.nan
     return Verdict(claim, tier, verdict, reason, effect, low, high, tuple(pairs), flag, p)
@@ -226,7 +233,9 @@ def _shuffled(claim: Claim, seeds, tier: str, rng) -> str:
 
 
 def _pairs(claim: Claim, runs):
-    """Effects by seed; settings whose learning rate is unresolved; what to flag of the rule."""
+    """Effects by seed; settings whose learning rate is unresolved; what to flag of the rule; and
+    {setting: how many of its runs have no such number}.
+    """
     role = runs[runs.role == claim.comparison["learning_rate"]] if len(runs) else runs
     pairs, rows = [], []
     for seed, sides in _by_seed(claim, _needed(claim, role)):
@@ -237,7 +246,8 @@ def _pairs(claim: Claim, runs):
     unresolved = sorted({row.setting for row in rows if not row.resolved})
     hashes = {row.rules.get(claim.id) for row in rows} - {claim.rule_hash}
     flag = YOUNGER if hashes == {None} else CHANGED if hashes else ""
-    return pairs, unresolved, flag
+    lost = Counter(r.setting for r in rows if not math.isfinite(getattr(r, claim.metric, math.nan)))
+    return pairs, unresolved, flag, lost
 
 
 def _effect(claim: Claim, values) -> float:
@@ -271,7 +281,7 @@ def _by_seed(claim: Claim, role) -> list:
     return [(seed, [side[seed] for side in sides]) for seed in seeds]
 
 
-def _decide(claim, tier, pairs, low, high, unresolved) -> tuple[str, str]:
+def _decide(claim, tier, pairs, low, high, unresolved, lost=None) -> tuple[str, str]:
     rule = claim.rule
     if not pairs:
         return "not run", f"no records of {'all settings' if claim.paired else 'the setting'}"
@@ -282,9 +292,10 @@ def _decide(claim, tier, pairs, low, high, unresolved) -> tuple[str, str]:
         return "inconclusive", f"{len(pairs)} {noun}, the rule needs {rule['min_pairs']}"
     if unresolved:
         settings = " and ".join(unresolved)
-        return "inconclusive", f"best learning rate at the grid's edge for {settings}"
+        return "inconclusive", f"{EDGE} for {settings}"
     if math.isnan(low):
-        return "inconclusive", "a run diverged or did not get that far, so there is no interval"
+        told = " and ".join(f"{n} of {len(pairs)} with {name}" for name, n in (lost or {}).items())
+        return "inconclusive", f"no interval, since runs diverged or did not get that far: {told}"
     if low > rule["margin"]:
         return "supported", f"the whole interval is {claim.bound}"
     if high < rule["margin"]:

@@ -53,8 +53,8 @@ def disguise(
 
 
 def restraints(
-    gammas, norm_eps, decays, warmups, other_rate, fast_seeds, biting_eps, biting_seeds,
-    wide_width, wide_learning_rates, wide_rate, wide_tuning_seeds, wide_seeds, sinks,
+    gammas, norm_eps, decays, warmups, other_rate, fast_seeds, biting_eps, biting_learning_rates,
+    biting_seeds, wide_width, wide_learning_rates, wide_rate, wide_tuning_seeds, wide_seeds, sinks,
     learning_rates, common_learning_rate, tuning_seeds, seeds, n_layer, n_head, width, block_size,
     vocab_size, corpus, steps, batch_size, precision,
 ) -> dict[str, LearningRateStudy]:  # fmt: skip
@@ -97,8 +97,10 @@ def restraints(
         ),
         "restraints_habits": _study(_varied(plain, {"": {}} | habits | fast, "optim"), (), *rest),
         "restraints_fast": _study(too_fast | slow_start, (), *anew, optional=True),
-        "restraints_biting": _study(_varied(plain, {"": {}} | large, "model"), learning_rates,
-                                    tuning_seeds, biting_seeds, optional=True),
+        "restraints_biting": _study(
+            _varied(plain, {"": {}} | large, "model"), biting_learning_rates, tuning_seeds,
+            biting_seeds, optional=True,
+        ),
         "restraints_wide": _study(
             _varied(wide, {"": {}, f", eps {norm_eps:g}": eps}, "model"), wide_learning_rates,
             wide_tuning_seeds, wide_seeds, optional=True,
