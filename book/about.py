@@ -16,7 +16,8 @@ from gammagpt.pages import badge, effect
 from gammagpt.project import UserError, results_folder, root
 from gammagpt.runs import provenance
 
-PAGES = ("intro.md", "faq.md", "limitations.md")  # `<!-- claims: id id -->` are verdicts
+# pages with `<!-- claims: id id -->`, which become verdicts, or with the answer, `<!-- lead -->`
+PAGES = ("intro.md", "faq.md", "handout.md", "limitations.md")
 PROGRAMS = ("torch", "numpy", "pandas", "matplotlib", "papermill", "jupyter-book", "Sphinx")
 PAPERS = ("hang2026small", "yao2025reasoning", "yao2026staircase")
 
@@ -145,9 +146,10 @@ def citation() -> str:
     """BibTeX for this book, from CITATION.cff, and for its papers, from references.bib."""
     cff = yaml.safe_load((root() / "CITATION.cff").read_text(encoding="utf-8"))
     names = " and ".join(f"{{{author['name']}}}" for author in cff["authors"])
+    commit = provenance("", 0, None)["commit"]
     fields = {"title": cff["title"], "author": names, "year": str(cff["date-released"])[:4],
-              "version": cff["version"], "url": cff["repository-code"],
-              "note": f"Commit {provenance('', 0, None)['commit']}"}  # fmt: skip
+              "version": f"{cff['version']}+{commit[:8]}", "url": cff["repository-code"],
+              "note": f"Commit {commit}"}  # fmt: skip
     body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
     library = (root() / "book" / "references.bib").read_text(encoding="utf-8")
     papers = [re.search(rf"^@\w+{{{key},.*?^}}", library, re.M | re.S)[0] for key in PAPERS]

@@ -310,8 +310,7 @@ def _summary(found, link: str, mark) -> str:
 
 
 def _ledger_table(found) -> str:
-    columns = ("Claim", "Verdict", "Effect", "n", "Rule", "p (Holm)", "Paper, place",
-               "Evidence")  # fmt: skip
+    columns = ("Claim", "Verdict", "Effect", "n", "p (Holm)", "Paper, place", "Evidence")
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     corrected = holm(found)
     for v in found:
@@ -319,7 +318,6 @@ def _ledger_table(found) -> str:
         records = len(v.claim.settings) * v.n
         cells = (
             f"[{v.claim.title}](claim-{v.claim.id})", badge(v) + _edge(v), effect(v), str(v.n),
-            v.claim.bound,
             f"{corrected[v.claim.id]:.2g}" if v.claim.id in corrected else "–",
             f"{{cite}}`{v.claim.paper}`, {v.claim.place}",
             f'<a href="{figure}">figure</a>, [{records} records](records-{v.claim.id})',
@@ -349,6 +347,9 @@ def _claim_section(verdict: Verdict) -> str:
 Rule
 : {_rule(claim)} Judged at: {judged}. Rule hash `{claim.rule_hash}`.
 
+Learning rates
+: {_rates(verdict)}
+
 Expected beforehand
 : {_expectation(verdict)}
 
@@ -373,6 +374,18 @@ def _rule(claim) -> str:
         f"{rule['confidence']:.0%} interval lies {claim.bound} ({claim.unit}), contradicted if "
         f"no part of it does, with at least {rule['min_pairs']} {noun}."
     )
+
+
+def _rates(verdict: Verdict) -> str:
+    """The learning rate of each side: a tuned one stands nowhere else in the ledger."""
+    if not verdict.pairs:
+        return "None was used."
+    store = Store(results_folder(verdict.tier))
+    keys = [key for key in verdict.pairs[0][1:-1] if key]
+    records = [json.loads(store.path(key).read_text(encoding="utf-8")) for key in keys]
+    rates = [record["config"]["optim"]["learning_rate"] for record in records]
+    names = zip(verdict.claim.settings, rates, strict=True)
+    return "; ".join(f"{name} at {rate:g}" for name, rate in names) + "."
 
 
 def _expectation(verdict: Verdict) -> str:

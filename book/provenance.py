@@ -20,7 +20,8 @@ from gammagpt.project import PAGES, tier_parameters
 
 FIGURE = re.compile(r'<figure class="gg-figure" id="([^"]+)".*?</figure>', re.DOTALL)
 IMAGE = re.compile(r'src="data:image/svg\+xml,([^"]+)"')
-CAPTION = re.compile(r'<figcaption(?: data-runs="([^"]*)")?>(.*?)</figcaption>', re.DOTALL)
+CAPTION = re.compile(r'<figcaption(?: data-runs="([^"]*)")?(?: data-roles="([^"]*)")?>(.*?)'
+                     r'</figcaption>', re.DOTALL)  # fmt: skip
 FIRST = 3  # records that a caption links to: all of them are in its table
 
 
@@ -84,8 +85,9 @@ def two_inks(svg: str) -> str:
 
 def _with_data(caption, site: Path, tier: str, notebook: str, name: str, runs, picture) -> str:
     """A caption with what is behind its figure, folded; and the picture alone, to enlarge."""
-    keys = (caption[1] or "").split()
-    parts = [_runs_links(keys, site, tier, name, runs)] if keys else []
+    keys, roles = ((caption[i] or "").split() for i in (1, 2))
+    roles = dict(zip(keys, roles, strict=False))
+    parts = [_runs_links(keys, roles, site, tier, name, runs)] if keys else []
     if picture:
         parts.append(f'<a href="../{picture[0]}">The picture alone</a>, to enlarge (SVG)')
     parts += [
@@ -94,24 +96,33 @@ def _with_data(caption, site: Path, tier: str, notebook: str, name: str, runs, p
     ]
     data = "<br>".join(parts)
     return (
-        f"<figcaption>{caption[2]}"
+        f"<figcaption>{caption[3]}"
         f'<details class="gg-data"><summary>Data</summary><p>{data}</p></details></figcaption>'
     )
 
 
-def _runs_links(keys: list[str], site: Path, tier: str, name: str, runs) -> str:
+def _runs_links(keys: list[str], roles: dict, site: Path, tier: str, name: str, runs) -> str:
     """Links to a table of a figure's runs, which is written here, and to the first records."""
     folder = site / "data" / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    varying(runs[runs.key.isin(keys)]).to_csv(
-        folder / f"{name}.csv", index=False, float_format="%.6g"
-    )
+    table = with_roles(varying(runs[runs.key.isin(keys)]), roles)
+    table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     record = '<a href="../records/{}/{}.json"><code>{}</code></a>'
     first = [record.format(tier, key, key) for key in keys[:FIRST]]
     more = ", …" if len(keys) > FIRST else ""
     noun = "run" if len(keys) == 1 else "runs"
     table = f'<a href="../data/figures/{name}.csv" download>{len(keys)} {noun} as a table</a>'
     return f"{table} (CSV); records: {', '.join(first)}{more}"
+
+
+def with_roles(runs, roles: dict):
+    """A row a run and role, {key: "common+tuned"}; the same runs where no roles are known."""
+    if not roles:
+        return runs
+    split = runs.assign(role=runs.key.map(roles).str.split("+")).explode("role")
+    first = ["key", "setting", "role"]
+    order = [name for name in ("setting", "role", "optim.learning_rate", "seed") if name in split]
+    return split[[*first, *split.columns.difference(first, sort=False)]].sort_values(order)
 
 
 def varying(runs):

@@ -23,7 +23,7 @@ from helpers import made_up_claim, made_up_record, made_up_runs, small_anchor_ru
 from gammagpt import Store, frame, project
 from gammagpt.bundle import import_bundle
 from gammagpt.claims import judge
-from gammagpt.figures import INK, Picture, loss_against_gamma, loss_curves
+from gammagpt.figures import INK, Picture, figcaption, loss_against_gamma, loss_curves
 from gammagpt.figures import provenance as origin
 
 NOTEBOOK = "02_gamma_scaling"
@@ -88,14 +88,27 @@ def test_pairs_average_to_the_effect_of_their_claim():
 def test_a_picture_knows_the_keys_that_its_caption_does_not_show(records):
     runs = study_of(records)
     picture = Picture("fig", print, "alt", f"Seen. {origin(runs, 'laptop')} {origin(runs, 'gpu')}")
-    assert picture.runs == tuple(record.key for record in records)
+    assert list(picture.runs) == [record.key for record in records]
     assert not any(key in picture.caption for key in picture.runs)
     assert picture.caption.isprintable()
 
 
+def test_a_table_of_runs_says_what_each_was_run_for(records):
+    """A run that is the common one and the tuned one as well has a row for each."""
+    one, other = records[0].key, records[1].key
+    shown = pd.concat([study_of(records[:2]), study_of(records[:1], role="tuned")])
+    picture = Picture("fig", print, "alt", f"Seen. {origin(shown, 'laptop')}")
+    assert picture.runs == {one: "common+tuned", other: "common"}
+    assert 'data-roles="common+tuned common"' in figcaption(picture.caption, picture.runs)
+    table = provenance.with_roles(downloads.runs_table(records[:2]), picture.runs)
+    rows = {(one, "common"), (one, "tuned"), (other, "common")}
+    assert set(zip(table.key, table.role, strict=True)) == rows and len(table) == len(rows)
+    assert len(provenance.with_roles(downloads.runs_table(records[:2]), {})) == 2
+
+
 def test_a_picture_without_runs_has_a_plain_caption():
     picture = Picture("fig", lambda figure: None, "alt", "Computed; no training.")
-    assert picture.runs == () and "<figcaption>Computed" in picture._repr_html_()
+    assert picture.runs == {} and "<figcaption>Computed" in picture._repr_html_()
 
 
 def test_the_table_of_a_figure_has_the_columns_in_which_its_runs_differ(records):
@@ -203,8 +216,9 @@ def test_figures_lead_to_their_runs_their_notebook_and_their_command(site, recor
     assert [link for link in links if not (page.parent / link).resolve().is_file()] == []
     assert all(f"papermill notebooks/{NOTEBOOK}.ipynb out.ipynb -y" in d for d in details)
     tables = [site / "data" / "figures" / f"{NOTEBOOK}-{anchor}.csv" for anchor in figures]
-    assert list(pd.read_csv(tables[0]).key) == sorted(record.key for record in records)
-    assert list(pd.read_csv(tables[1]).key) == [records[0].key]
+    shown, one = map(pd.read_csv, tables)
+    assert sorted(shown.key) == sorted(record.key for record in records)
+    assert set(shown.role) == {"common"} and list(one.key) == [records[0].key]
     pictures = re.findall(r'src="(\.\./pictures/[0-9a-f]+\.svg)(#dark)?"', text)
     assert [dark for _, dark in pictures] == ["", "#dark"] * 2
     assert all((page.parent / file).resolve().is_file() for file, _ in pictures)

@@ -64,11 +64,11 @@ def test_one_length_tells_no_worth():
     assert readings.worth_in_words(rows().iloc[:0]) == []
 
 
-def test_lengths_are_told_in_tokens_a_weight_and_in_passes():
+def test_lengths_are_told_in_tokens_per_parameter_and_in_passes():
     configs = [replace(BASE, steps=steps) for steps in (3200, 400, 400)]
     table = readings.lengths(configs, weights=1000, text=BASE.tokens)
     assert list(table.steps) == [400, 3200]
-    assert list(table["tokens a weight"]) == [c / 1000 for c in table.tokens]
+    assert list(table["tokens per parameter"]) == [c / 1000 for c in table.tokens]
     assert table["passes of the text"].iloc[0] == pytest.approx(1)
 
 

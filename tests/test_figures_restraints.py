@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 from helpers import made_up_claim, made_up_record
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gammagpt import GPTConfig, InitConfig, RunConfig, figures_restraints, frame
 from gammagpt import readings_restraints as readings
@@ -116,6 +118,25 @@ def made(name: str) -> Picture:
 
 def words(picture) -> str:
     return " ".join(ElementTree.fromstring(picture.svg()).itertext())
+
+
+# ---- where epsilon bites -------------------------------------------------------------------------
+
+
+@given(st.floats(0.3, 1.5), st.sampled_from([1e-5, 1e-3, 0.02]), st.sampled_from([32, 64, 256]))
+def test_an_epsilon_stands_for_the_width_where_the_usual_one_does_as_much(gamma, eps, width):
+    runs = pd.DataFrame({"norm_eps": [eps], "width": [width]})
+    meant = readings.stands_for(runs, gamma, 1e-5).stands_for[0]
+    here, there = readings.first_norm(width, gamma, eps), readings.first_norm(meant, gamma, 1e-5)
+    assert here == pytest.approx(there, rel=1e-9)
+    assert (meant == pytest.approx(width)) == (eps == 1e-5)
+
+
+def test_words_that_all_settings_share_can_be_left_out():
+    runs = pd.DataFrame({"setting": ["gamma 1, warm-up 0.3", "gamma 1, warm-up 0.3, eps 1e-12"]})
+    shorter = readings.renamed(runs, ", warm-up 0.3").setting
+    assert list(shorter) == ["gamma 1", "gamma 1, eps 1e-12"]
+    assert not len(readings.renamed(runs[:0], ", warm-up 0.3"))
 
 
 # ---- every figure --------------------------------------------------------------------------------

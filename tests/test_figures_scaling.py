@@ -85,18 +85,32 @@ def of_length(**changes) -> pd.DataFrame:
     return rows(**{"widths": (64,), "steps": LENGTHS, "starts": ("gamma 0.5", "gamma 1")} | changes)
 
 
+def of_depth(**changes) -> pd.DataFrame:
+    """The law of the width, for layers."""
+    runs = rows(**{"starts": ("gamma 0.5", "gamma 1")} | changes)
+    return runs.assign(n_layer=runs.width // 32, width=64)
+
+
+def of_eps(**changes) -> pd.DataFrame:
+    runs = rows(**{"starts": ("gamma 0.5", "gamma 1")} | changes)
+    return runs.assign(stands_for=10.0 * runs.width, width=64)
+
+
 def rates_of(runs, axis="width", relaxed=False) -> Picture:
     return scaling.best_rates({"width, as usual": (runs, axis, relaxed)}, "laptop")
 
 
 FRAMES = {"width": of_width, "fresh": lambda **changes: of_width(**{"widths": (32, 128)} | changes),
-          "length": of_length, "relaxed": of_relaxed, "best_rates": of_width}
+          "length": of_length, "relaxed": of_relaxed, "best_rates": of_width, "depth": of_depth,
+          "biting": of_eps}
 MAKE = {
     "width": lambda runs: scaling.width(runs, "laptop"),
     "fresh": lambda runs: scaling.fresh(runs, "laptop"),
     "length": lambda runs: scaling.length(runs, "laptop"),
     "relaxed": lambda runs: scaling.relaxed(runs, "laptop"),
     "best_rates": rates_of,
+    "depth": lambda runs: scaling.depth(runs, "laptop"),
+    "biting": lambda runs: scaling.biting(runs, "laptop"),  # chapter 9's
 }
 
 
@@ -142,7 +156,14 @@ def test_the_anchors_are_those_that_the_ledger_names():
     asked = {claim.figure for claim in load_ledger() if claim.notebook == "13_scaling"}
     drawn = {made(name).anchor for name in MAKE}
     drawn |= {"fig-scaling-freed", "fig-scaling-slow"}  # by `relaxed` and by `fresh`
-    assert asked == drawn - {"fig-scaling-rates"}
+    assert asked == drawn - {"fig-scaling-rates", "fig-biting"}
+
+
+def test_nothing_is_extrapolated_along_depth_or_epsilon():
+    assert "extrapolat" in made("width").alt and "extrapolat" in made("width").caption
+    for name, place in {"depth": "at 4 layers", "biting": "an epsilon as at width 1,280"}.items():
+        assert "extrapolat" not in made(name).alt + made(name).caption
+        assert place in made(name).alt
 
 
 @pytest.mark.parametrize("name", MAKE)

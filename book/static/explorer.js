@@ -226,7 +226,7 @@
     if (name === "keys") return make("circle", { r: 3, fill: "var(--gx-5)", class: "gx-dot" });
     const i = names.indexOf(name);
     return make("rect", { x: -4, y: -4, width: 8, height: 8, class: "gx-dot",
-      transform: `rotate(${45 * (i % 2)})`, fill: `var(--gx-${[1, 0, 2, 3][i % 4]})` });
+      transform: `rotate(${45 * (i % 2)})`, fill: `var(--gx-${[0, 1, 2, 3][i % 4]})` });
   }
 
   function drawTokens(text, data, entry) {

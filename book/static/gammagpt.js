@@ -9,9 +9,28 @@ if (scheme.theme === "auto") {
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
 // What scrolls sideways can be reached, and then moved, by keyboard; the theme does it for code.
-const reachable = () => document.querySelectorAll(".bd-article table").forEach((table) => {
-  if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
-  else table.removeAttribute("tabindex");
-});
+const reachable = () =>
+  document.querySelectorAll(".bd-article :is(table, figure.gg-figure)").forEach((wide) => {
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+    else wide.removeAttribute("tabindex");
+  });
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
+
+// An excerpt of the search is prose: no code, no list of the page's headings, no TeX.
+const LETTERS = { gamma: "γ", lambda: "λ", sigma: "σ", eta: "η", varepsilon: "ε", Delta: "Δ",
+  cdot: "·", times: "×", sim: "~" };
+const plain = (tex) => tex.replace(/\\[()[\]]/g, "")
+  .replace(/\\([a-zA-Z]+)/g, (_, name) => LETTERS[name] ?? "").replace(/[{}]|\^(?=.)/g, "");
+addEventListener("DOMContentLoaded", () => {
+  if (typeof Search === "undefined") return;
+  Search.htmlToText = (text) => {
+    const article = new DOMParser().parseFromString(text, "text/html").querySelector("article");
+    article?.querySelectorAll(".cell_input, .headerlink, #jb-print-toc, nav, style, script, "
+      + "div.math, figure details").forEach((part) => part.remove());
+    article?.querySelectorAll(".math").forEach((math) => {
+      math.textContent = plain(math.textContent);
+    });
+    return article?.textContent ?? "";
+  };
+});

@@ -31,7 +31,7 @@ function trainInSlices(E, post, every) {
   const E = embMLP(), EVERY = 10, KEEP = 4; // steps between two points; runs in the chart
   const TASKS = { memory: "memory", reasoning: "reasoning", unseen: "unseen pairs" };
   const DASHES = ["", "9 4", "2 4", "10 3 2 3"]; // of a run: told apart without colour
-  const TOP = 6, HEIGHT = 320, EDGE = { left: 40, right: 88, top: 10, bottom: 40 }; // nats, px
+  const TOP = 6, HEIGHT = 320, EDGE = { left: 40, right: 112, top: 10, bottom: 40 }; // nats, px
   const find = (name) => root.querySelector(`[data-play="${name}"]`);
   const form = root.querySelector("form"), chart = find("chart");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -257,7 +257,8 @@ function trainInSlices(E, post, every) {
       const then = half(run, "reasoning"), end = run.points[run.points.length - 1];
       const at = (task) => (then ? percent(left(run, then, task)) : "–");
       const right = ["unseen", "reasoning", "memory"].map((task) => percent(end[task].right));
-      return [gamma, ...right, then?.step ?? "–", at("memory"), at("unseen"), rate, seed, activation];
+      return [gamma, ...right, then?.step ?? "–", at("memory"), at("unseen"),
+        `rate ${rate}, seed ${seed}, ${activation}`];
     });
     [...find("rows").rows].forEach((row, i) => {
       const stroke = { x1: 0, y1: 6, x2: 40, y2: 6, "stroke-dasharray": runs[i]?.dash ?? "" };

@@ -35,6 +35,7 @@ COLOURS = ("#0083d0", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#7f7f7f")
 MARKERS = "osD^vP"
 # What many figures show looks alike in all of them: gammas, and the two questions (words.ROLES).
 LOOKS = {"gamma 0.3": 5, "gamma 0.5": 0, "gamma 0.8": 1, "gamma 1": 2, "common": 4, "tuned": 3}
+GAMMA = r"$\gamma$ (std $= d_\mathrm{in}^{-\gamma}$)"  # the label of an axis
 BESIDE, BETWEEN = "\x1d", "\x1e"  # no character of a text: fence a caption's keys, and part them
 PLAIN = " /:;=,()'"  # stays as it is in the address of a picture; base64 would be a third more
 
@@ -48,7 +49,8 @@ class Picture:
     alt: str  # what it shows, and what one sees in it
     caption: str
     size: tuple = (7.2, 4.0)
-    runs: tuple = field(default=(), init=False)  # keys of the runs shown: `provenance` brings them
+    # key of a run shown -> its roles, "common+tuned", where known: `provenance` brings them
+    runs: dict = field(default_factory=dict, init=False)
 
     def __post_init__(self):
         caption, runs = unfence(self.caption)
@@ -109,23 +111,28 @@ def _named_styles(svg: bytes) -> bytes:
     return re.sub(rb' style="([^"]*)"', name, svg).replace(b"</style>", rules + b"</style>", 1)
 
 
-def figcaption(caption: str, runs=()) -> str:
+def figcaption(caption: str, runs: dict) -> str:
     """A caption in HTML, with the keys of its runs, of which book/provenance.py makes links."""
     keys = f' data-runs="{html.escape(" ".join(runs))}"' if runs else ""
-    return f"<figcaption{keys}>{html.escape(caption)}</figcaption>"
+    roles = f' data-roles="{" ".join(runs.values())}"' if all(runs.values()) and runs else ""
+    return f"<figcaption{keys}{roles}>{html.escape(caption)}</figcaption>"
 
 
-def unfence(caption: str) -> tuple[str, tuple[str, ...]]:
-    """What people read of a caption, and the keys that `provenance` put into it."""
-    parts = caption.split(BESIDE)  # in turns words and keys
-    keys = (key for part in parts[1::2] for key in part.split(BETWEEN) if key)
-    return "".join(parts[::2]), tuple(dict.fromkeys(keys))
+def unfence(caption: str) -> tuple[str, dict[str, str]]:
+    """What people read of a caption, and {key: roles} that `provenance` put into it."""
+    parts = caption.split(BESIDE)  # in turns words and runs
+    runs = (run.partition(":") for part in parts[1::2] for run in part.split(BETWEEN) if run)
+    found = {}
+    for key, _, roles in runs:
+        known = {*found.get(key, "").split("+"), *roles.split("+")} - {""}
+        found[key] = "+".join(sorted(known))
+    return "".join(parts[::2]), found
 
 
 def provenance(runs, tier: str) -> str:
     """'Tier laptop; 32 runs, seeds 0, 1; 12 min of training; commit 0123abcd.'
 
-    The keys of the runs come after it, fenced, for `unfence` to take out again.
+    The keys of the runs come after it, with their roles, fenced, for `unfence` to take out again.
     """
     once = runs.drop_duplicates("key")
     seeds = ", ".join(map(str, sorted(once.seed.unique())))
@@ -134,7 +141,9 @@ def provenance(runs, tier: str) -> str:
     diverged = (once.status == "diverged").sum()
     words = words.replace(",", f" ({diverged} diverged),") if diverged else words
     cost = f"{once.seconds.sum() / 60:.1f} min of training"
-    keys = f"{BESIDE}{BETWEEN.join(once.key)}{BESIDE}"
+    roles = runs.role if "role" in runs else [""] * len(runs)
+    shown = dict.fromkeys(f"{key}:{role}" for key, role in zip(runs.key, roles, strict=True))
+    keys = f"{BESIDE}{BETWEEN.join(shown)}{BESIDE}"
     return f"Tier {tier}; {len(once)} {words} {seeds}; {cost}; commit {commits}.{keys}"
 
 
@@ -202,8 +211,11 @@ def eps_effect(widths, gammas, eps_values) -> Picture:
     return Picture("fig-eps", draw, alt, caption, (7.2, 3.4))
 
 
-def loss_curves(runs, tier: str, settings=None, anchor="fig-curves") -> Picture:
-    """Validation loss against tokens: the mean over seeds, and the range from least to most."""
+def loss_curves(runs, tier: str, settings=None, anchor="fig-curves", late=0.0) -> Picture:
+    """Validation loss against tokens: the mean over seeds, and the range from least to most.
+
+    `late`: the share of the training that is left out at the beginning.
+    """
     runs = runs[runs.curve.map(len) > 0]  # a run that diverged at once has none
     settings = [s for s in settings or runs.setting.unique() if s in set(runs.setting)]
 
@@ -211,9 +223,10 @@ def loss_curves(runs, tier: str, settings=None, anchor="fig-curves") -> Picture:
         axes = figure.subplots()
         for setting, i in looks(settings).items():
             steps, curves = _curves(runs[runs.setting == setting])
+            steps, curves = steps[steps >= late * steps[-1]], curves[:, steps >= late * steps[-1]]
             axes.plot(steps, curves.mean(axis=0), label=setting, markersize=4, **style(i))
             low, high = curves.min(axis=0), curves.max(axis=0)
-            axes.fill_between(steps, low, high, color=style(i)["color"], alpha=0.2)
+            axes.fill_between(steps, low, high, color=style(i)["color"], alpha=0.3)
         axes.set(xlabel="training tokens (millions)", ylabel="validation loss (nats per token)")
         axes.legend()
 
@@ -298,7 +311,7 @@ def loss_against_gamma(runs, tier: str) -> Picture:
                 hollow = {"linestyle": "none", "mfc": "none", "marker": "^v"[j % 2], "label": label}
                 shift = 0.012 * (j - 1.5 * side + 0.5)  # side by side, not one over the other
                 _bars(axes, [(row[0], row[1] + shift, *row[2:])], bars | hollow)
-        axes.set(xlabel="gamma (std = d_in^-gamma)", ylabel="validation loss (nats per token)")
+        axes.set(xlabel=GAMMA, ylabel="validation loss (nats per token)")
         axes.legend()
 
     common, tuned = map(_lowest, points.values())
@@ -369,6 +382,11 @@ def looks(names) -> dict[str, int]:
     names = list(dict.fromkeys(names))
     left = (i for i in itertools.count() if i not in {LOOKS.get(name) for name in names})
     return {name: LOOKS[name] if name in LOOKS else next(left) for name in names}
+
+
+def stroke(i: int) -> dict:
+    """Colour and dashes of the i-th line where lines have no markers: told apart in grey, too."""
+    return {"color": COLOURS[i % 6], "linestyle": ("-", "--", "-.", ":", (0, (5, 1, 1, 1)))[i % 5]}
 
 
 def style(i: int) -> dict:

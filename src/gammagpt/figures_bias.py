@@ -12,8 +12,19 @@ import numpy as np
 import pandas as pd
 
 from .claims import paired_interval
-from .figures import COLOURS, LOOKS, Picture, dots_beside, looks, nothing, provenance, style
-from .figures_parts import GREY, band, legend_below, panels_of
+from .figures import (
+    COLOURS,
+    GAMMA,
+    LOOKS,
+    Picture,
+    dots_beside,
+    looks,
+    nothing,
+    provenance,
+    stroke,
+    style,
+)
+from .figures_parts import GREY, band, kind_of, legend_below, panels_of
 from .measures import HALF
 from .readings_bias import ROLES, columns_of, points_of, share_left, tuning_plane
 
@@ -33,7 +44,7 @@ def task_curves(runs, tier: str, score="loss", anchor="fig-tasks", levels=None) 
         for axes, setting in zip(panels, settings, strict=True):
             for i, task in enumerate(_sets(runs)):
                 steps, values = _curves(runs[runs.setting == setting], _curve(task, score))
-                band(axes, steps, values, label=task, color=COLOURS[i % 6])
+                band(axes, steps, values, label=task, **stroke(i))
                 if task in levels:
                     axes.axhline(levels[task], color=COLOURS[i % 6], linestyle=":")
             axes.set(title=setting, xlabel="step")
@@ -41,9 +52,10 @@ def task_curves(runs, tier: str, score="loss", anchor="fig-tasks", levels=None) 
         legend_below(figure, panels)
 
     ends = "; ".join(f"{s}: {_ends(runs[runs.setting == s], score)}" for s in settings)
-    alt = f"The {unit} of each task against the step, which ends at: {ends}."
+    alt = f"{kind_of(runs)}: the {unit} of each task against the step, which ends at: {ends}."
     dotted = "Dotted: what knowing the task and its labels' law gives. " if levels else ""
-    caption = f"Mean over seeds; the band is their range. {dotted}{provenance(runs, tier)}"
+    band_words = f"{kind_of(runs)}. Mean over seeds; the band is their range."
+    caption = f"{band_words} {dotted}{provenance(runs, tier)}"
     rows = math.ceil(len(settings) / 3)
     return Picture(anchor, draw, alt, caption, (7.2, 0.8 + 2.3 * rows))
 
@@ -149,10 +161,11 @@ def against_gamma(panels, tier: str, label: str, anchor: str, line=None) -> Pict
     return Picture(anchor, draw, alt, caption, (7.2, 4.2))
 
 
-def rate_planes(panels, tier: str, label: str, anchor: str) -> Picture:
+def rate_planes(panels, tier: str, label: str, anchor: str, apart: bool = False) -> Picture:
     """A measure over (gamma, learning rate), the mean over the tuning seeds.
 
-    Framed: the rate that the tuning chose for its row, by the loss and not by this measure.
+    `apart`: each panel has colours of its own, where its numbers lie elsewhere. Framed: the rate
+    that the tuning chose for its row, by the loss and not by this measure.
     """
     planes = {title: (tuning_plane(runs, measure), tuning_plane(runs, "loss"))
               for title, (runs, measure) in panels.items()}  # fmt: skip
@@ -162,21 +175,24 @@ def rate_planes(panels, tier: str, label: str, anchor: str) -> Picture:
     cmap = "viridis_r" if measures <= {"loss", "unseen_gap"} else "viridis"  # good is bright
 
     def draw(figure):
-        values = np.concatenate([plane.to_numpy().ravel() for plane, _ in planes.values()])
-        scale = plt.Normalize(*np.quantile(values[np.isfinite(values)], (0, 1))
-                              if np.isfinite(values).any() else (0, 1))  # fmt: skip
+        scale = _scale([plane for plane, _ in planes.values()])
+        height = 7 * sum(heights)  # in letters: a longer label goes on in a second line
+        words = textwrap.fill(label, int(height / (len(planes) if apart else 1)))
         all_axes = figure.subplots(len(planes), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, (title, (plane, losses)) in zip(all_axes, planes.items(), strict=True):
             finite = plane.where(np.isfinite(plane))
-            image = axes.imshow(finite.astype(float), cmap=cmap, norm=scale, aspect="auto")
+            norm = _scale([plane]) if apart else scale
+            image = axes.imshow(finite.astype(float), cmap=cmap, norm=norm, aspect="auto")
+            if apart:
+                figure.colorbar(image, ax=axes, label=words)
             _write_cells(axes, plane, losses, image)
             rates = [f"{rate:g}" for rate in plane.columns]
             axes.set_xticks(range(len(rates)), rates, fontsize=11 if len(rates) < 7 else 8)
             axes.set_yticks(range(len(plane)), plane.index)
             axes.grid(False)
             axes.set(title=title, xlabel="peak learning rate")
-        height = 7 * sum(heights)  # in letters: a longer label goes on in a second line
-        figure.colorbar(image, ax=list(all_axes), label=textwrap.fill(label, int(height)))
+        if not apart:
+            figure.colorbar(image, ax=list(all_axes), label=words)
 
     rows = [f"{title}, {_ends_of_rows(plane)}" for title, (plane, _) in planes.items()]
     alt = f"{label[0].upper()}{label[1:]}, by initialization and learning rate. {'; '.join(rows)}."
@@ -184,6 +200,13 @@ def rate_planes(panels, tier: str, label: str, anchor: str) -> Picture:
     dash = "" if loss else "A dash: a run did not get that far. "
     caption = f"Framed: the rate that the tuning chose. {dash}{_origin(tuning, tier)}"
     return Picture(anchor, draw, alt, caption, (7.2, 0.42 * sum(heights) + 0.6))
+
+
+def _scale(planes):
+    """Colours from the least to the largest number of these planes."""
+    values = np.concatenate([plane.to_numpy(dtype=float).ravel() for plane in planes])
+    values = values[np.isfinite(values)]
+    return plt.Normalize(*(np.quantile(values, (0, 1)) if len(values) else (0, 1)))
 
 
 def range_shares(runs, tier: str, anchor="fig-ranges") -> Picture:
@@ -303,7 +326,7 @@ def _gamma_axis(panels, frames) -> None:
     ticks = sorted(set().union(*(frame.gamma.dropna() for frame in frames)))
     panels[0].set_xticks(ticks, [f"{gamma:g}" for gamma in ticks])
     for axes in panels:
-        axes.set_xlabel("gamma (std = d_in^-gamma)")
+        axes.set_xlabel(GAMMA)
 
 
 def _draw_means(axes, values, place: int, look: int, label: str) -> None:

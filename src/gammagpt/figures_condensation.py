@@ -12,7 +12,17 @@ import pandas as pd
 
 from .claims import paired_interval
 from .data.text import DataConfig
-from .figures import COLOURS, MARKERS, Picture, dots_beside, looks, nothing, provenance, style
+from .figures import (
+    COLOURS,
+    MARKERS,
+    Picture,
+    dots_beside,
+    looks,
+    nothing,
+    provenance,
+    stroke,
+    style,
+)
 from .figures_parts import GREY, band, legend_below, panels_of
 from .measures import unigrams
 from .readings_bias import ROLES
@@ -306,7 +316,7 @@ def one_update(width: int, gammas, rate: float, anchor: str = "fig-caution") -> 
     def draw(figure):
         axes = figure.subplots()
         for name, i in looks(lines).items():
-            axes.plot(moves, lines[name], **{**style(i), "marker": ""}, label=name)
+            axes.plot(moves, lines[name], **stroke(i), label=name)
         axes.axvline(rate, color=GREY, linestyle=":")
         axes.set_xscale("log")
         axes.set(xlabel="distance that each weight has moved", ylabel="stable rank", ylim=(0, None))

@@ -5,11 +5,10 @@ import math
 import numpy as np
 
 from . import readings_critical as read
-from .figures import COLOURS, LOOKS, Picture, nothing, provenance, style
+from .figures import COLOURS, GAMMA, LOOKS, Picture, nothing, provenance, style
 from .figures_parts import GREY, dot, dots_and_means, legend_below
 from .words import ROLES, interval, listed, shown
 
-GAMMA = "gamma (std = d_in^-gamma)"
 MEASURES = {"unseen_gap": "unseen less trained pairs", "loss": "both tasks"}
 KINDS = {
     "one seed": "One seed has no interval, so no more is said.",

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from .figures import COLOURS, LOOKS, Picture, nothing, provenance
+from .figures import COLOURS, GAMMA, LOOKS, Picture, nothing, provenance
 from .figures_parts import GREY, dot, dots_and_means, legend_below
 from .readings_disguise import RELATIVE, gains, part_gains, unresolved_parts
 from .valleys import LOST, bottom, exponent, fast_side, slope_of, slow_side, tolerance, valleys_of
@@ -63,7 +63,7 @@ def slack(runs, tier: str, anchor: str = "fig-slack") -> Picture:
         _open_ends(axes, found, best)
         axes.axhline(0, color=GREY, linewidth=1)
         axes.set_xticks(range(len(found)), [f"{gamma:g}" for gamma in found.gammas])
-        axes.set(xlabel="gamma (std = d_in^-gamma)", ylabel="octaves from the best rate")
+        axes.set(xlabel=GAMMA, ylabel="octaves from the best rate")
         legend_below(figure, axes)
 
     alt = (
@@ -91,7 +91,7 @@ def relative(runs, tier: str, usual: str = "gamma 0.5") -> Picture:
                 chosen = compared[(compared.role == role) & (compared.relative == bool(suffix))]
                 chosen = chosen.assign(x=chosen.gamma + 0.01 * (2 * i - 1))
                 dots_and_means(axes, chosen, "loss", i, label)
-            axes.set(title=title, xlabel="gamma (std = d_in^-gamma)")
+            axes.set(title=title, xlabel=GAMMA)
         gammas = sorted(compared.gamma.dropna().unique())
         panels[0].set_xticks(gammas, [f"{gamma:g}" for gamma in gammas])
         panels[1].set_xticks(gammas, [f"{gamma:g}" for gamma in gammas])

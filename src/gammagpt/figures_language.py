@@ -196,7 +196,7 @@ def _draw_intervals(axes, lines: dict) -> None:
     for setting, i in looks(lines).items():
         tokens, mean, low, high = lines[setting]
         axes.plot(tokens, mean, label=setting, **{"markersize": 3, **style(i)})
-        axes.fill_between(tokens, low, high, color=style(i)["color"], alpha=0.2)
+        axes.fill_between(tokens, low, high, color=style(i)["color"], alpha=0.3)
 
 
 def _draw_ends(axes, runs, measure: str, i: int) -> None:

@@ -39,7 +39,7 @@ def band(axes, x, values, **look) -> None:
     """The mean and the range over runs; `values` is (runs, points)."""
     if len(values):
         axes.plot(x, values.mean(0), **{"markersize": 4, **look})
-        axes.fill_between(x, values.min(0), values.max(0), color=look["color"], alpha=0.2)
+        axes.fill_between(x, values.min(0), values.max(0), color=look["color"], alpha=0.3)
 
 
 def bands_along(axes, along: dict, legend: bool = True) -> None:
@@ -80,6 +80,12 @@ def dots_and_means(axes, table, value: str, i: int, label: str, line: bool = Tru
 def dot(i: int, hollow: bool = False) -> dict:
     look = {"color": COLOURS[i % 6], "marker": MARKERS[i % 6]}
     return look | {"mfc": "none"} if hollow else look
+
+
+def kind_of(runs) -> str:
+    """What kind of model these runs on the anchor tasks train, for the words of a figure."""
+    of_emb_mlp = "activation" in runs and runs.activation.notna().all()
+    return "An Emb-MLP" if of_emb_mlp else "A Transformer"
 
 
 def listed(values) -> str:

@@ -10,7 +10,17 @@ from itertools import product
 import numpy as np
 
 from .claims import paired_interval
-from .figures import COLOURS, MARKERS, Picture, dots_beside, looks, nothing, provenance, style
+from .figures import (
+    COLOURS,
+    MARKERS,
+    Picture,
+    dots_beside,
+    looks,
+    nothing,
+    provenance,
+    stroke,
+    style,
+)
 from .figures_parts import GREY, legend_below, panels_of
 from .readings_bias import ROLES
 from .readings_restraints import (
@@ -179,6 +189,8 @@ def sinks(runs, tier: str) -> Picture:
             for axes, role in zip(row, roles, strict=True):
                 _strip(axes, runs[runs.role == role], measure, "start")
                 axes.set_xlabel(words)
+                if measure == "sink_rate":  # a share: else a row of zeros is drawn from -5 % to 5 %
+                    axes.set_xlim(-0.03, 1.03)
         for axes, role in zip(grid[0], roles, strict=True):
             axes.set_title(ROLES[role], fontsize=11)
         for axes in grid[1]:
@@ -211,7 +223,7 @@ def curves(runs, tier: str, anchor="fig-fast-curves") -> Picture:
             axes.set_title(variant, fontsize=11)
             for run in runs[runs.variant == variant].itertuples():
                 steps, losses = np.transpose(run.curve)
-                look = {**style(looks(starts)[run.start]), "marker": ""}
+                look = stroke(looks(starts)[run.start])
                 axes.plot(steps * millions, losses, alpha=0.7, label=run.start, **look)
             axes.set_xlabel("tokens (millions)")
         for axes in panels[::3]:

@@ -10,6 +10,7 @@ import numpy as np
 from .claims import paired_interval
 from .figures import (
     COLOURS,
+    GAMMA,
     LOOKS,
     MARKERS,
     Picture,
@@ -118,7 +119,7 @@ def ring(runs, tier: str, done: str, left: str, anchor: str = "fig-ring") -> Pic
             figure.axes[0].legend(fontsize=8, title="at the common rate", title_fontsize=8)
         below = figure.add_subplot(grid[1, :])
         _left(below, chosen, measure)
-        below.set(xlabel="gamma (std = d_in^-gamma)",
+        below.set(xlabel=GAMMA,
                   ylabel=f"{left} left when\n{done} is half learned")  # fmt: skip
         legend_below(figure, below)
 
@@ -147,7 +148,8 @@ def cost(runs, tier: str, anchor: str = "fig-cost") -> Picture:
             axes.scatter(values, [y] * len(values), s=9, alpha=0.6, color=COLOURS[0])
             axes.plot(middle[name], y, "|", color=COLOURS[1], markersize=18, markeredgewidth=2)
         _name_axis(axes, names)
-        axes.set(xlabel="seconds of training for a million tokens", xlim=(0, None))
+        axes.set_xscale("log")  # a machine that did other things is slower by a factor
+        axes.set(xlabel="seconds of training for a million tokens")
 
     words = "; ".join(f"{name} {middle[name]:.1f}" for name in names)
     alt = f"Seconds of training for a million tokens, the median of each initialization: {words}."

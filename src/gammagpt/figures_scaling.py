@@ -191,7 +191,7 @@ def _line(axes, line, i: int) -> None:
         xs = np.geomspace(line.xs[-1], BEYOND * line.xs[-1], 9)
         mean, low, high = np.array([line.at(x) for x in xs]).T
         axes.plot(xs, mean, "--", color=COLOURS[i])
-        axes.fill_between(xs, low, high, color=COLOURS[i], alpha=0.2, linewidth=0)
+        axes.fill_between(xs, low, high, color=COLOURS[i], alpha=0.3, linewidth=0)
 
 
 def _shade(axes, last: float, beyond: bool, words: str = "") -> None:

@@ -13,7 +13,16 @@ import pandas as pd
 
 from .data.anchors import AnchorConfig, keys, label_laws, parse_tasks, training_sequences
 from .figures import COLOURS, LOOKS, MARKERS, Picture, looks, nothing, provenance, style
-from .figures_parts import GREY, SHADE, bands_along, dot, error_bars, legend_below, listed
+from .figures_parts import (
+    GREY,
+    SHADE,
+    bands_along,
+    dot,
+    error_bars,
+    kind_of,
+    legend_below,
+    listed,
+)
 from .geometry import full_matrix
 from .measures import law_cosines
 from .readings_bias import ROLES
@@ -135,7 +144,8 @@ def cosine_matrices(runs, tier: str, anchor: str = "fig-cosines") -> Picture:
     named = [(f"{setting} {when}", m) for (setting, when), m in matrices.items()]
     words = "; ".join(f"{n}: {_block_words(m, parts)}" for n, m in [*named, ("label laws", law)])
     alt = f"Cosines between the embeddings of all anchors, and between their laws. {words}."
-    caption = f"One run each; the verdicts use all seeds. {provenance(shown, tier)}"
+    caption = (f"{kind_of(shown)}. One run each; the verdicts use all seeds. "
+               f"{provenance(shown, tier)}")  # fmt: skip
     return Picture(anchor, draw, alt, caption, (7.2, 2.6 + 2.0 * (len(shown) - 1)))
 
 
@@ -242,7 +252,8 @@ def number_plane(runs, tier: str, anchor: str = "fig-pca") -> Picture:
         for s in planes
     )
     alt = f"Embeddings of anchors and keys on their first two principal axes. {words}."
-    caption = f"One run each, at the end; the line joins the keys. {provenance(shown, tier)}"
+    caption = (f"{kind_of(shown)}. One run each, at the end; the line joins the keys. "
+               f"{provenance(shown, tier)}")  # fmt: skip
     return Picture(anchor, draw, alt, caption, (7.2, 4.2))
 
 
@@ -323,7 +334,7 @@ def _profile_line(axes, matrices, **look) -> None:
     distances = range(1, profiles.shape[1] + 1)
     axes.plot(distances, profiles.mean(0), **look)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.fill_between(distances, profiles.min(0), profiles.max(0), color=look["color"], alpha=0.2)
+    axes.fill_between(distances, profiles.min(0), profiles.max(0), color=look["color"], alpha=0.3)
 
 
 def _heat(axes, matrix, parts, title: str):

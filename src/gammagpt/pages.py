@@ -43,12 +43,13 @@ class VerdictTable:
         self.found = list(found)
 
     def _repr_html_(self) -> str:
-        names = ("Claim", "Verdict", "Effect, 95 % interval", "Unit", "Runs or pairs", "Why")
+        names = ("Claim", "Verdict", "Effect, 95 % interval", "n", "Why")
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
         rows = "".join(
             f"<tr><td>{html.escape(v.claim.title)}<br><small>{html.escape(sides(v.claim))}</small>"
-            f"</td><td>{badge(v)}</td><td>{effect(v)}</td><td>{html.escape(v.claim.unit)}</td>"
-            f"<td>{v.n}</td><td>{html.escape(v.reason)}</td></tr>"
+            f"</td><td>{badge(v)}</td><td>{effect(v)}<br><small>{html.escape(v.claim.unit)}</small>"
+            f"</td><td>{v.n}</td><td>{html.escape(v.reason)}</td></tr>"
             for v in self.found
         )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        head = f"<thead><tr>{head}</tr></thead>"
+        return f'<table class="gg-verdicts">{head}<tbody>{rows}</tbody></table>'

@@ -70,7 +70,7 @@ def minimum(table, draws: int = 1000) -> Minimum:
     """Of a table as `by_gamma` gives it. Seeds are drawn again, the same ones for all gammas."""
     gammas, values, n = table.columns.to_numpy(dtype=float), table.to_numpy(), len(table)
     mean = values.mean(0) if n else np.empty(0)
-    if len(gammas) < 2 or not np.isfinite(mean).any():
+    if len(gammas) < 3 or not np.isfinite(mean).any():  # of two, one is always least
         return Minimum()
     drawn = np.sort(np.random.default_rng(0).integers(n, size=(draws, n)))
     drawn, times = np.unique(drawn, axis=0, return_counts=True)  # few seeds: many draws are alike

@@ -20,7 +20,7 @@ def lengths(configs, weights: int, text: int) -> pd.DataFrame:
     """A row a length: steps, tokens, tokens for each of the model's weights, passes of the text."""
     counts = sorted({(config.steps, config.tokens) for config in configs})
     rows = [(steps, tokens, tokens / weights, tokens / text) for steps, tokens in counts]
-    columns = ["steps", "tokens", "tokens a weight", "passes of the text"]
+    columns = ["steps", "tokens", "tokens per parameter", "passes of the text"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -34,6 +34,29 @@ def forgiving_in_words(runs) -> list[str]:
         span = f"{near.min():g} to {near.max():g}" if len(near) > 1 else f"{near[0]:g} alone"
         said.append(f"- *{setting}*: {len(near)} of {len(mean)}, {span}.")
     return said
+
+
+def turned_in_words(runs) -> str:
+    """Whether the start that forgives fewer rates is another one after a longer training."""
+    tuning = runs[(runs.role == "tuning") & runs.gamma.notna()] if len(runs) else runs
+    if not len(tuning) or tuning.steps.nunique() < 2 or tuning.gamma.nunique() < 2:
+        return ""
+    ends = [(steps, gamma) for steps in (tuning.steps.min(), tuning.steps.max())
+            for gamma in (tuning.gamma.min(), tuning.gamma.max())]  # fmt: skip
+    near = {end: _forgiven(tuning[(tuning.steps == end[0]) & (tuning.gamma == end[1])])
+            for end in ends}  # fmt: skip
+    told = [f"gamma {gamma:g} {near[steps, gamma]} at {steps:,} steps" for steps, gamma in ends]
+    short, long = (near[ends[i]] - near[ends[i + 1]] for i in (0, 2))
+    turned = short * long < 0
+    head = ("**Which start is the pickier one turns round with the length**" if turned else
+            "Which start is the pickier one does not turn round with the length")  # fmt: skip
+    return f"{head}: of the rates, {', '.join(told)} cost at most {LOST:g} nats."
+
+
+def _forgiven(tuning) -> int:
+    """How many rates cost at most LOST more than the best."""
+    mean = tuning.groupby("learning_rate").loss.mean()
+    return int((mean <= mean.min() + LOST).sum())
 
 
 def worth(runs) -> pd.DataFrame:

@@ -352,8 +352,8 @@ def answer(verdicts: dict) -> str:
     if tuned.verdict == "supported":
         text = "**Scaling is favourable here**: the gain grows with width, rates tuned and all."
     elif tuned.verdict == "contradicted" and tuned.high < 0:
-        text = ("**Scaling is unfavourable here, at a constant gamma**: with rates tuned the gain "
-                "of the small start is smaller for the wider model.")  # fmt: skip
+        text = ("**Scaling is unfavourable here, at a constant gamma and with the usual warm-up**: "
+                "with rates tuned the gain of the small start is smaller for the wider model.")
     elif tuned.verdict == "contradicted":
         text = "**With rates tuned the gain does not grow** by as much as the rule asks."
     else:

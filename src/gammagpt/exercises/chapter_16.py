@@ -6,7 +6,7 @@ from .kinds import Function, Number, draw
 SHORT, LONG = 400, 3200  # steps, as in the task
 
 
-def tokens_a_weight(steps, windows, context, weights) -> float:
+def tokens_per_parameter(steps, windows, context, weights) -> float:
     return steps * windows * context / weights
 
 
@@ -17,7 +17,7 @@ def worth(loss, lead, slope) -> float:
 
 EXERCISES = {
     "16.1": Function(
-        tokens_a_weight,
+        tokens_per_parameter,
         "A step reads so many windows, each as long as the context.",
         (
             (lambda steps, windows, context, weights: steps * windows / weights,
