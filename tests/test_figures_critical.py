@@ -342,7 +342,7 @@ def test_a_flat_gap_is_not_told_apart_and_an_edge_is_mentioned():
     [
         (bowl(), "also with tuned rates"),
         (lambda g, rate, seed: trough()(g, rate, 0) if seed > 999 else flat(g, rate, seed),
-         "a critical gamma of its own"),
+         "learning rates the least loss lies inside"),
         (flat, "No critical gamma is resolved"),
     ],
 )  # fmt: skip

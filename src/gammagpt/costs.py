@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from .engine import size_of
 from .experiments import EXPERIMENTS, study
 from .probes import ProbeConfig
 from .project import results_folder
@@ -16,7 +17,7 @@ from .runs import RunConfig, Store
 from .sweep import sweep
 
 SAMPLE = 4  # runs of a kind that are timed together
-LONG = 3_000_000  # tokens of a run beside whose time the start-up of a process is nothing
+LONG = 1e12  # weights times tokens of a run beside whose time the start-up of a process is nothing
 
 
 def kind(config: RunConfig) -> str:
@@ -54,7 +55,7 @@ def needed(tier: str, folder: Path | None = None) -> dict[str, list[RunConfig]]:
 def measure(configs: list[RunConfig]) -> float:
     """Seconds of one of these runs of a kind, start-up shared: a few are trained and forgotten."""
     few = sorted(configs, key=lambda config: config.optim.learning_rate)  # slow: none diverges
-    few = few[: 2 if few[0].tokens > LONG else SAMPLE]
+    few = few[: 2 if size_of(few[0].model).weights * few[0].tokens > LONG else SAMPLE]
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         sweep(few, Store(Path(folder)))

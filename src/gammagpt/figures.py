@@ -223,7 +223,8 @@ def loss_curves(runs, tier: str, settings=None, anchor="fig-curves", late=0.0) -
         axes = figure.subplots()
         for setting, i in looks(settings).items():
             steps, curves = _curves(runs[runs.setting == setting])
-            steps, curves = steps[steps >= late * steps[-1]], curves[:, steps >= late * steps[-1]]
+            shown = np.asarray(steps) >= late * steps[-1]
+            steps, curves = np.asarray(steps)[shown], curves[:, shown]
             axes.plot(steps, curves.mean(axis=0), label=setting, markersize=4, **style(i))
             low, high = curves.min(axis=0), curves.max(axis=0)
             axes.fill_between(steps, low, high, color=style(i)["color"], alpha=0.3)

@@ -332,8 +332,11 @@ def answer(runs) -> str:
     if tuned.kind == "inside" and chosen.resolved.all():
         return f"**There is a critical gamma here, also with tuned rates**: {tuned}."
     if tuned.kind != "not run" and low > 0:
-        each = "Each learning rate has a critical gamma of its own; with rates tuned, none is left"
-        return f"**{each} that is resolved.** Here it belongs to the pair, not to gamma alone."
+        places = read.across_rates(runs).values()
+        inside = sum(place.kind == "inside" for place in places)
+        return (f"**At {inside} of {len(places)} learning rates the least loss lies inside the "
+                "grid, at another gamma each; with rates tuned no critical gamma is resolved.** "
+                "Here it belongs to the pair, not to gamma alone.")  # fmt: skip
     return "**No critical gamma is resolved here**, nor how it would move."
 
 

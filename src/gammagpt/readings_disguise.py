@@ -324,7 +324,7 @@ def evidence(verdicts, runs, b, usual: str) -> dict[str, list[str]]:
 
     `verdicts` {claim id: Verdict} of this chapter, of 2 and of 15; `b` is the `exponent`.
     """
-    found = {"for": [], "against": [], "undecided": []}
+    found = {"for": [], "against": [], "between": [], "undecided": []}
     for name, (side, words) in WEIGHED.items():
         verdict = verdicts.get(name)
         said = verdict.verdict if verdict else "not run"
@@ -343,11 +343,11 @@ def evidence(verdicts, runs, b, usual: str) -> dict[str, list[str]]:
 
 
 def _side_of(b) -> str:
-    """A best rate that falls with the size of the weights speaks for the clock."""
+    """A best rate that falls with the size of the weights speaks for the clock, which wants 1."""
     _, low, high = b
     if not math.isfinite(low) or low <= 0 <= high:
         return "undecided"
-    return "for" if low > 0 else "against"
+    return "against" if high < 0 else "between" if high < 1 else "for"
 
 
 def _left_over(runs, usual: str) -> dict:
@@ -366,6 +366,7 @@ def _left_over(runs, usual: str) -> dict:
 def story(found: dict[str, list[str]]) -> str:
     """The chapter's answer, from `evidence`."""
     sides = {"for": "For the clock", "against": "For more than a clock",
+             "between": "Between the two, more than nothing and less than a clock asks",
              "undecided": "Not decided"}  # fmt: skip
     lines = [
         f"- {words}: {'; '.join(found[side])}." for side, words in sides.items() if found[side]
