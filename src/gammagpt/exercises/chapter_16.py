@@ -51,6 +51,9 @@ EXERCISES = {
         "The warm-up is a share of the run's own steps.",
         (
             (lambda: OptimConfig().warmup, "That is the share of the long run itself."),
+            (lambda: 100 * OptimConfig().warmup * LONG / SHORT, "As a share, not in per cent."),
+            (lambda: OptimConfig().warmup * SHORT / LONG,
+             "The other way round: the long run's warm-up over the short run's steps."),
             (lambda: LONG / SHORT, "That is the ratio of the warm-ups; here one of them is set "
                                    "against a whole run."),
         ),
