@@ -237,6 +237,10 @@ def _short_answer(found) -> str:
         told = f"{effect(verdict)} {verdict.claim.unit}" if known else verdict.reason
         return f"- [{verdict.claim.title}]({link}): {_plain_badge(verdict)}, {told}"
 
+    def named(link) -> str:  # MyST finds the title of a page; here it must be written out
+        return f"[{_title(link[1])}](notebooks/{link[1]}.ipynb)"
+
+    text = re.sub(r"\[\]\(\.\./notebooks/(\w+)\.ipynb\)", named, text)
     return with_verdicts(text, found, line).strip() + "\n"
 
 

@@ -175,7 +175,7 @@ def critical(
 
 
 def scaling(
-    gammas, fixed_stds, widths, lengths, norm_eps, relaxed_learning_rates, fresh_widths,
+    gammas, between, fixed_stds, widths, lengths, norm_eps, relaxed_learning_rates, fresh_widths,
     fresh_learning_rates, fresh_tuning_seeds, fresh_seeds, long_warmup, depths,
     depth_learning_rates, depth_tuning_seeds, depth_seeds, learning_rates, common_learning_rate,
     tuning_seeds, seeds, n_layer, n_head, width, block_size, vocab_size, corpus, steps, batch_size,
@@ -186,13 +186,15 @@ def scaling(
     relaxed: the norm's epsilon is `norm_eps` and attention has a gate, as in `restraints`; its
     rates are a list of their own, since all of `widths` are trained twice there. fresh: two widths
     once more, on more seeds, none of which the others have seen; freed: and relaxed; slow: and
-    with a longer warm-up. depth: other numbers of layers, on seeds of their own.
+    with a longer warm-up. depth: other numbers of layers, on seeds of their own. The gammas
+    `between` are trained at every width, as usual.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
     plain = _by_init(base, [InitConfig(gamma=g) for g in check_list("gammas", gammas)])
+    more = sorted({*check_list("gammas", gammas), *check_list("between", between, empty=True)})
     stds = check_list("fixed_stds", fixed_stds, empty=True)
-    fixed = _by_init(base, [InitConfig(None, std) for std in stds])
+    starts = [InitConfig(gamma=g) for g in more] + [InitConfig(None, std) for std in stds]
     wide, again = (
         {f", width {w}": {"width": w} for w in check_list(name, given, int)}
         for name, given in {"widths": widths, "fresh_widths": fresh_widths}.items()
@@ -209,7 +211,9 @@ def scaling(
     rest = tuning_seeds, seeds
     anew = fresh_learning_rates, fresh_tuning_seeds, fresh_seeds
     return {
-        "scaling_width": _study(_varied(plain | fixed, wide, "model"), learning_rates, *rest),
+        "scaling_width": _study(
+            _varied(_by_init(base, starts), wide, "model"), learning_rates, *rest
+        ),
         "scaling_relaxed": _study(
             _varied(plain, wide | relaxed, "model"), relaxed_learning_rates, *rest
         ),
