@@ -6,13 +6,17 @@ from html.parser import HTMLParser
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import made_up_record
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gammagpt import InitConfig, RunConfig, figures, frame
 from gammagpt.data import DataConfig
-from gammagpt.figures import INK, Picture
+from gammagpt.figures import COLOURS, INK, LOOKS, Picture, dots_beside, looks, style
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
 GAMMAS, RATES = (0.5, 0.8, 1.2), (0.001, 0.002, 0.004)
@@ -351,3 +355,34 @@ MANY = [round(0.3 + 0.1 * i, 1) for i in range(8)]
 def test_any_number_of_lines_can_be_drawn(make):
     picture = make()
     assert ElementTree.fromstring(picture.svg()).tag.endswith("svg") and picture.alt
+
+
+# ---- looks -------------------------------------------------------------------------------------
+
+
+def test_a_gamma_looks_alike_beside_whatever_it_stands():
+    alone, among = looks(["gamma 1"]), looks(["gamma 0.35", "gamma 0.5", "gamma 1", "std 0.02"])
+    assert alone["gamma 1"] == among["gamma 1"] != among["gamma 0.5"]
+    assert len({COLOURS[i % 6] for i in among.values()}) == 4
+    assert looks(["a", "b", "a"]) == {"a": 0, "b": 1}
+
+
+@given(st.lists(st.sampled_from([*LOOKS, *(f"gamma {g:g}" for g in (0.1, 0.6, 0.9, 2)), "x", "y"])))
+def test_no_two_names_look_alike(names):
+    found = looks(names)
+    assert list(found) == list(dict.fromkeys(names))
+    seen = {tuple(style(i).values()) for i in found.values()}
+    assert len(seen) == len(found)
+
+
+def test_dots_stand_beside_their_place_and_the_axis_knows_them():
+    figure, (axes, plain) = plt.subplots(1, 2)
+    dots_beside(axes, [1.0, 10.0], [2.0, 3.0], COLOURS[0], (-5, 0))
+    plain.scatter([1.0, 10.0], [2.0, 3.0])
+    assert np.allclose(axes.dataLim.get_points(), plain.dataLim.get_points())
+    figure.canvas.draw()
+    dots, *_ = axes.collections
+    shown = dots.get_offset_transform().transform([[1.0, 2.0]])[0]
+    moved = shown - axes.transData.transform([1.0, 2.0])
+    plt.close(figure)
+    assert moved == pytest.approx([-5 / 72 * figure.dpi, 0])

@@ -379,10 +379,19 @@ def dots_beside(axes, x, y, colour: str, points=(-5, 0)) -> None:
 
 
 def looks(names) -> dict[str, int]:
-    """name -> the number of its look, for `style`: that in LOOKS, or one that is left."""
+    """name -> the number of its look, for `style`: that in LOOKS, or one that is left.
+
+    Beside a gamma of LOOKS other names get the colours that no such gamma has, as far as they go.
+    """
     names = list(dict.fromkeys(names))
-    left = (i for i in itertools.count() if i not in {LOOKS.get(name) for name in names})
-    return {name: LOOKS[name] if name in LOOKS else next(left) for name in names}
+    taken = {LOOKS[name] for name in names if name in LOOKS}
+    first = [i + round for round in (0, 6) for i in (3, 4, 5)] if taken else []
+    left = (i for i in itertools.chain(first, itertools.count()) if i not in taken)
+    found = {}
+    for name in names:
+        found[name] = LOOKS[name] if name in LOOKS else next(left)
+        taken.add(found[name])
+    return found
 
 
 def stroke(i: int) -> dict:

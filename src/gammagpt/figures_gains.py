@@ -231,7 +231,7 @@ def _draw_answers(axes, scores, kind: str) -> None:
         axes.axvline(TRAINED + 0.5, color=GREY, linestyle=":")
     if depths:
         axes.set_xlim(depths[0] - 0.6, depths[-1] + 0.6)
-    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylim(-0.03, 1.1)
 
 
 # ---- words ---------------------------------------------------------------------------------------

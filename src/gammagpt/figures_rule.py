@@ -148,7 +148,8 @@ def cost(runs, tier: str, anchor: str = "fig-cost") -> Picture:
             axes.scatter(values, [y] * len(values), s=9, alpha=0.6, color=COLOURS[0])
             axes.plot(middle[name], y, "|", color=COLOURS[1], markersize=18, markeredgewidth=2)
         _name_axis(axes, names)
-        axes.set_xscale("log")  # a machine that did other things is slower by a factor
+        axes.set_xscale("log", base=2)  # a machine that did other things is slower by a factor
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set(xlabel="seconds of training for a million tokens")
 
     words = "; ".join(f"{name} {middle[name]:.1f}" for name in names)
