@@ -333,7 +333,7 @@ def answer(runs) -> str:
         return f"**There is a critical gamma here, also with tuned rates**: {tuned}."
     if tuned.kind != "not run" and low > 0:
         places = read.across_rates(runs).values()
-        inside = sum(place.kind == "inside" for place in places)
+        inside = sum(place.kind != "not run" and not place.edge for place in places)
         return (f"**At {inside} of {len(places)} learning rates the least loss lies inside the "
                 "grid, at another gamma each; with rates tuned no critical gamma is resolved.** "
                 "Here it belongs to the pair, not to gamma alone.")  # fmt: skip
