@@ -1,8 +1,10 @@
 """The pages about the book: what they say is computed, and what cannot be computed is an error."""
 
+import inspect
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import about
 import changes
@@ -33,6 +35,30 @@ def test_a_comment_becomes_what_the_records_say(found):
     text = about.with_verdicts("a\n<!-- claims: a-claim -->\nb", found)
     assert "[A title](claim-a-claim)" in text and "supported</span>" in text
     assert "+0.250 [+0.125, +0.375] nats per token" in text and text.endswith("\nb")
+
+
+def test_the_answer_says_who_ends_lower_and_what_is_not_told_apart():
+    """All in the lead's claims alike, but for one that turns round and one that decides nothing."""
+    names = [name for name in re.findall(r'"([a-z0-9-]+-(?:common|tuned))"',
+                                         inspect.getsource(about.lead))]  # fmt: skip
+    ends = dict.fromkeys(names, (0.25, 0.125, 0.375))
+    ends |= {"fresh-wide-tuned": (-0.5, -0.6, -0.4), "rule-gpt2-tuned": (0.1, -0.1, 0.3)}
+    known = {name: Verdict(replace(made_up_claim(), id=name), "night",
+                           "supported" if low > 0 else "inconclusive", "x", effect, low, high)
+             for name, (effect, low, high) in ends.items()}  # fmt: skip
+    text = about.lead(known)
+    assert text.startswith("**Partly.**") and text.count("ends 0.25 lower") == len(names) - 2
+    assert "At twice the width it ends 0.50 higher" in text and "it is not told apart, and" in text
+    alike = {name: known["rule-usual-common"] for name in names}
+    assert about.lead(alike).startswith("**Yes.**")
+
+
+def test_a_verdict_that_many_claims_would_undo_says_so():
+    one = Verdict(made_up_claim(), "night", "supported", "x", 0.25, 0.1, 0.4, p=0.03)
+    other = replace(one, claim=replace(one.claim, id="other"), p=0.04)
+    text = "<!-- claims: a-claim -->"
+    assert "corrected p 0.06" in about.with_verdicts(text, [one, other])
+    assert "corrected p" not in about.with_verdicts(text, [one])
 
 
 def test_a_claim_that_is_not_in_the_ledger_is_an_error(found):

@@ -538,6 +538,21 @@ def test_a_missing_or_broken_file_is_refused(tmp_path, monkeypatch):
     assert "claims.yml: expected a mapping" in refusal(load_ledger)
 
 
+def test_what_has_no_number_is_named_and_counted():
+    losses = {"gamma 0.5": [5.0, 5.1, 5.2], "gamma 0.8": [4.5, math.inf, math.inf]}
+    claim = made_up_claim()
+    found = judge(claim, made_up_runs(losses, claim=claim), "laptop")
+    assert found.verdict == "inconclusive" and found.reason.endswith("2 of 3 with gamma 0.8")
+
+
+@pytest.mark.parametrize(
+    "place, ours", [("abstract, first claim", False), ("section 4; here on tasks of ours", False),
+                    ("abstract; the length is ours", True), ("not in the paper", True)]
+)  # fmt: skip
+def test_a_question_of_ours_is_told_from_a_claim_of_the_paper(place, ours):
+    assert replace(made_up_claim(), place=place).ours is ours
+
+
 # ---- the real ledger ---------------------------------------------------------------------------
 
 
