@@ -18,7 +18,7 @@ from .words import listed, shown
 NATS = "nats per token"
 AXES = {  # a column of a frame -> its name in a figure, and its unit
     "width": ("width", 1), "tokens": ("training tokens (millions)", 1e6), "n_layer": ("layers", 1),
-    "stands_for": ("width at which the usual epsilon does as much", 1),
+    "stands_for": ("width that epsilon stands for", 1),
 }  # fmt: skip
 STRAIGHT = ("width", "tokens")  # along these the loss is said to fall by a power law
 BEYOND = 2  # how many times the largest width, or length, a line is extrapolated to
