@@ -136,6 +136,20 @@ def test_the_first_file_leads_to_the_first_page(site, browser):
     page.close()
 
 
+def test_an_excerpt_of_the_search_is_prose(site, browser):
+    """No code, no list of headings, no TeX. From a folder there are no excerpts: asked directly."""
+    page = browser.new_page()
+    page.goto((site / "search.html").as_uri())
+    page.wait_for_function("typeof Search !== 'undefined' && Search.htmlToText.length === 1")
+    text = page.evaluate(
+        "Search.htmlToText(`<nav>soup</nav><article><h1>What<a class='headerlink'>#</a></h1>"
+        r"<span class='math'>\\(\\gamma = 0.8\\)</span> is <div class='cell_input'>x = 1</div>"
+        r"small, <span class='math'>\\(d_\\mathrm{in}^{-\\gamma}\\)</span></article>`)"
+    )
+    page.close()
+    assert " ".join(text.split()) == "Whatγ = 0.8 is small, d_in-γ"
+
+
 def test_the_records_behind_the_verdicts_are_in_the_site(site):
     assert list((site / "records" / tier_of(site)).glob("*.json"))
 

@@ -27,7 +27,7 @@ addEventListener("DOMContentLoaded", () => {
   Search.htmlToText = (text) => {
     const article = new DOMParser().parseFromString(text, "text/html").querySelector("article");
     article?.querySelectorAll(".cell_input, .headerlink, #jb-print-toc, nav, style, script, "
-      + "div.math, figure details").forEach((part) => part.remove());
+      + "div.math, figure details, summary").forEach((part) => part.remove());
     article?.querySelectorAll(".math").forEach((math) => {
       math.textContent = plain(math.textContent);
     });
