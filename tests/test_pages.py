@@ -81,8 +81,8 @@ def test_the_table_shows_what_was_judged():
     claim = made_up_claim()
     runs = made_up_runs({"gamma 0.5": [5.0, 5.1, 5.2], "gamma 0.8": [4.5, 4.6, 4.7]}, claim=claim)
     rows = cells(VerdictTable([judge(claim, runs, "laptop")])._repr_html_())
-    shown = ["✓ supported", "+0.500 [+0.500, +0.500]", "nats per token", "3"]
-    assert rows[6].startswith("A title") and rows[7:11] == shown
+    shown = ["✓ supported", "+0.500 [+0.500, +0.500]nats per token", "3"]
+    assert rows[5].startswith("A title") and rows[6:9] == shown
 
 
 def test_of_one_setting_the_number_itself_is_shown_and_the_side_that_the_rule_wants():
