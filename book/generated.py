@@ -86,7 +86,7 @@ def _quick_start() -> str:
     ]
     lines = [f"| `{c}` | {_minutes(seconds[w])} | {you_get} | `{times[w]['commit']}` |"
              for w, c, you_get in rows if w in times]  # fmt: skip
-    for options, tier, what in (("TIER=laptop ", "laptop", "two hours: every chapter again"),
+    for options, tier, what in (("TIER=laptop ", "laptop", "two hours: most claims again"),
                                 ("", "night", "a night: every run again")):  # fmt: skip
         minutes = _minutes(seconds["make book"] + _from_nothing(tier))
         lines.append(f"| `make book {options}FRESH=1` | {minutes} | {what} | computed |")
