@@ -201,7 +201,7 @@ def _hollow(picture) -> int:
     """How many means have a marker without a face."""
     figure = plt.figure()
     picture.draw(figure)
-    lines = [line for axes in figure.axes for line in axes.lines if line.get_marker() in "v^"]
+    lines = [line for axes in figure.axes for line in axes.lines if line.get_marker() in "P^"]
     plt.close(figure)
     return sum(line.get_markerfacecolor() == "none" for line in lines)
 

@@ -34,7 +34,7 @@ INK = {"light": "#1b1b1b", "dark": "#e6e6e6"}
 COLOURS = ("#0083d0", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#7f7f7f")
 MARKERS = "osD^vP"
 # What many figures show looks alike in all of them: gammas, and the two questions (words.ROLES).
-LOOKS = {"gamma 0.3": 5, "gamma 0.5": 0, "gamma 0.8": 1, "gamma 1": 2, "common": 4, "tuned": 3}
+LOOKS = {"gamma 0.3": 4, "gamma 0.5": 0, "gamma 0.8": 1, "gamma 1": 2, "common": 5, "tuned": 3}
 GAMMA = r"$\gamma$ (std $= d_\mathrm{in}^{-\gamma}$)"  # the label of an axis
 BESIDE, BETWEEN = "\x1d", "\x1e"  # no character of a text: fence a caption's keys, and part them
 PLAIN = " /:;=,()'"  # stays as it is in the address of a picture; base64 would be a third more
