@@ -24,13 +24,14 @@ def numbers():
     return explorer.explorer("night")
 
 
-def runs_of(name, setting, role="common", tier="night"):
-    """The configurations of a study's compared runs of one setting."""
+def runs_of(name, setting, role="common", tier="night", folder=None):
+    """The configurations of a study's compared runs of one setting; rates by a folder's records."""
     made = study(name, tier)
     if role == "common":
         configs = made.at_common_rate()
     else:
-        configs = made.at_best_rate(made.best_rates(made.collect(Store(results_folder(tier)))))
+        store = Store(folder or results_folder(tier))
+        configs = made.at_best_rate(made.best_rates(made.collect(store)))
     return [config for config in configs if config.init.label == setting]
 
 
@@ -256,14 +257,13 @@ def downloaded(site, tmp_path_factory):
 
 
 @pytest.mark.parametrize("rate", ["common", "tuned"])
-def test_what_it_says_agrees_with_the_records(visit, downloaded, monkeypatch, rate):
-    monkeypatch.setenv("GAMMAGPT_RESULTS", str(downloaded.parent))
+def test_what_it_says_agrees_with_the_records(visit, downloaded, rate):
     said = visit(f"#gamma=0.8&rate={rate}").locator("#gx-said").inner_text()
-    runs = runs_of("gamma_scaling", "gamma 0.8", rate, downloaded.name)
+    runs = runs_of("gamma_scaling", "gamma 0.8", rate, downloaded.name, downloaded)
     losses = [raw(config, downloaded)["curves"]["validation"][-1][1] for config in runs]
     heard = float(re.search(r"Validation loss ([\d.]+) nats", said)[1])
     assert heard == pytest.approx(np.mean(losses), abs=0.0051)
-    runs = runs_of("development", "gamma 0.8", rate, downloaded.name)
+    runs = runs_of("development", "gamma 0.8", rate, downloaded.name, downloaded)
     probes = [raw(config, downloaded)["probes"] for config in runs]
     ranks = [[p["tensors"]["embedding.weight"]["stable_rank"] for p in run] for run in probes]
     heard = re.search(r"Stable rank of the embedding ([\d.]+), at the start (\d+\.\d)", said)
