@@ -188,13 +188,14 @@ def eps_effect(widths, gammas, eps_values) -> Picture:
     def rms(width, gamma, eps):
         return 1 / math.sqrt(1 + eps * width ** (2 * gamma))
 
+    look = looks(f"gamma {gamma:g}" for gamma in gammas)
+
     def draw(figure):
         panels = figure.subplots(1, len(eps_values), sharey=True, squeeze=False)[0]
         for axes, eps in zip(panels, eps_values, strict=True):
-            for name, i in looks(f"gamma {gamma:g}" for gamma in gammas).items():
-                gamma = float(name.removeprefix("gamma "))
+            for gamma in gammas:
                 values = [rms(width, gamma, eps) for width in widths]
-                axes.plot(widths, values, **style(i), label=f"{gamma:g}")
+                axes.plot(widths, values, **style(look[f"gamma {gamma:g}"]), label=f"{gamma:g}")
             axes.set_xscale("log", base=2)
             axes.set(xlabel="width d", title=f"eps = {eps:g}", ylim=(0, 1.08))
         panels[0].set_ylabel("RMS after the first norm")
@@ -385,7 +386,7 @@ def looks(names) -> dict[str, int]:
     """
     names = list(dict.fromkeys(names))
     taken = {LOOKS[name] for name in names if name in LOOKS}
-    first = [i + round for round in (0, 6) for i in (3, 4, 5)] if taken else []
+    first = (3, 4, 5, 9, 10, 11) if taken else ()
     left = (i for i in itertools.chain(first, itertools.count()) if i not in taken)
     found = {}
     for name in names:

@@ -416,8 +416,9 @@ def _factor_interval(logs) -> tuple[float, float, float]:
 
 
 def _draw_against_loss(axes, runs, names) -> None:
+    look = looks(runs.setting)
     for setting, mine in _by_setting(runs):
-        i = looks(runs.setting)[setting]
+        i = look[setting]
         for number, run in enumerate(mine.itertuples()):
             steps, values = path(run, "stable_rank", names)
             losses, shares = loss_at(run, steps), values / values[0]
