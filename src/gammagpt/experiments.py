@@ -186,8 +186,8 @@ def scaling(
     relaxed: the norm's epsilon is `norm_eps` and attention has a gate, as in `restraints`; its
     rates are a list of their own, since all of `widths` are trained twice there. fresh: two widths
     once more, on more seeds, none of which the others have seen; freed: and relaxed; slow: and
-    with a longer warm-up. depth: other numbers of layers, on seeds of their own. The gammas
-    `between` are trained at every width, as usual.
+    with a longer warm-up. depth: other numbers of layers, on seeds of their own; patient: and
+    with the longer warm-up. The gammas `between` are trained at every width, as usual.
     """
     base = _text_run(n_layer, n_head, width, block_size, vocab_size, corpus, common_learning_rate,
                      steps, batch_size, precision)  # fmt: skip
@@ -205,9 +205,12 @@ def scaling(
     )  # fmt: skip
     widest = dict([max(again.items(), key=lambda item: item[1]["width"])])
     usual = _varied(plain, again, "model")
-    slow = _varied(usual, {f", warm-up {long_warmup:g}": {"warmup": long_warmup}}, "optim")
+    longer = {f", warm-up {long_warmup:g}": {"warmup": long_warmup}}
+    slow = _varied(usual, longer, "optim")
     long = _of_lengths(plain, check_list("lengths", lengths, int))
     layers = {f", layers {n}": {"n_layer": n} for n in check_list("depths", depths, int)}
+    deep = _varied(plain, layers, "model")
+    of_depth = depth_learning_rates, depth_tuning_seeds, depth_seeds
     rest = tuning_seeds, seeds
     anew = fresh_learning_rates, fresh_tuning_seeds, fresh_seeds
     return {
@@ -221,8 +224,8 @@ def scaling(
         "scaling_fresh": _study(usual, *anew, optional=True),
         "scaling_freed": _study(_varied(plain, widest | freed, "model"), *anew, optional=True),
         "scaling_slow": _study(_varied(plain, widest, "model") | slow, *anew, optional=True),
-        "scaling_depth": _study(_varied(plain, layers, "model"), depth_learning_rates,
-                                depth_tuning_seeds, depth_seeds, optional=True),
+        "scaling_depth": _study(deep, *of_depth, optional=True),
+        "scaling_patient": _study(_varied(deep, longer, "optim"), *of_depth, optional=True),
     }
 
 
@@ -451,6 +454,7 @@ EXPERIMENTS = {
     "scaling_freed": (scaling, "13_scaling"),
     "scaling_slow": (scaling, "13_scaling"),
     "scaling_depth": (scaling, "13_scaling"),
+    "scaling_patient": (scaling, "13_scaling"),
     "lasting": (lasting, "16_lasting"),
     "rule_text": (rule, "15_rule"),
     "rule_slow": (rule, "15_rule"),
