@@ -61,19 +61,20 @@ def with_verdicts(text: str, verdicts, line=None) -> str:
 def lead(known: dict) -> str:
     """Does it train better? In sentences, from {claim id: Verdict}."""
     asked = ("rule-usual-common", "rule-usual-tuned", "lasting-there-tuned", "fresh-wide-tuned",
-             "slow-wide-tuned", "depth-there-tuned", "rule-gpt2-tuned",
+             "slow-wide-tuned", "depth-there-tuned", "patient-there-tuned", "rule-gpt2-tuned",
              "slow-gpt2-slow-tuned")  # fmt: skip
     words = {known[name].verdict for name in asked}
     head = "Partly" if len(words) > 1 else "Yes" if words == {"supported"} else "Not here"
-    common, tuned, long, wide, slow, deep, gpt2, gpt2_slow = (_ends(known[n]) for n in asked)
+    found = (_ends(known[name]) for name in asked)
+    common, tuned, long, wide, slow, deep, deep_slow, gpt2, gpt2_slow = found
     return (
         f"**{head}.** Beside the usual $\\gamma = 0.5$ a GPT that starts with $\\gamma = 1$ "
         f"{common} at one learning rate, {tuned} with each start at its own best, and {long} "
         f"after eight times the training. At twice the width it {wide} with the usual warm-up, "
-        f"and {slow} with a longer one; with eight layers instead of two it {deep}. Beside "
-        f"GPT-2's initialization, whose fixed 0.02 is a "
-        f"small start too at these widths, it {gpt2}, and {gpt2_slow} if both have the longer "
-        "warm-up. (Validation loss in nats per token, means over seeds.)"
+        f"and {slow} with a longer one; with eight layers instead of two it {deep} with "
+        f"the one, and {deep_slow} with the other. Beside GPT-2's initialization, whose fixed "
+        f"0.02 is a small start too at these widths, it {gpt2}, and {gpt2_slow} if both have the "
+        "longer warm-up. (Validation loss in nats per token, means over seeds.)"
     )
 
 

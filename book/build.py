@@ -22,6 +22,7 @@ import nbformat
 from about import write_about
 from chapters import write_costs
 from downloads import write_downloads
+from efforts import write_efforts
 from explorer import write_explorer
 from generated import write_generated
 from handout import write_handout
@@ -94,6 +95,7 @@ def stage(tier: str, books: bool = False) -> Path:
     found = write_generated(staging, tier)  # what pages say of verdicts and records
     write_about(staging, tier, found)
     write_costs(staging, tier)  # under each chapter's title
+    write_efforts(staging, tier)  # behind each exercise that trains
     write_handout(staging, found)
     write_explorer(staging, tier)  # the numbers behind the page to play with
     write_downloads(staging, tier, found, books)

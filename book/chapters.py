@@ -1,6 +1,7 @@
 """A line under each chapter's title: which runs it rests on, and what it costs to make them again.
 
-It is computed from the records and written into the staged copy of the notebook.
+It is computed from the records and from the measured time of each kind of run (costs.py), and
+written into the staged copy of the notebook.
 """
 
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 import nbformat
 
 from gammagpt import Store
+from gammagpt.costs import price
 from gammagpt.experiments import EXPERIMENTS, study
 from gammagpt.project import results_folder
 
@@ -45,11 +47,11 @@ def _html(notebook) -> str:
 
 def cost_line(tier: str, runs: dict, seconds: float | None) -> str:
     """Tier, number of runs, training time from nothing, and the page's own time."""
-    training = sum(record.provenance["seconds"] for record in runs.values())
     parts = [f"Tier {tier}"]
     if runs:
         noun = "run" if len(runs) == 1 else "runs"
-        parts.append(f"{len(runs)} {noun}: {span(training)} of training, one after another")
+        training = sum(map(price(), (record.config for record in runs.values())))
+        parts.append(f"{len(runs)} {noun}, from nothing about {span(training)} on two cores")
     else:
         parts.append("no records of its own")
     if seconds:

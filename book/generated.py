@@ -13,9 +13,9 @@ from about import with_verdicts
 from gammagpt import Store, figures, verdicts
 from gammagpt.claims import EDGE, Verdict, holm
 from gammagpt.comparison import MANY, ONE
-from gammagpt.costs import needed, seconds_of_chapters
+from gammagpt.costs import measured, needed, seconds_of_chapters
 from gammagpt.experiments import study
-from gammagpt.pages import SIGNS, badge, effect
+from gammagpt.pages import ASKED, SIGNS, badge, by_question, count, effect
 from gammagpt.peer import NAME as PEER
 from gammagpt.project import PAGES, TIERS, results_folder, root
 from gammagpt.runs import InitConfig, RunConfig
@@ -32,7 +32,7 @@ def write_generated(staging: Path, tier: str) -> list[Verdict]:
     pages = {
         "totals.md": _totals(found),
         "summary.md": _glance(found, "../notebooks/{notebook}.ipynb", _chip),
-        "ledger.md": "\n".join([_ledger_table(found), *map(_claim_section, found)]),
+        "ledger.md": _ledger(found),
         "tier.md": _tier_words(tier),
         "costs.md": _costs(),
     }
@@ -97,7 +97,7 @@ def _quick_start() -> str:
 
 def _costs() -> str:
     """A row a chapter: its runs and the minutes that they take from nothing, by tier."""
-    report = _measured_costs()
+    report = measured()
     found = {tier: seconds_of_chapters(tier, report["seconds"]) for tier in COSTED}
     names = [f"{tier}: {what}" for tier in COSTED for what in ("runs", "minutes")]
     lines = ["| " + " | ".join(["Chapter", *names]) + " |", "|---" * (len(names) + 1) + "|"]
@@ -129,13 +129,8 @@ def _tiers_agree() -> str:
 
 def _from_nothing(tier: str) -> float:
     """Seconds of training all runs of a tier, by benchmarks/costs.json."""
-    chapters = seconds_of_chapters(tier, _measured_costs()["seconds"])
+    chapters = seconds_of_chapters(tier, measured()["seconds"])
     return sum(seconds for _, seconds in chapters.values())
-
-
-def _measured_costs() -> dict:
-    """What benchmarks/costs.py wrote: machine, commit, and the seconds of each kind of run."""
-    return json.loads((root() / "benchmarks" / "costs.json").read_text(encoding="utf-8"))
 
 
 def _speed(files: list[Path]) -> str:
@@ -245,10 +240,17 @@ def _short_answer(found) -> str:
 
 
 def _readme_claims(found) -> str:
-    link = "notebooks/{notebook}.ipynb"
+    glance = _glance(found, "notebooks/{notebook}.ipynb", _plain_chip)
+
+    def linked(claim) -> str:
+        return f"[{claim.question}](notebooks/{claim.notebook}.ipynb)"
+
+    def answer(verdict) -> str:
+        return f"{_plain_badge(verdict)}<br>{effect(verdict)} {verdict.claim.unit}"
+
     return (
-        f"{_glance(found, link, _plain_chip)}\n<details><summary>Every claim, with its effect"
-        f"</summary>\n\n{_summary(found, link, _plain_badge)}\n</details>\n"
+        f"{glance}\n<details><summary>Every claim, with its effect and 95 % interval"
+        f"</summary>\n\n{_summary(found, linked, answer)}\n</details>\n"
     )
 
 
@@ -303,31 +305,38 @@ def _plain_chip(count: int, name: str) -> str:
     return f"{SIGNS[name]} {count} {name}"
 
 
-def _summary(found, link: str, mark) -> str:
-    rows = [
-        f"| [{v.claim.title}]({link.format(notebook=v.claim.notebook)}) | {effect(v)} "
-        f"| {v.claim.unit} | {v.n} | {mark(v)} |"
-        for v in found
-    ]
-    head = "| Claim | Effect (95 % interval) | Unit | Runs or pairs | Verdict |"
-    return "\n".join([head, "|---" * 5 + "|", *rows]) + "\n"
-
-
-def _ledger_table(found) -> str:
-    columns = ("Claim", "Verdict", "Effect", "n", "p (Holm)", "Paper, place", "Evidence")
-    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    corrected = holm(found)
-    for v in found:
-        figure = f"../notebooks/{v.claim.notebook}.html#{v.claim.figure}"
-        records = len(v.claim.settings) * v.n
-        cells = (
-            f"[{v.claim.title}](claim-{v.claim.id})", badge(v) + _edge(v), effect(v), str(v.n),
-            f"{corrected[v.claim.id]:.2g}" if v.claim.id in corrected else "–",
-            f"{{cite}}`{v.claim.paper}`, {v.claim.place}",
-            f'<a href="{figure}">figure</a>, [{records} records](records-{v.claim.id})',
-        )  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
+def _summary(found, linked, answer) -> str:
+    """A row a question, `linked(claim)`, with an `answer(verdict)` for each way it was asked."""
+    lines = [f"| Claim | {' | '.join(ASKED.values())} |", "|---" * (len(ASKED) + 1) + "|"]
+    for row in by_question(found):
+        claim = next(iter(row.values())).claim
+        answers = (answer(row[way]) if way in row else "not asked" for way in ASKED)
+        lines.append(f"| {' | '.join([linked(claim), *answers])} |")
     return "\n".join(lines) + "\n"
+
+
+def _ledger(found) -> str:
+    """For each chapter a table of its questions; after these, what stands behind each answer."""
+    corrected = holm(found)
+
+    def answer(verdict) -> str:
+        p = f", p {corrected[verdict.claim.id]:.2g}" if verdict.claim.id in corrected else ""
+        link = f"[rule and records](claim-{verdict.claim.id})"
+        told = f"{effect(verdict)}<br><small>{count(verdict)}{p}; {link}</small>"
+        return f"{badge(verdict)}{_edge(verdict)}<br>{told}"
+
+    parts = []
+    for notebook in dict.fromkeys(v.claim.notebook for v in found):
+        own = [v for v in found if v.claim.notebook == notebook]
+        table = _summary(own, _to_figure, answer)
+        head = f"## Chapter {int(notebook[:2])}: {_title(notebook)}"
+        parts += [head, f"```{{div}} gg-ledger\n{table}```"]
+    return "\n\n".join([*parts, "## Rules and records", *map(_claim_section, found)])
+
+
+def _to_figure(claim) -> str:
+    """In HTML: MyST knows no anchor inside what a cell shows."""
+    return f'<a href="../notebooks/{claim.notebook}.html#{claim.figure}">{claim.question}</a>'
 
 
 def _edge(verdict: Verdict) -> str:
@@ -338,15 +347,16 @@ def _edge(verdict: Verdict) -> str:
 def _claim_section(verdict: Verdict) -> str:
     claim = verdict.claim
     flag = f"**Flag: {verdict.flag}.**" if verdict.flag else ""
-    noun = "pairs" if claim.paired else "runs"
     judged = ", ".join(filter(claim.judged_at, TIERS))
     return f"""
 (claim-{claim.id})=
-## {claim.title}
+### {claim.title}
 
 {claim.statement}
 
-{badge(verdict)} Effect {effect(verdict)} {claim.unit}, {verdict.n} {noun}: {verdict.reason}. {flag}
+{badge(verdict)} Effect {effect(verdict)} {claim.unit}, {count(verdict)}: {verdict.reason}. {flag}
+
+From {{cite:t}}`{claim.paper}`, {claim.place}.
 
 Rule
 : {_rule(claim)} Judged at: {judged}. Rule hash `{claim.rule_hash}`.
@@ -373,10 +383,11 @@ def _rule(claim) -> str:
         first, second = sides["against"]
         what += f", less the same difference of {first} and {second}"
     noun = "pairs" if claim.paired else "runs"
+    confidence = f"{rule['confidence'] * 100:g} %"
     return (
-        f"{what}; learning rate {sides['learning_rate']}. Supported if the whole "
-        f"{rule['confidence']:.0%} interval lies {claim.bound} ({claim.unit}), contradicted if "
-        f"no part of it does, with at least {rule['min_pairs']} {noun}."
+        f"{what}; learning rate {sides['learning_rate']}. Supported if the whole {confidence} "
+        f"interval lies {claim.bound} ({claim.unit}), contradicted if no part of it does, with "
+        f"at least {rule['min_pairs']} {noun}."
     )
 
 

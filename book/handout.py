@@ -67,6 +67,7 @@ def picture(chapter, name: str, anchor: str, asked: str) -> str:
         return ""
     images, caption = found.groups()
     seen = re.search(r'alt="([^"]*)"', images)[1]
+    caption = re.sub(r"<strong>.*?</strong> |</?small>", "", caption)  # the question is its title
     link = f'<a href="../notebooks/{name}.html#{anchor}">Chapter {int(name[:2])}</a>'
     words = f"<strong>{html.escape(asked)}</strong><br>{seen}<br><small>{caption} {link}.</small>"
     return f"{start}{images}<figcaption>{words}</figcaption></figure>"
@@ -89,12 +90,13 @@ def task(chapters, name: str) -> str:
 
 
 def table_of_tasks(chapters) -> str:
-    """A row a chapter: its tasks, those with a cell that checks the answer marked."""
-    lines = ["| Chapter | Exercises (✓: with a cell that checks the answer) |", "|---|---|"]
+    """A row a chapter: its tasks, which of them a cell checks, and how long which of them train."""
+    head = "Exercises (✓: a cell checks the answer; min: it trains so long, on two cores)"
+    lines = [f"| Chapter | {head} |", "|---|---|"]
     for name, chapter in chapters.items():
         checks = {found for cell in chapter.cells if tagged(cell, "exercise")
                   for found in re.findall(r'check\("\d+\.(\d+)"', cell.source)}  # fmt: skip
-        titles = [f"{number} {title(words)}" + " ✓" * (str(number) in checks)
+        titles = [f"{number} {title(words)}" + " ✓" * (str(number) in checks) + minutes(words)
                   for number, words in tasks(chapter).items()]  # fmt: skip
         lines.append(f"| [](../notebooks/{name}.ipynb) | {'; '.join(titles)} |")
     return "\n".join(lines)
@@ -111,6 +113,12 @@ def numbers() -> str:
 def title(words: str) -> str:
     """A task's own, without its full stop: '**Two hills.** Leave ...'."""
     return re.match(r"\*\*(.+?)[.?]?\*\*", words)[1]
+
+
+def minutes(words: str) -> str:
+    """' (2 min)' of a task that trains so long (efforts.py)."""
+    found = re.search(r"about (\d+) minutes? on", words)
+    return f" ({found[1]} min)" if found else ""
 
 
 def expected(verdicts, names) -> str:

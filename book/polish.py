@@ -22,6 +22,11 @@ REPAIRS = [
     # the sidebar's title and search button, too, are part of a landmark
     (r'<div class="bd-sidebar-primary bd-sidebar"', r'\g<0> role="navigation" aria-label="Book"'),
 ]
+# Text, or something whose text stays as it was typed.
+PIECE = re.compile(r"<(code|pre|script|style|textarea)\b.*?</\1>|<[^>]*>|[^<]+", re.DOTALL)
+NUMBER = r"[-+\u2212]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e-?\d+)? ?%?"
+INTERVAL = re.compile(rf"\[({NUMBER}), ({NUMBER})\]")
+MINUS = re.compile(r"(?<![\w.,)\]\-])-(?=\.?\d)")  # not the dash of 1e-5, GPT-2 or 2026-11-26
 FORMULA = re.compile(r'(<span class="math notranslate nohighlight")>(\\\([^<]*\\\))')
 
 
@@ -31,7 +36,19 @@ def mend(site: Path) -> None:
         text = page.read_text(encoding="utf-8")
         for wrong, right in REPAIRS:
             text = re.sub(wrong, right, text)
-        page.write_text(FORMULA.sub(_with_room, text), encoding="utf-8")
+        text = typeset(FORMULA.sub(_with_room, text))
+        page.write_text(text, encoding="utf-8")
+
+
+def typeset(page: str) -> str:
+    """A page with minus signs in place of hyphens, and with intervals that stay in a line."""
+    return PIECE.sub(_typeset, page)
+
+
+def _typeset(piece) -> str:
+    if piece[0][0] == "<" or "\\(" in piece[0] or "\\[" in piece[0]:
+        return piece[0]
+    return MINUS.sub("\u2212", INTERVAL.sub("[\\1,\u00a0\\2]", piece[0]))
 
 
 def _with_room(formula) -> str:

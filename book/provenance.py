@@ -14,8 +14,9 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import yaml
+from polish import typeset
 
-from gammagpt.figures import INK
+from gammagpt.figures import INK, PAPER
 from gammagpt.project import PAGES, tier_parameters
 
 FIGURE = re.compile(r'<figure class="gg-figure" id="([^"]+)".*?</figure>', re.DOTALL)
@@ -36,8 +37,9 @@ def link_figures(site: Path, tier: str) -> None:
             name = f"{notebook}-{figure[1]}"
             shown = IMAGE.sub(lambda image: _as_file(image, site), figure[0])
             picture = re.search(r'pictures/[^"#]+', shown)
+            alt = re.search(r'(?:alt|aria-label)="([^"]*)"', shown)[1]
             return CAPTION.sub(
-                lambda c: _with_data(c, site, tier, notebook, name, runs, picture), shown
+                lambda c: _with_data(c, site, tier, notebook, name, runs, picture, alt), shown
             )
 
         page.write_text(FIGURE.sub(rework, text), encoding="utf-8")
@@ -77,28 +79,31 @@ def _as_file(image, site: Path) -> str:
 
 def two_inks(svg: str) -> str:
     """A picture in light ink, or in dark ink where its address ends in `#dark`."""
-    for ink in INK.values():
-        svg = svg.replace(ink, "currentColor")
-    rules = f"svg{{color:{INK['light']}}}svg:target{{color:{INK['dark']}}}</style>"
+    for name, colour in {"currentColor": INK, "var(--paper)": PAPER}.items():
+        for ground in colour.values():
+            svg = svg.replace(ground, name)
+    light, dark = (f"{{color:{INK[g]};--paper:{PAPER[g]}}}" for g in INK)
+    rules = f"svg{light}svg:target{dark}</style>"
     return svg.replace("<svg ", '<svg id="dark" ', 1).replace("</style>", rules, 1)
 
 
-def _with_data(caption, site: Path, tier: str, notebook: str, name: str, runs, picture) -> str:
-    """A caption with what is behind its figure, folded; and the picture alone, to enlarge."""
+def _with_data(
+    caption, site: Path, tier: str, notebook: str, name: str, runs, picture, alt: str
+) -> str:
+    """A caption with its figure's words and what is behind it, folded; and the picture alone."""
     keys, roles = ((caption[i] or "").split() for i in (1, 2))
     roles = dict(zip(keys, roles, strict=False))
-    parts = [_runs_links(keys, roles, site, tier, name, runs)] if keys else []
+    parts = [f"In words: {typeset(alt)}"]
+    parts += [_runs_links(keys, roles, site, tier, name, runs)] if keys else []
     if picture:
         parts.append(f'<a href="../{picture[0]}">The picture alone</a>, to enlarge (SVG)')
     parts += [
         f'Notebook: <a href="../_sources/notebooks/{notebook}.ipynb" download>{notebook}.ipynb</a>',
-        f"To make it again: <code>{html.escape(command(notebook, tier))}</code>",
+        "To make it again, with its chapter and from its records: "
+        f"<code>{html.escape(command(notebook, tier))}</code>",
     ]
-    data = "<br>".join(parts)
-    return (
-        f"<figcaption>{caption[3]}"
-        f'<details class="gg-data"><summary>Data</summary><p>{data}</p></details></figcaption>'
-    )
+    data = "<summary>In words, and the data</summary><p>" + "<br>".join(parts) + "</p>"
+    return f'<figcaption>{caption[3]}<details class="gg-data">{data}</details></figcaption>'
 
 
 def _runs_links(keys: list[str], roles: dict, site: Path, tier: str, name: str, runs) -> str:

@@ -19,6 +19,7 @@ from helpers import made_up_claim
 
 from gammagpt import project, verdicts
 from gammagpt.claims import CHANGED, Verdict, load_ledger
+from gammagpt.costs import price
 from gammagpt.project import UserError
 
 
@@ -110,9 +111,9 @@ def test_the_cost_counts_the_runs_that_figures_show(tmp_path, monkeypatch):
     shown = nbformat.v4.new_output("display_data", {"text/html": f'<p data-runs="{keys}">'})
     cell = nbformat.v4.new_code_cell("", outputs=[shown])
     runs = chapters.runs_of("01_gamma", nbformat.v4.new_notebook(cells=[cell]), "laptop")
-    seconds = sum(json.loads(r.read_text())["provenance"]["seconds"] for r in records)
+    seconds = sum(price()(record.config) for record in runs.values())
     line = chapters.cost_line("laptop", runs, 12.0)
-    assert f"2 runs: {chapters.span(seconds)} of training" in line
+    assert f"2 runs, from nothing about {chapters.span(seconds)} on two cores" in line
     assert line.endswith(" made in 12 s")
 
 
@@ -151,6 +152,19 @@ def test_the_markup_is_mended(tmp_path):
     polish.mend(tmp_path)
     text = (tmp_path / "page.html").read_text()
     assert 'style="--signs: 6">\\(d' in text and "role=" not in text and "<th" not in text
+
+
+@pytest.mark.parametrize(
+    "typed, shown",
+    [
+        ("by -0.3 [-0.4, +1.2] nats", "by −0.3 [−0.4,\u00a0+1.2] nats"),
+        ("GPT-2 of 2026-11-26, 1e-12, 3-4", "GPT-2 of 2026-11-26, 1e-12, 3-4"),
+        ("<code>-0.3</code><td>-0.3</td>", "<code>-0.3</code><td>−0.3</td>"),
+        (r'<a title="-0.3">\(x = -1\)</a>', r'<a title="-0.3">\(x = -1\)</a>'),
+    ],
+)
+def test_numbers_are_set_as_numbers_and_code_as_code(typed, shown):
+    assert polish.typeset(typed) == shown
 
 
 def test_chapters_are_numbered_as_their_files_are():

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from gammagpt import RunConfig, project
-from gammagpt.costs import kind, measure, needed, seconds_of_chapters
+from gammagpt.costs import kind, measure, measured, needed, price, seconds_of_chapters
+from gammagpt.experiments import study
 
 
 def test_runs_of_one_kind_differ_in_what_costs_nothing():
@@ -59,6 +60,15 @@ def test_every_kind_of_the_tiers_on_two_cores_was_measured():
             report["seconds"]
         )
     assert all(seconds > 0 for seconds in report["seconds"].values())
+
+
+def test_the_price_of_a_kind_is_the_measured_one_and_of_others_it_is_scaled():
+    known = study("gamma_scaling", "night").base
+    seconds = measured()["seconds"][kind(known)]
+    assert price()(known) == seconds
+    assert price()(replace(known, steps=known.steps + 100)) == pytest.approx(
+        seconds * (known.steps + 100) / known.steps
+    )
 
 
 def test_measuring_trains_a_few_and_keeps_no_record(tiny, tmp_path, monkeypatch):

@@ -23,7 +23,15 @@ from helpers import made_up_claim, made_up_record, made_up_runs, small_anchor_ru
 from gammagpt import Store, frame, project
 from gammagpt.bundle import import_bundle
 from gammagpt.claims import judge
-from gammagpt.figures import INK, Picture, figcaption, loss_against_gamma, loss_curves
+from gammagpt.figures import (
+    HOLLOW,
+    INK,
+    PAPER,
+    Picture,
+    figcaption,
+    loss_against_gamma,
+    loss_curves,
+)
 from gammagpt.figures import provenance as origin
 
 NOTEBOOK = "02_gamma_scaling"
@@ -99,7 +107,7 @@ def test_a_table_of_runs_says_what_each_was_run_for(records):
     shown = pd.concat([study_of(records[:2]), study_of(records[:1], role="tuned")])
     picture = Picture("fig", print, "alt", f"Seen. {origin(shown, 'laptop')}")
     assert picture.runs == {one: "common+tuned", other: "common"}
-    assert 'data-roles="common+tuned common"' in figcaption(picture.caption, picture.runs)
+    assert 'data-roles="common+tuned common"' in figcaption(picture.caption, picture.runs, "alt")
     table = provenance.with_roles(downloads.runs_table(records[:2]), picture.runs)
     rows = {(one, "common"), (one, "tuned"), (other, "common")}
     assert set(zip(table.key, table.role, strict=True)) == rows and len(table) == len(rows)
@@ -108,7 +116,7 @@ def test_a_table_of_runs_says_what_each_was_run_for(records):
 
 def test_a_picture_without_runs_has_a_plain_caption():
     picture = Picture("fig", lambda figure: None, "alt", "Computed; no training.")
-    assert picture.runs == {} and "<figcaption>Computed" in picture._repr_html_()
+    assert picture.runs == {} and "</strong> Computed" in picture._repr_html_()
 
 
 def test_the_table_of_a_figure_has_the_columns_in_which_its_runs_differ(records):
@@ -144,12 +152,18 @@ def test_the_command_of_a_page_has_the_parameters_that_are_not_the_notebooks_own
 
 
 def test_a_picture_in_two_inks_is_the_light_one_unless_dark_is_asked_for():
-    picture = Picture("fig", lambda figure: figure.text(0.5, 0.5, "word"), "alt", "caption")
+    def draw(figure):
+        figure.text(0.5, 0.5, "word")
+        figure.subplots().plot([0, 1], "o-", mfc=HOLLOW)
+
+    picture = Picture("fig", draw, "alt", "caption")
     inks = {ground: provenance.two_inks(picture.svg(ground).decode()) for ground in INK}
     assert inks["light"] == inks["dark"]
     root = ElementTree.fromstring(inks["light"])
     assert root.get("id") == "dark" and "word" in "".join(root.itertext())
-    assert f"svg{{color:{INK['light']}}}svg:target{{color:{INK['dark']}}}" in inks["light"]
+    assert f"svg{{color:{INK['light']};--paper:{PAPER['light']}}}svg:target{{" in inks["light"]
+    assert "fill: var(--paper)" in inks["light"] and HOLLOW in picture.svg().decode()
+    assert PAPER["dark"] in picture.svg("dark").decode()
 
 
 # ---- a small site ------------------------------------------------------------------------------

@@ -141,7 +141,22 @@ def test_a_figure_has_words_for_those_who_cannot_see_it(drawn, name):
     assert len(picture.alt) > 60 and picture.alt.endswith(".")
     assert [image["alt"] for image in shown] == [picture.alt] * 2
     assert ("figure", {"class": "gg-figure", "id": picture.anchor}) in page.tags
-    assert picture.caption in page.text
+    assert f"{figures.headline(picture.alt)} {picture.caption}" in page.text
+
+
+@pytest.mark.parametrize(
+    "alt, shown",
+    [
+        ("Loss falls to 3.5. Seeds differ.", "Loss falls to 3.5."),
+        ("Shares left at the end. sotu: 0.7.", "Shares left at the end."),
+        (f"Classes of tokens: {'one 2 ' * 30}.", "Classes of tokens."),
+        (f"A{' long' * 30} sentence.", f"A{' long' * 30} sentence."),
+    ],
+)
+def test_a_caption_begins_with_what_is_shown(alt, shown):
+    assert figures.headline(alt) == shown
+    figure = Picture("fig", print, alt, "Dots are runs. Tier laptop; 2 runs.")._repr_html_()
+    assert f"<strong>{shown}</strong> Dots are runs. <small>Tier laptop; 2 runs.</small>" in figure
 
 
 @pytest.mark.parametrize("name", MAKE)

@@ -15,7 +15,7 @@ from gammagpt import InitConfig, RunConfig, figures_rule, frame
 from gammagpt import readings_rule as readings
 from gammagpt.claims import judge, load_ledger, paired_interval
 from gammagpt.data import DataConfig
-from gammagpt.figures import Picture
+from gammagpt.figures import HOLLOW, Picture
 from gammagpt.readings_bias import change_of_steps, half_steps
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
@@ -203,7 +203,7 @@ def _hollow(picture) -> int:
     picture.draw(figure)
     lines = [line for axes in figure.axes for line in axes.lines if line.get_marker() in "P^"]
     plt.close(figure)
-    return sum(line.get_markerfacecolor() == "none" for line in lines)
+    return sum(line.get_markerfacecolor() == HOLLOW for line in lines)
 
 
 def test_a_lead_parts_exactly_into_price_and_rest():

@@ -155,7 +155,7 @@ def test_a_figure_has_ink_for_both_grounds_words_and_provenance(name):
 def test_the_anchors_are_those_that_the_ledger_names():
     asked = {claim.figure for claim in load_ledger() if claim.notebook == "13_scaling"}
     drawn = {made(name).anchor for name in MAKE}
-    drawn |= {"fig-scaling-freed", "fig-scaling-slow"}  # by `relaxed` and by `fresh`
+    drawn |= {"fig-scaling-freed", "fig-scaling-slow", "fig-scaling-patient"}  # by other names
     assert asked == drawn - {"fig-scaling-rates", "fig-biting"}
 
 
@@ -458,10 +458,13 @@ def test_the_answer_follows_the_verdicts(tuned, relaxed, expected):
                                 "freed-restores-tuned": verdict(*relaxed),
                                 "freed-restores-common": verdict(common, 0.1),
                                 "freed-wide-tuned": verdict(*relaxed),
-                                "slow-wide-tuned": verdict(*tuned)})  # fmt: skip
+                                "slow-wide-tuned": verdict(*tuned),
+                                "depth-there-tuned": verdict(*relaxed),
+                                "patient-there-tuned": verdict(*tuned)})  # fmt: skip
         assert all(words in said for words in expected)
         assert ("At one learning rate relaxing" in said) == (common == "supported")
-        for what, (found, _) in (("both relaxed", relaxed), ("a longer warm-up", tuned)):
+        for what, (found, _) in (("both relaxed", relaxed), ("a longer warm-up", tuned),
+                                 ("eight layers and a longer warm-up", tuned)):  # fmt: skip
             told = readings.AHEAD.get(found)
             assert (f"With {what}, " in said) == (told is not None)
             assert told is None or f"With {what}, {told}." in said

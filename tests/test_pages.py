@@ -59,13 +59,27 @@ def test_an_effect_has_its_interval_and_no_nonsense(numbers, words):
     assert effect(verdict(**numbers)) == words
 
 
-def test_the_table_has_a_row_a_claim_escaped_for_html():
-    rows = cells(VerdictTable([verdict(), verdict("not run", effect=math.nan)])._repr_html_())
-    assert rows[:3] == ["Claim", "Verdict", "Effect, 95 % interval"]
-    assert rows[3:5] == ["n", "Why"]
-    values = ["✓ supported", "+0.250 [+0.125, +0.375]nats per token", "0", "x < y"]
-    assert rows[5].startswith("a < b & c") and rows[6:10] == values
-    assert rows[12].startswith("–") and len(rows) == 15
+def asked(title: str, rate: str, **numbers) -> Verdict:
+    claim = made_up_claim(title=title)
+    claim = replace(claim, comparison=claim.comparison | {"learning_rate": rate})
+    return replace(verdict(**numbers), claim=claim)
+
+
+def test_the_table_has_a_row_a_question_escaped_for_html():
+    once = asked("d, at one learning rate", "common", name="not run", effect=math.nan)
+    both = [asked("a < b & c, at one learning rate", "common"),
+            asked("a < b & c, each at its own best learning rate", "tuned")]  # fmt: skip
+    rows = cells(VerdictTable([*both, once])._repr_html_())
+    assert rows[:3] == ["Claim", "At one learning rate", "Each at its own best"]
+    answer = "✓ supported+0.250 [+0.125, +0.375]nats per token, 0 pairs: x < y"
+    assert rows[3].startswith("a < b & cgamma") and rows[4:6] == [answer] * 2
+    assert rows[6].startswith("dgamma") and rows[7].startswith("… not run–nats")
+    assert rows[8] == "not asked" and len(rows) == 9
+
+
+def test_a_way_in_which_nothing_was_asked_has_no_column():
+    assert cells(VerdictTable([verdict()])._repr_html_())[:2] == ["Claim", "At one learning rate"]
+    assert len(cells(VerdictTable([])._repr_html_())) == 1
 
 
 def test_the_table_says_what_is_compared():
@@ -81,8 +95,8 @@ def test_the_table_shows_what_was_judged():
     claim = made_up_claim()
     runs = made_up_runs({"gamma 0.5": [5.0, 5.1, 5.2], "gamma 0.8": [4.5, 4.6, 4.7]}, claim=claim)
     rows = cells(VerdictTable([judge(claim, runs, "laptop")])._repr_html_())
-    shown = ["✓ supported", "+0.500 [+0.500, +0.500]nats per token", "3"]
-    assert rows[5].startswith("A title") and rows[6:9] == shown
+    shown = "✓ supported+0.500 [+0.500, +0.500]nats per token, 3 pairs: the whole interval"
+    assert rows[2].startswith("A title") and rows[3].startswith(shown)
 
 
 def test_of_one_setting_the_number_itself_is_shown_and_the_side_that_the_rule_wants():

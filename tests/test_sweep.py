@@ -384,6 +384,21 @@ def test_a_killed_sweep_takes_its_workers_along_and_goes_on_to_the_same_numbers(
 # ---- frames ------------------------------------------------------------------------------------
 
 
+def test_a_script_without_a_guard_is_told_so_and_does_not_wait_for_itself(tmp_path):
+    """Each process that a sweep starts reads the script that started it, and would sweep again."""
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "from gammagpt import RunConfig, Store, sweep\n"
+        "configs = [RunConfig(steps=1, seed=seed) for seed in (0, 1)]\n"
+        "sweep(configs, Store('runs'), workers=2, members=1)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    last = found.stderr.splitlines()[-1]
+    assert found.returncode and "below `if __name__ == '__main__':`" in last
+
+
 def test_a_frame_has_a_row_a_run_with_every_field(tiny):
     configs = grid(tiny) + [replace(tiny, init=InitConfig(std=0.02, residual_scaling=True))]
     runs = frame([made_up_record(c, 3.0 + c.seed, rules={"a": "b"}) for c in configs])

@@ -365,6 +365,9 @@
     const on = (name, event, act) => find(name).addEventListener(event, act);
     find("gamma").max = gammas.length - 1;
     find("time").max = clock.length - 1;
+    const has = ([, , data], g) => !data || data.roles.common.some((e) => e.gamma === g);
+    const full = gammas.filter((g) => Object.values(PANELS).every((panel) => has(panel, g)));
+    find("full").replaceChildren(...full.map((g) => new Option(`gamma ${g}`, gammas.indexOf(g))));
     on("gamma", "input", (e) => change({ gamma: Number(e.target.value) }));
     on("time", "input", (e) => { if (timer) stop(); change({ time: Number(e.target.value) }); });
     on("play", "click", () => (timer ? stop() : play()));

@@ -14,8 +14,25 @@ const reachable = () =>
     if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
     else wide.removeAttribute("tabindex");
   });
-addEventListener("load", reachable);
-addEventListener("resize", reachable);
+
+// And it says so: what is cut off at an edge fades out there (gammagpt.css).
+const SCROLLS = ".bd-article :is(table, pre, mjx-container[display])";
+const fade = (wide) => {
+  const left = wide.scrollLeft, beyond = wide.scrollWidth - wide.clientWidth;
+  wide.classList.toggle("gg-more-left", left > 1);
+  wide.classList.toggle("gg-more-right", beyond - left > 1);
+};
+const look = () => {
+  reachable();
+  document.querySelectorAll(SCROLLS).forEach(fade);
+};
+addEventListener("load", () => {
+  look();
+  window.MathJax?.startup?.promise?.then(look);
+});
+addEventListener("resize", look);
+addEventListener("click", () => setTimeout(look)); // what was folded has a width now
+addEventListener("scroll", ({ target }) => target.matches?.(SCROLLS) && fade(target), true);
 
 // An excerpt of the search is prose: no code, no list of the page's headings, no TeX.
 const LETTERS = { gamma: "γ", lambda: "λ", sigma: "σ", eta: "η", varepsilon: "ε", Delta: "Δ",

@@ -7,6 +7,7 @@ changed afterwards is flagged. No verdict is ever stored: it is computed from re
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -43,6 +44,11 @@ class Claim:
     def paired(self) -> bool:
         """Whether two settings are compared, seed by seed; or one setting is looked at."""
         return "setting" not in self.comparison
+
+    @property
+    def question(self) -> str:
+        """The title less the learning rate: most claims are asked at one rate, and tuned."""
+        return re.sub(r", (?:at one learning rate|each at its own best.*)$", "", self.title)
 
     @property
     def settings(self) -> tuple[str, ...]:

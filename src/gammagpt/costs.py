@@ -5,14 +5,17 @@ cores at work; they are those of one machine. The records' own seconds would not
 taken while other things ran.
 """
 
+import json
+import re
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from .engine import size_of
 from .experiments import EXPERIMENTS, study
 from .probes import ProbeConfig
-from .project import results_folder
+from .project import results_folder, root
 from .runs import RunConfig, Store
 from .sweep import sweep
 
@@ -32,6 +35,35 @@ def kind(config: RunConfig) -> str:
         *(name for name in ProbeConfig.OPTIONAL if getattr(config.probes, name)),
     ]
     return ", ".join(words)
+
+
+def measured() -> dict:
+    """What benchmarks/costs.py wrote: machine, commit, and the seconds of each kind of run."""
+    return json.loads((root() / "benchmarks" / "costs.json").read_text(encoding="utf-8"))
+
+
+def price() -> Callable[[RunConfig], float]:
+    """A function: the measured seconds of a run's kind; or those of the kind most like it, scaled
+    by the tokens that both train on."""
+    seconds = measured()["seconds"]
+
+    def of_run(config: RunConfig) -> float:
+        name = kind(config)
+        like = max(seconds, key=lambda other: _alike(name, other))
+        return seconds[like] * _tokens(name) / _tokens(like)
+
+    return of_run
+
+
+def _alike(name: str, other: str) -> list[bool]:
+    """What two kinds have in common, the model first: for comparison with that of others."""
+    parts = other.split(", ")
+    return [name == other, *(part in parts for part in name.split(", "))]
+
+
+def _tokens(name: str) -> int:
+    steps, batch, length = map(int, re.search(r"(\d+) steps of (\d+) x (\d+)", name).groups())
+    return steps * batch * length
 
 
 def needed(tier: str, folder: Path | None = None) -> dict[str, list[RunConfig]]:

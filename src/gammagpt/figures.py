@@ -30,6 +30,8 @@ STYLE = {
     "figure.constrained_layout.use": True,
 }  # fmt: skip
 INK = {"light": "#1b1b1b", "dark": "#e6e6e6"}
+PAPER = {"light": "#fffffe", "dark": "#121212"}  # inside of hollow markers: no line runs through
+HOLLOW = PAPER["light"]
 # Blue, vermilion, green, ... of Okabe & Ito, told apart by colour-blind readers, on both grounds.
 COLOURS = ("#0083d0", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#7f7f7f")
 MARKERS = "osD^vP"
@@ -37,6 +39,8 @@ MARKERS = "osD^vP"
 LOOKS = {"gamma 0.3": 4, "gamma 0.5": 0, "gamma 0.8": 1, "gamma 1": 2, "common": 5, "tuned": 3}
 GAMMA = r"$\gamma$ (std $= d_\mathrm{in}^{-\gamma}$)"  # the label of an axis
 BESIDE, BETWEEN = "\x1d", "\x1e"  # no character of a text: fence a caption's keys, and part them
+ORIGIN = re.compile(r"(Tier (?:smoke|laptop|night|gpu); .*)", re.DOTALL)  # what `provenance` says
+HEADLINE = 120  # characters, two lines of a page
 PLAIN = " /:;=,()'"  # stays as it is in the address of a picture; base64 would be a third more
 
 
@@ -65,12 +69,15 @@ class Picture:
         )
         # Outside the book (Jupyter, Colab) no theme hides the dark variant: this line does.
         hide = "<style>html:not([data-theme=dark]) .gg-dark{display:none}</style>"
-        caption = figcaption(self.caption, self.runs)
+        caption = figcaption(self.caption, self.runs, self.alt)
         return f'{hide}<figure class="gg-figure" id="{self.anchor}">{images}{caption}</figure>'
 
     def svg(self, ground: str = "light") -> bytes:
         """The figure as SVG, with ink for a 'light' or a 'dark' ground."""
-        return self._drawn.replace(INK["light"].encode(), INK[ground].encode())
+        drawn = self._drawn
+        for colour in (INK, PAPER):
+            drawn = drawn.replace(colour["light"].encode(), colour[ground].encode())
+        return drawn
 
     @cached_property
     def _drawn(self) -> bytes:
@@ -111,11 +118,23 @@ def _named_styles(svg: bytes) -> bytes:
     return re.sub(rb' style="([^"]*)"', name, svg).replace(b"</style>", rules + b"</style>", 1)
 
 
-def figcaption(caption: str, runs: dict) -> str:
-    """A caption in HTML, with the keys of its runs, of which book/provenance.py makes links."""
+def figcaption(caption: str, runs: dict, alt: str) -> str:
+    """A caption in HTML: what is shown, how to read it, and, small, where it comes from.
+
+    It has the keys of its runs, of which book/provenance.py makes links.
+    """
     keys = f' data-runs="{html.escape(" ".join(runs))}"' if runs else ""
     roles = f' data-roles="{" ".join(runs.values())}"' if all(runs.values()) and runs else ""
-    return f"<figcaption{keys}{roles}>{html.escape(caption)}</figcaption>"
+    what = f"<strong>{html.escape(headline(alt))}</strong>"
+    words = ORIGIN.sub(r"<small>\1</small>", html.escape(caption))
+    return f"<figcaption{keys}{roles}>{what} {words}</figcaption>"
+
+
+def headline(alt: str) -> str:
+    """The first sentence of a text, or, where a list makes it long, what stands before the list."""
+    first = re.split(r"(?<=\.) ", alt)[0]
+    before, colon, _ = first[:HEADLINE].rpartition(":")
+    return f"{before}." if len(first) > HEADLINE and colon else first
 
 
 def unfence(caption: str) -> tuple[str, dict[str, str]]:
@@ -234,7 +253,7 @@ def loss_curves(runs, tier: str, settings=None, anchor="fig-curves", late=0.0) -
 
     last = {s: _curves(runs[runs.setting == s])[1][:, -1].mean() for s in settings}
     words = ", ".join(f"{setting} {loss:.2f}" for setting, loss in last.items())
-    alt = f"Validation loss falls with training tokens and ends at (nats per token): {words}."
+    alt = f"Validation loss (nats per token) falls with training tokens. At the end: {words}."
     caption = f"Mean over seeds; the band is their range. {provenance(runs, tier)}"
     return Picture(anchor, draw, alt, caption)
 
@@ -309,8 +328,9 @@ def loss_against_gamma(runs, tier: str) -> Picture:
             label = "one common learning rate" if role == "common" else "each at its own best"
             _bars(axes, gammas, bars | {"label": label})
             for j, row in enumerate(fixed):
-                label = row[0] if role == "tuned" else None
-                hollow = {"linestyle": "none", "mfc": "none", "marker": "^v"[j % 2], "label": label}
+                hollow = {"linestyle": "none", "mfc": HOLLOW, "marker": "^v"[j % 2]}
+                if role == "tuned":  # in the legend, in no role's colour
+                    axes.plot([], [], **hollow, color=COLOURS[5], label=row[0])
                 shift = 0.012 * (j - 1.5 * side + 0.5)  # side by side, not one over the other
                 _bars(axes, [(row[0], row[1] + shift, *row[2:])], bars | hollow)
         axes.set(xlabel=GAMMA, ylabel="validation loss (nats per token)")

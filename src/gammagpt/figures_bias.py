@@ -15,6 +15,7 @@ from .claims import paired_interval
 from .figures import (
     COLOURS,
     GAMMA,
+    HOLLOW,
     LOOKS,
     Picture,
     dots_beside,
@@ -52,10 +53,9 @@ def task_curves(runs, tier: str, score="loss", anchor="fig-tasks", levels=None) 
         legend_below(figure, panels)
 
     ends = "; ".join(f"{s}: {_ends(runs[runs.setting == s], score)}" for s in settings)
-    alt = f"{kind_of(runs)}: the {unit} of each task against the step, which ends at: {ends}."
+    alt = f"{kind_of(runs)}: the {unit} of each task against the step. At the end: {ends}."
     dotted = "Dotted: what knowing the task and its labels' law gives. " if levels else ""
-    band_words = f"{kind_of(runs)}. Mean over seeds; the band is their range."
-    caption = f"{band_words} {dotted}{provenance(runs, tier)}"
+    caption = f"Mean over seeds; the band is their range. {dotted}{provenance(runs, tier)}"
     rows = math.ceil(len(settings) / 3)
     return Picture(anchor, draw, alt, caption, (7.2, 0.8 + 2.3 * rows))
 
@@ -124,7 +124,8 @@ def paths(
     ahead = "what was seen" if left == "unseen" else done
     line = f" Dotted: what is left of {done} when only its labels' law is known." if known else ""
     caption = (
-        f"Below the diagonal {ahead} is ahead; a cross marks where it is half learned.{line} "
+        f"Thin: runs; thick: their mean. Below the diagonal {ahead} is ahead; a cross, one a run, "
+        f"marks where it is half learned.{line} "
         f"{_origin(_compared(frames.values()), tier)}"
     )
     return Picture(anchor, draw, alt, caption, (7.2, 1.0 + 2.9 * len(frames)))
@@ -344,7 +345,7 @@ def _draw_gaps(axes, rows, place: int, look: int, label: str) -> None:
     shift, colour = 0.008 * (2 * place - 1), COLOURS[look]
     for bound, marker in {"": ".", "at least": "^", "at most": "v"}.items():
         dots = rows[rows.bound == bound]
-        face = colour if bound == "" else "none"
+        face = colour if bound == "" else HOLLOW
         axes.scatter(dots.gamma + shift, dots.ratio, s=16, alpha=0.6, marker=marker,
                      edgecolors=colour, facecolors=face)  # fmt: skip
     means = _gap_means(rows)
@@ -354,7 +355,7 @@ def _draw_gaps(axes, rows, place: int, look: int, label: str) -> None:
     for gamma, mean, low, high, bound in means:
         look = {"": "o", "at least": "^", "at most": "v"}[bound]
         axes.errorbar(gamma + shift, mean, yerr=[[mean - low], [high - mean]], color=colour,
-                      capsize=3, marker=look, mfc=colour if bound == "" else "none")  # fmt: skip
+                      capsize=3, marker=look, mfc=colour if bound == "" else HOLLOW)  # fmt: skip
 
 
 def _draw_paths(axes, runs, done: str, left: str, known, colours) -> None:
@@ -364,15 +365,23 @@ def _draw_paths(axes, runs, done: str, left: str, known, colours) -> None:
     if known:
         axes.axvline(known, color=GREY, linestyle=":")
     for setting, group in runs.groupby("setting", sort=False) if len(runs) else ():
-        for number, run in enumerate(group.itertuples()):
-            x, y = (share_left(run, task)[:, 1].clip(max=1) for task in (done, left))
-            if len(x) == len(y) > 0:
-                label = setting if number == 0 else None
-                axes.plot(x, y, color=colours[setting], linewidth=1, alpha=0.8, label=label)
+        ways = list(filter(len, (_way(run, done, left) for run in group.itertuples())))
+        for way in ways:
+            axes.plot(*way.T, color=colours[setting], linewidth=0.7, alpha=0.4)
+        whole = [way for way in ways if len(way) == max(map(len, ways))]  # none that diverged
+        if whole:
+            mean = np.mean(whole, axis=0)
+            axes.plot(*mean.T, color=colours[setting], linewidth=1.8, label=setting)
         half = getattr(group, f"{left}_left_at_{done}", None)
         if half is not None:
             axes.plot([HALF] * len(half), half, "x", color=colours[setting], markersize=5)
     axes.set(xlim=(1.03, -0.03), ylim=(1.03, -0.03))
+
+
+def _way(run, done: str, left: str) -> np.ndarray:
+    """(points, 2): what is left of two tasks, step by step; empty if one was not measured."""
+    x, y = (share_left(run, task)[:, 1].clip(max=1) for task in (done, left))
+    return np.stack([x, y], axis=1) if len(x) == len(y) else np.empty((0, 2))
 
 
 def _colours(frames) -> dict:

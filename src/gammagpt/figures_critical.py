@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import readings_critical as read
-from .figures import COLOURS, GAMMA, LOOKS, Picture, nothing, provenance, style
+from .figures import COLOURS, GAMMA, HOLLOW, LOOKS, Picture, dots_beside, nothing, provenance, style
 from .figures_parts import GREY, dot, dots_and_means, legend_below
 from .words import ROLES, interval, listed, shown
 
@@ -51,7 +51,7 @@ def _with_minima(runs, tier: str, labels: dict, anchor: str) -> Picture:
 
     words = (f"{labels[metric].capitalize()}, {ROLES[role]}: least at {place}."
              for (metric, role), place in found.items())  # fmt: skip
-    alt = f"Against gamma. {' '.join(words)}".replace("\n", " ")
+    alt = f"Loss against gamma, and where it is least. {' '.join(words)}".replace("\n", " ")
     caption = f"{BARS} {provenance(read.of_role(runs, *ROLES), tier)}"
     return Picture(anchor, draw, alt, caption, (7.2, 2.2 + 1.8 * len(labels)))
 
@@ -114,7 +114,7 @@ def plateau(runs, tier: str, anchor: str = "fig-plateau") -> Picture:
     def draw(figure):
         axes = figure.subplots()
         for i, (rate, group) in enumerate(tuning.groupby("learning_rate")):
-            axes.plot(group.gamma, group.waited, ".", color=style(i)["color"])
+            dots_beside(axes, group.gamma, group.waited, style(i)["color"], points=(3 * i - 9, 0))
             mean = group.groupby("gamma").waited.agg(lambda steps: steps.mean(skipna=False))
             axes.plot(mean.index, mean, label=f"{rate:g}", **style(i))
         _never(axes, tuning)
@@ -125,8 +125,8 @@ def plateau(runs, tier: str, anchor: str = "fig-plateau") -> Picture:
 
     alt = f"Steps until the loss is half of the way down, against gamma. {waits_in_words(tuning)}"
     caption = (
-        "Lines: means where every seed got there; dots: runs; open triangles: not within the run; "
-        f"crosses: diverged. {provenance(tuning, tier)}"
+        "Lines: means where every seed got there; dots beside them: runs; open triangles: not "
+        f"within the run; crosses: diverged. {provenance(tuning, tier)}"
     )
     return Picture(anchor, draw, alt, caption, (7.2, 4.4))
 
@@ -166,7 +166,7 @@ def _minimum_bar(axes, found, place: int, look: int) -> None:
     along = {"transform": axes.get_xaxis_transform(), "color": COLOURS[look]}
     height = 0.04 + 0.05 * place
     axes.plot([found.low, found.high], [height] * 2, linewidth=3, alpha=0.5, **along)
-    axes.plot([found.value], [height], "d", mfc="none" if found.edge else None, **along)
+    axes.plot([found.value], [height], "d", mfc=HOLLOW if found.edge else None, **along)
 
 
 def _minima(axes, found: dict, i: int, label=None, times: float = 1.0) -> None:
@@ -208,7 +208,7 @@ def _never(axes, tuning) -> None:
     for run in tuning[tuning.waited.isna()].itertuples():
         i = rates.index(run.learning_rate)
         marker = "x" if run.status == "diverged" else "^"
-        axes.plot(run.gamma + 0.008 * (i - len(rates) / 2), 0.97, marker, mfc="none",
+        axes.plot(run.gamma + 0.008 * (i - len(rates) / 2), 0.97, marker, mfc=HOLLOW,
                   color=style(i)["color"], transform=axes.get_xaxis_transform())  # fmt: skip
 
 

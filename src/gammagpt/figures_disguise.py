@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from .figures import COLOURS, GAMMA, LOOKS, Picture, nothing, provenance
+from .figures import COLOURS, GAMMA, HOLLOW, LOOKS, Picture, nothing, provenance
 from .figures_parts import GREY, dot, dots_and_means, legend_below
 from .readings_disguise import RELATIVE, gains, part_gains, unresolved_parts
 from .valleys import LOST, bottom, exponent, fast_side, slope_of, slow_side, tolerance, valleys_of
@@ -182,7 +182,7 @@ def _open_ends(axes, found, best) -> None:
     ends = np.log2(found.rates[[-1, 0]])
     for i, (side, end) in enumerate(zip((fast_side, slow_side), ends, strict=True)):
         for x in np.flatnonzero(np.isfinite(best) & np.isnan(found.of_mean(side))):
-            axes.plot(x, end - best[x], "^v"[i], color=COLOURS[i], mfc="none", markersize=8)
+            axes.plot(x, end - best[x], "^v"[i], color=COLOURS[i], mfc=HOLLOW, markersize=8)
 
 
 def _draw_gains(axes, table, names, place: int, look: int, label: str, edge) -> None:

@@ -113,8 +113,8 @@ def headroom(runs, tier: str, anchor: str = "fig-headroom") -> Picture:
                 mine = found[(found.role == role) & (found.text == name)]
                 x, look = mine.left.mean(), {"linestyle": "none"}
                 error_bars(axes, [(x, mine.log)], label=name, **look, **dot(i))
-                if mine.beyond.notna().all():
-                    error_bars(axes, [(x, mine.beyond)], **look, **dot(i, hollow=True))
+                if mine.beyond.notna().all():  # beside it, for the two may be alike
+                    error_bars(axes, [(x + 0.02, mine.beyond)], **look, **dot(i, hollow=True))
             axes.axhline(0, color=GREY, linestyle=":")
             axes.set(title=ROLES[role], xlabel=f"share of guessing left with {pair[0]}")
         panels[0].set_ylabel("gain (ln of the factor)")
@@ -122,11 +122,12 @@ def headroom(runs, tier: str, anchor: str = "fig-headroom") -> Picture:
 
     left = found.groupby("text", sort=False).left.mean()
     rest = ", ".join(f"{name} {value:.2f}" for name, value in left.items())
-    alt = f"Gain by text against the share of guessing that {pair[0]} has left ({rest}). "
+    alt = f"Gain by text against the share of guessing that {pair[0]} has left. Left: {rest}. "
     alt += f"Beyond the floor: {_told(found.dropna(subset=['beyond']), 'beyond')}."
     caption = (
-        "Filled: of the whole loss; hollow: of the loss above the text's floor, where that can be "
-        f"computed. Mean over seeds with 95 % intervals. {provenance(_of_pair(runs), tier)}"
+        "Filled: of the whole loss; hollow, a little to the right: of the loss above the text's "
+        "floor, where that can be computed. Mean over seeds with 95 % intervals. "
+        f"{provenance(_of_pair(runs), tier)}"
     )
     return Picture(anchor, draw, alt, caption, (7.2, 4.2))
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from .claims import paired_interval
-from .figures import Picture, looks, nothing, provenance, style
+from .figures import HOLLOW, Picture, looks, nothing, provenance, style
 from .figures_parts import GREY, band, dots_and_means, legend_below, panels_of
 from .measures import EARLY, HALF, rank_correlation
 from .readings_bias import ROLES
@@ -202,7 +202,7 @@ def _draw_intervals(axes, lines: dict) -> None:
 def _draw_ends(axes, runs, measure: str, i: int) -> None:
     """A mark for each run: those that were compared are filled."""
     look, filled = style(i), runs.role.isin(ROLES)
-    for chosen, face in ((~filled, "none"), (filled, look["color"])):
+    for chosen, face in ((~filled, HOLLOW), (filled, look["color"])):
         axes.scatter(runs.loss[chosen], runs[measure][chosen], s=18, marker=look["marker"],
                      edgecolors=look["color"], facecolors=face, alpha=0.8)  # fmt: skip
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .claims import paired_interval
-from .figures import COLOURS, MARKERS, dots_beside, looks, style
+from .figures import COLOURS, HOLLOW, MARKERS, dots_beside, looks, style
 
 GREY = COLOURS[5]
 SHADE = {"color": GREY, "alpha": 0.15, "linewidth": 0}
@@ -79,7 +79,7 @@ def dots_and_means(axes, table, value: str, i: int, label: str, line: bool = Tru
 
 def dot(i: int, hollow: bool = False) -> dict:
     look = {"color": COLOURS[i % 6], "marker": MARKERS[i % 6]}
-    return look | {"mfc": "none"} if hollow else look
+    return look | {"mfc": HOLLOW} if hollow else look
 
 
 def kind_of(runs) -> str:

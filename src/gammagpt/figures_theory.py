@@ -10,6 +10,7 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import ListedColormap
 
 from .data.anchors import AnchorConfig, keys, label_laws, parse_tasks, training_sequences
 from .figures import COLOURS, LOOKS, MARKERS, Picture, looks, nothing, provenance, style
@@ -360,7 +361,8 @@ def _plane(axes, pca: dict, tasks):
     anchors = [token for _, among, _ in tasks for token in among]
     rest = [token for token in tokens if token not in anchors]
     groups = {"keys": rest} | {f"{name} anchors": list(among) for name, among, _ in tasks}
-    scale = {"cmap": "viridis", "vmin": tokens.min(), "vmax": tokens.max()}
+    seen = ListedColormap(plt.cm.viridis(np.linspace(0.25, 1, 256)))  # on a dark ground as well
+    scale = {"cmap": seen, "vmin": tokens.min(), "vmax": tokens.max()}
     line = plane[np.isin(tokens, rest)]
     axes.plot(*line.T, color=GREY, linewidth=0.8, alpha=0.7, zorder=1)
     for i, (name, group) in enumerate(groups.items()):

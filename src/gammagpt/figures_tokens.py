@@ -343,7 +343,7 @@ class Passage:
             f"<style>{PASSAGE_STYLE}</style>"
             f'<figure class="gg-figure" id="{self.anchor}" role="group" '
             f'aria-label="{html.escape(self.alt)}">{parts}<p>{self.legend}</p>'
-            f"{figcaption(*unfence(self.caption))}</figure>"
+            f"{figcaption(*unfence(self.caption), self.alt)}</figure>"
         )
 
 

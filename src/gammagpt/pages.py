@@ -5,6 +5,7 @@ import math
 
 from .claims import Verdict
 
+ASKED = {"common": "At one learning rate", "tuned": "Each at its own best"}
 SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "~", "not run": "…"}
 
 
@@ -36,20 +37,45 @@ def sides(claim) -> str:
     return f"{words}, less {usual[1]} against {usual[0]}" if usual else words
 
 
+def count(verdict: Verdict) -> str:
+    """How many runs, or pairs of runs, an effect is the mean of."""
+    noun = "pair" if verdict.claim.paired else "run"
+    return f"{verdict.n} {noun}{'' if verdict.n == 1 else 's'}"
+
+
+def by_question(found) -> list[dict[str, Verdict]]:
+    """{"common": verdict, "tuned": verdict} of each question; some are asked in one way only."""
+    rows = {}
+    for verdict in found:
+        claim = verdict.claim
+        row = rows.setdefault((claim.notebook, claim.question), {})
+        row[claim.comparison["learning_rate"]] = verdict
+    return list(rows.values())
+
+
 class VerdictTable:
-    """Verdicts as a table in a notebook; show it as the last line of a cell."""
+    """Verdicts as a table in a notebook, a row a question; show it as the last line of a cell."""
 
     def __init__(self, found):
         self.found = list(found)
 
     def _repr_html_(self) -> str:
-        names = ("Claim", "Verdict", "Effect, 95 % interval", "n", "Why")
+        asked = [way for way in ASKED if any(way in row for row in by_question(self.found))]
+        names = ("Claim", *(ASKED[way] for way in asked))
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
-        rows = "".join(
-            f"<tr><td>{html.escape(v.claim.title)}<br><small>{html.escape(sides(v.claim))}</small>"
-            f"</td><td>{badge(v)}</td><td>{effect(v)}<br><small>{html.escape(v.claim.unit)}</small>"
-            f"</td><td>{v.n}</td><td>{html.escape(v.reason)}</td></tr>"
-            for v in self.found
-        )
+        rows = "".join(_row(row, asked) for row in by_question(self.found))
         head = f"<thead><tr>{head}</tr></thead>"
         return f'<table class="gg-verdicts">{head}<tbody>{rows}</tbody></table>'
+
+
+def _row(row: dict[str, Verdict], asked) -> str:
+    """A question, and what came out: an effect, its 95 % interval, and why that decides so."""
+    claim = next(iter(row.values())).claim
+    question = f"{html.escape(claim.question)}<br><small>{html.escape(sides(claim))}</small>"
+    answers = (_answer(row[way]) if way in row else "not asked" for way in asked)
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in (question, *answers)) + "</tr>"
+
+
+def _answer(verdict: Verdict) -> str:
+    words = html.escape(f"{verdict.claim.unit}, {count(verdict)}: {verdict.reason}")
+    return f"{badge(verdict)}<br>{effect(verdict)}<br><small>{words}</small>"

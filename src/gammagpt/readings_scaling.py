@@ -364,6 +364,8 @@ def answer(verdicts: dict) -> str:
     one_rate = ("At one learning rate relaxing both restraints raises the gain there. "
                 * (verdicts["freed-restores-common"].verdict == "supported"))  # fmt: skip
     ahead = _ahead("both relaxed", freed) + _ahead("a longer warm-up", verdicts["slow-wide-tuned"])
+    ahead += _ahead("eight layers", verdicts["depth-there-tuned"])
+    ahead += _ahead("eight layers and a longer warm-up", verdicts["patient-there-tuned"])
     return f"{text} {one_rate}{_restored(relaxed)}{ahead}"
 
 
@@ -373,7 +375,7 @@ AHEAD = {"supported": "the small start is ahead there",
 
 
 def _ahead(what: str, verdict) -> str:
-    """At the largest width, by the verdict on such models alone."""
+    """At the largest width, or the largest depth, by the verdict on such models alone."""
     said = AHEAD.get(verdict.verdict)
     return f" With {what}, {said}." if said else ""
 

@@ -6,14 +6,16 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 
 from .measures import measures
 from .project import UserError, results_folder
 from .runs import Record, RunConfig, Store
 
 WORTH_PROCESSES = 2e11  # FLOPs, some seconds of a core: less is done before a pool has started
+GUARD = "a script that trains must do so below `if __name__ == '__main__':`"
 FEW = 8  # runs at once where there is so little to do that measuring would take longer
 
 
@@ -41,6 +43,8 @@ def sweep(
     for name, value in (("workers", workers), ("members", members)):
         if value is not None and value < 1:
             raise UserError(f"{name}: got {value}, allowed is 1 or more")
+    if getattr(current_process(), "_inheriting", False):  # it would wait for the one that waits
+        raise UserError(f"sweep: got a call from a process that is being started; {GUARD}")
     configs = [config.pinned() for config in configs]
     wanted = {config.key: config for config in configs}
     missing = [config for config in wanted.values() if store.get(config) is None]
@@ -243,6 +247,9 @@ def _processes(workers: int, bar):
     with pool, listening(bar, queue):
         try:
             yield pool
+        except BrokenProcessPool as error:
+            words = "sweep: a process ended before its runs did. Was it killed, or out of memory?"
+            raise UserError(f"{words} Or perhaps {GUARD}") from error
         except BaseException:  # Ctrl-C too: start no further run, keep what is written
             pool.shutdown(wait=False, cancel_futures=True)
             raise

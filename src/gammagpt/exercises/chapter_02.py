@@ -11,18 +11,18 @@ SIDES = ["gamma 0.5", "gamma 0.8"]
 PAGE = {"experiment": "gamma_scaling"}  # whose claims are in its table
 
 
-def rows(chosen, **table) -> set[int]:
-    """The rows, from 1, whose claims are chosen, of a page's table of verdicts.
+def places(chosen, **table) -> set[int]:
+    """The verdicts, counted from 1, whose claims are chosen, of a page's table.
 
     `table` says which claims that has, as the page does: experiment="...", or notebook="...".
     """
     shown = [c for c in load_ledger() if all(getattr(c, k) == v for k, v in table.items())]
-    return {row for row, claim in enumerate(shown, 1) if chosen(claim)}
+    return {place for place, claim in enumerate(shown, 1) if chosen(claim)}
 
 
-def rows_at(learning_rate: str, **table) -> set[int]:
-    """The rows that rest on runs at the "common" or at the "tuned" rate."""
-    return rows(lambda claim: claim.comparison["learning_rate"] == learning_rate, **table)
+def places_at(learning_rate: str, **table) -> set[int]:
+    """The verdicts that rest on runs at the "common" or at the "tuned" rate."""
+    return places(lambda claim: claim.comparison["learning_rate"] == learning_rate, **table)
 
 
 def half_width(differences) -> float:
@@ -55,15 +55,15 @@ def rates_where_the_usual_wins(runs) -> set[float] | None:
 
 EXERCISES = {
     "02.1": Several(
-        lambda: rows_at("tuned", **PAGE),
-        "Which rows rest on runs at the common rate, and which do not?",
+        lambda: places_at("tuned", **PAGE),
+        "Which verdicts rest on runs at the common rate, and which do not?",
         (
-            (lambda: rows_at("common", **PAGE),
-             "A new common rate makes new runs: for which rows?"),
+            (lambda: places_at("common", **PAGE),
+             "A new common rate makes new runs: for which verdicts?"),
         ),
     ),
     "02.2": Several(
-        lambda: rows(lambda c: not set(c.settings) <= set(SIDES), **PAGE),
+        lambda: places(lambda c: not set(c.settings) <= set(SIDES), **PAGE),
         "A rule needs every setting that it names.",
     ),
     "02.5": Function(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..valleys import bottom, slope_of
-from .chapter_02 import rows_at
+from .chapter_02 import places_at
 from .kinds import Function, Number, Several, draw
 
 PAGE = {"notebook": "08_disguise"}  # whose claims are in its table
@@ -26,10 +26,10 @@ def random_steps(rng) -> dict:
 
 EXERCISES = {
     "08.1": Several(
-        lambda: rows_at("tuned", **PAGE),
-        "Which rows rest on runs at the common rate, and which do not?",
-        ((lambda: rows_at("common", **PAGE),
-          "A new common rate makes new runs: for which rows?"),),
+        lambda: places_at("tuned", **PAGE),
+        "Which verdicts rest on runs at the common rate, and which do not?",
+        ((lambda: places_at("common", **PAGE),
+          "A new common rate makes new runs: for which verdicts?"),),
     ),
     "08.4": Number(
         halved,

@@ -1,0 +1,54 @@
+"""What an exercise says of its cost is what its chapter's own studies would train."""
+
+import efforts
+import nbformat
+import pytest
+
+from gammagpt import project
+from gammagpt.experiments import study
+
+WIDE = '2. `papermill notebooks/03_bias.ipynb out.ipynb -p emb_gammas "[0.3, 0.8]" -p seeds "[1]"`'
+
+
+def test_a_task_without_parameters_or_with_a_file_of_the_readers_says_nothing():
+    assert efforts.words("1. **On paper.** What is `gamma`?", "02_gamma_scaling", "night") == ""
+    assert efforts.words("1. Run it: `-p corpus my_novel.txt`", "02_gamma_scaling", "night") == ""
+    assert efforts.words('1. Run it: `-p gammas "[0.5]"`', "01_gamma", "night") == ""
+
+
+def test_what_has_records_is_not_trained_again():
+    task = '2. **Only two.** `-p gammas "[0.5, 0.8]"` uses the records that are there.'
+    assert efforts.words(task, "02_gamma_scaling", "night") == " *It trains nothing.*"
+    assert efforts.effort(WIDE, "02_gamma_scaling", "night")[0] == 0  # of the chapter it names
+
+
+def test_what_has_none_is_counted_and_timed(tmp_path, monkeypatch):
+    """On an empty store the whole study: common rates, the grid, and as many tuned runs."""
+    monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
+    asked = study("gamma_scaling", "night").only(["gamma 0.5", "gamma 0.8"])
+    runs = {run.key for run in [*asked.at_common_rate(), *asked.tuning()]}
+    tuned = len(asked.settings) * len(asked.seeds)
+    task = '1. `-p gammas "[0.5, 0.8]" -p fixed_stds "[]"`'
+    count, seconds = efforts.effort(task, "02_gamma_scaling", "night")
+    assert count == len(runs) + tuned and seconds > count
+    words = efforts.words(task, "02_gamma_scaling", "night")
+    assert words == f" *It trains {count} runs, about {round(seconds / 60)} minutes on two cores.*"
+
+
+@pytest.mark.parametrize("text, value", [("3", 3), ("0.5", 0.5), ("[1]", "[1]"), ("", "")])
+def test_parameters_are_read_as_papermill_reads_them(text, value):
+    from papermill.cli import _resolve_type
+
+    assert efforts._value(text) == value == _resolve_type(text)
+
+
+def test_every_exercise_that_makes_a_page_again_can_be_priced():
+    """Or it needs what only the reader has."""
+    silent = []
+    for path in sorted((project.root() / "notebooks").glob("*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        lists = "\n".join(cell.source for cell in cells if "## Exercises" in cell.source)
+        for task in efforts.TASK.findall(lists):
+            if efforts.ASKED.search(task) and not efforts.words(task, path.stem, "night"):
+                silent.append(task)
+    assert [t for t in silent if ".txt" not in t and "other_rate`" not in t] == []
