@@ -12,6 +12,7 @@ import yaml
 from gammagpt import Store
 from gammagpt.claims import holm
 from gammagpt.engine import size_of
+from gammagpt.experiments import study
 from gammagpt.pages import badge, effect
 from gammagpt.project import UserError, results_folder, root
 from gammagpt.runs import provenance
@@ -54,7 +55,8 @@ def with_verdicts(text: str, verdicts, line=None) -> str:
         found = [known[name] for name in comment[1].split()]
         return "\n".join((line or _line)(v) + _alone(v, corrected) for v in found)
 
-    text = text.replace("<!-- lead -->", lead(known)) if "<!-- lead -->" in text else text
+    for mark, words in {"<!-- lead -->": lead, "<!-- bias -->": bias}.items():
+        text = text.replace(mark, words(known)) if mark in text else text
     return re.sub(r"<!-- claims: ([^>]*)-->", listed, text)
 
 
@@ -78,14 +80,44 @@ def lead(known: dict) -> str:
     )
 
 
+def bias(known: dict) -> str:
+    """Does it reason before it remembers? In sentences, from {claim id: Verdict}."""
+    models = {"an Emb-MLP": "bias-emb-tuned", "a Transformer": "bias-gpt-tuned"}
+    said = {"supported": "yes", "contradicted": "no"}
+    words = [f"in {model} {said.get(known[claim].verdict, 'not decided')}"
+             for model, claim in models.items()]  # fmt: skip
+    text = f"**{words[0][0].upper()}{words[0][1:]}, {words[1]}.** "
+    runs = study("bias_emb_mlp", known["bias-emb-tuned"].tier).collect(
+        Store(results_folder(known["bias-emb-tuned"].tier))
+    )
+    return text + _half_learned(runs)
+
+
+def _half_learned(runs) -> str:
+    """When reasoning is half learned, and what is left of memory then, at three starts."""
+    asked = runs[(runs.role == "tuned") & runs.gamma.isin([0.3, 0.5, 0.8])] if len(runs) else runs
+    if not len(asked) or asked.gamma.nunique() < 3:
+        return ""
+    means = asked.groupby("gamma")[["steps_to_reasoning", "memory_left_at_reasoning"]].mean()
+    steps = ", ".join(f"{step:.0f}" for step in means.steps_to_reasoning)
+    left = ", ".join(f"{share:.0%}" for share in means.memory_left_at_reasoning)
+    sooner = means.steps_to_reasoning[0.8] < means.steps_to_reasoning[0.3]
+    alike = abs(means.memory_left_at_reasoning.diff()[0.8]) < 0.02
+    return (
+        "In the Emb-MLP, with $\\gamma$ 0.3, 0.5 (the usual) and 0.8 each at its best rate, "
+        f"reasoning is half learned at step {steps}, with {left} of memory left. So with the "
+        f"smallest of these reasoning comes {'sooner' if sooner else 'no sooner'}, and what it "
+        f"leaves of memory the usual start {'leaves as well' if alike else 'does not leave'}."
+    )
+
+
 def _ends(verdict) -> str:
     """How the treatment ends beside the baseline, in words."""
     value, low, high = verdict.shown
     if not math.isfinite(low):
         return "has no such comparison"
-    if low <= 0 <= high:
-        return "is not told apart"
-    return f"ends {abs(value):.2f} {'lower' if value > 0 else 'higher'}"
+    ends = f"{abs(value):.2f} {'lower' if value > 0 else 'higher'}"
+    return f"is not told apart ({ends} on average)" if low <= 0 <= high else f"ends {ends}"
 
 
 def _alone(verdict, corrected: dict) -> str:
@@ -116,9 +148,21 @@ def limits(records, verdicts, tier: str) -> str:
         ("Longest run", f"{max(r.config.tokens for r in records):,} tokens"),
         ("Data", ", ".join(sorted({_data(r.config) for r in records}))),
         ("Seeds compared", f"{min(compared)} to {max(compared)}" if compared else "none"),
-        ("Claims without a verdict", f"{sum(not v.n for v in verdicts)} of {len(verdicts)}"),
+        *((f"Claims {name}", f"{count} of {len(verdicts)}{alone}")
+          for name, count, alone in _counts(verdicts)),
     ]
     return "\n".join(["| What | How much |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
+
+
+def _counts(verdicts) -> list[tuple[str, int, str]]:
+    """(verdict, how many, how many of these would stand if papers were judged as a whole)."""
+    corrected, found = holm(verdicts), []
+    for name in ("supported", "contradicted", "inconclusive", "not run"):
+        own = [v.claim.id for v in verdicts if v.verdict == name]
+        stand = sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
+        decided = name in ("supported", "contradicted")
+        found.append((name, len(own), f"; {stand} after correction" * decided))
+    return found
 
 
 def _data(config) -> str:

@@ -3,6 +3,7 @@
 Written before the pages are rendered, so that no page links to a file that is not there.
 """
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,11 +11,13 @@ import pandas as pd
 from gammagpt import Store
 from gammagpt.bundle import pack
 from gammagpt.claims import holm
+from gammagpt.experiments import study
 from gammagpt.measures import measures
-from gammagpt.project import results_folder
+from gammagpt.project import results_folder, root
 
 ROWS = {"runs": "a run", "curves": "a point of a curve", "claims": "a claim",
-        "pairs": "a seed of a claim"}  # fmt: skip
+        "pairs": "a seed of a claim", "roles": "a run and role of an experiment"}  # fmt: skip
+ROLES = ["setting", "role", "learning_rate", "seed", "key", "loss", "resolved"]
 BOOKS = {"pdf": "the book, to print", "epub": "the book, for a reader of electronic books"}
 
 
@@ -27,13 +30,15 @@ def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> 
     folder.mkdir(parents=True, exist_ok=True)
     records = list(Store(results_folder(tier)))
     tables = {"runs": runs_table(records), "curves": curves_table(records),
-              "claims": claims_table(verdicts), "pairs": pairs_table(verdicts)}  # fmt: skip
+              "claims": claims_table(verdicts), "pairs": pairs_table(verdicts),
+              "roles": roles_table(verdicts, tier)}  # fmt: skip
     for name, table in tables.items():
         if name != "curves":  # the one that is large, and in the bundle too
             table.to_csv(folder / f"{name}-{tier}.csv", index=False)
         path = folder / f"{name}-{tier}.parquet"
         table.to_parquet(path, compression="zstd", compression_level=9, index=False)
     pack(records, folder / f"records-{tier}.bundle")
+    shutil.copy(root() / "claims.yml", folder)
     page = staging / "book" / "_generated" / "downloads.md"
     page.write_text(_page(folder, tier, tables, books), encoding="utf-8")
 
@@ -73,11 +78,13 @@ def claims_table(verdicts) -> pd.DataFrame:
     for verdict in verdicts:
         value, low, high = verdict.shown
         claim = verdict.claim
+        rule = claim.rule | {"margin": -claim.rule["margin"]} if claim.turned else claim.rule
         rows.append({
             "claim": claim.id, "title": claim.title, "paper": claim.paper, "place": claim.place,
             "notebook": claim.notebook, "metric": claim.metric, "unit": claim.unit,
             **{f"comparison.{name}": str(side) for name, side in claim.comparison.items()},
-            **{f"rule.{name}": number for name, number in claim.rule.items()},
+            **{f"rule.{name}": number for name, number in rule.items()},
+            "wanted": claim.bound, "rule_hash": claim.rule_hash, "caveat": claim.caveat,
             "effect": value, "low": low, "high": high, "n": verdict.n, "p": verdict.p,
             "p_holm": corrected.get(claim.id),
             "verdict": verdict.verdict, "reason": verdict.reason, "flag": verdict.flag,
@@ -94,6 +101,21 @@ def pairs_table(verdicts) -> pd.DataFrame:
         for seed, *keys, value in v.pairs
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["claim", "seed", "keys", "effect"])
+
+
+def roles_table(verdicts, tier: str) -> pd.DataFrame:
+    """A row a run and role of an experiment: which run tuned, and which was compared, where.
+
+    With the claims' metrics that take more than the run's own record.
+    """
+    store, parts = Store(results_folder(tier)), []
+    for name in dict.fromkeys(verdict.claim.experiment for verdict in verdicts):
+        runs = study(name, tier).collect(store)
+        own = {v.claim.metric for v in verdicts if v.claim.experiment == name}
+        more = sorted(metric for metric in own if metric in runs and "trivial" in metric)
+        parts.append(runs.reindex(columns=[*ROLES, *more]).assign(experiment=name))
+    table = pd.concat(parts, ignore_index=True)
+    return table[["experiment", *table.columns.drop("experiment")]]
 
 
 def runs_table(records) -> pd.DataFrame:

@@ -1,11 +1,13 @@
 """What an exercise costs that makes a page again with other parameters: runs, and minutes.
 
 A task names its parameters as code, `-p common_learning_rate 0.008`. Which runs these ask for is
-what the chapter's own studies say; those that have a record are not trained again.
+what the chapter's own studies say; those that have a record are not trained again. A task may
+leave something to the reader. A text, `-p corpus my_novel.txt`, is priced as the page's own one,
+of which no run has a record. A number that the reader has to find, `-p other_rate`, is priced as
+one that nobody has tried.
 """
 
 import re
-import shlex
 from pathlib import Path
 
 import nbformat
@@ -16,52 +18,69 @@ from gammagpt.experiments import EXPERIMENTS
 from gammagpt.project import UserError, results_folder, tier_parameters
 
 ASKED = re.compile(r"`(?:papermill notebooks/(\w+)\.ipynb \S+ )?(-p [^`]+)`")
+PARAMETER = re.compile(r'-p (\w+)(?: ("[^"]*"|(?!-p )\S+))?')
 TASK = re.compile(r"^\d+\. .+$", re.MULTILINE)
+NOTE = re.compile(r" \*\(Training: [^)]*\)\*$", re.MULTILINE)
+TEXT = ".txt"  # of the reader's
+UNTRIED = 1.01  # times the page's own number: one that has no record
 
 
 def write_efforts(staging: Path, tier: str) -> None:
-    """Put what it costs behind each task of the staged notebooks that trains."""
+    """Put what it costs behind each task of the staged notebooks that trains, in place of what an
+    earlier call has put there."""
     for path in sorted((staging / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "markdown" and "## Exercises" in cell.source:
                 cell.source = TASK.sub(
                     lambda task, name=path.stem: f"{task[0]}{words(task[0], name, tier)}",
-                    cell.source,
+                    NOTE.sub("", cell.source),
                 )
         nbformat.write(notebook, path)
 
 
 def words(task: str, notebook: str, tier: str) -> str:
-    """' *It trains 36 runs, about 6 minutes on two cores.*', or nothing for other tasks."""
+    """' *(Training: 36 runs, about 6 minutes on two cores.)*', or nothing for other tasks."""
+    changed = _parameters(task)
     found = effort(task, notebook, tier)
     if found is None:
-        return ""
+        whole = any(TEXT in value for value in changed.values())
+        return " *(Training: as much as the page's own runs.)*" if whole else ""
     runs, seconds = found
     if not runs:
-        return " *It trains nothing.*"
-    noun = "run" if runs == 1 else "runs"
+        return " *(Training: none.)*"
+    most = "" if all(changed.values()) else "at most "  # the reader's number may have records
     minutes = max(1, round(seconds / 60))
-    unit = "minute" if minutes == 1 else "minutes"
-    return f" *It trains {runs} {noun}, about {minutes} {unit} on two cores.*"
+    cost = f"{_counted(runs, 'run')}, about {_counted(minutes, 'minute')} on two cores"
+    return f" *(Training: {most}{cost}.)*"
 
 
 def effort(task: str, notebook: str, tier: str) -> tuple[int, float] | None:
     """(runs, seconds) of a task, all parameters that it names taken together; None if it has none
-    or if they need a file of the reader's."""
-    asked = ASKED.findall(task)
-    notebook = next((name for name, _ in asked if name), notebook)
-    flags = shlex.split(" ".join(flags for _, flags in asked))
-    changed = dict(zip(flags[1::3], map(_value, flags[2::3]), strict=False))
+    or if its page has no study."""
+    notebook = next((name for name, _ in ASKED.findall(task) if name), notebook)
+    own, asked = tier_parameters(tier)[notebook], _parameters(task)
+    folder = results_folder(tier)
+    if any(TEXT in value for value in asked.values()):
+        asked = {name: value for name, value in asked.items() if TEXT not in value}
+        asked, folder = asked | {"corpus": own["corpus"]}, folder / "none"
+    changed = {k: _value(v) if v else own[k] * UNTRIED for k, v in asked.items()}
     try:
-        runs = missing(notebook, changed, tier) if changed else None
+        runs = missing(notebook, changed, tier, Store(folder)) if changed else None
     except UserError:
         return None
     return (len(runs), sum(map(price(), runs))) if runs is not None else None
 
 
+def _parameters(task: str) -> dict[str, str]:
+    """Name -> value, as it is written; nothing where the reader has to find it."""
+    flags = " ".join(flags for _, flags in ASKED.findall(task))
+    return dict(PARAMETER.findall(flags))
+
+
 def _value(text: str):
     """A parameter as papermill reads it: a number where it can, or text."""
+    text = text.strip('"')
     for read in (int, float):
         try:
             return read(text)
@@ -70,7 +89,11 @@ def _value(text: str):
     return text
 
 
-def missing(notebook: str, changed: dict, tier: str) -> list | None:
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def missing(notebook: str, changed: dict, tier: str, store: Store) -> list | None:
     """The runs without a record that a page with other parameters needs; None if it has no study.
 
     A best rate that is not known yet counts as a run for each seed that is compared.
@@ -79,7 +102,7 @@ def missing(notebook: str, changed: dict, tier: str) -> list | None:
     own = parameters[notebook]
     given = {k: v for k, v in own.items() if k != "tier"} | changed
     makers = {make for make, owner in EXPERIMENTS.values() if parameters[owner] == own}
-    store, runs = Store(results_folder(tier)), []
+    runs = []
     for make in makers:
         made = make(**given)
         for study in made.values() if isinstance(made, dict) else [made]:

@@ -278,15 +278,15 @@ def _totals(found) -> str:
 
 def _corrected_words(found) -> str:
     """How many verdicts would stand if each paper were judged as a whole."""
-    corrected = holm(found)
-    told = []
+    corrected, told = holm(found), []
     for name in ("supported", "contradicted"):
         own = [v.claim.id for v in found if v.verdict == name]
         stand = sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
         told.append(f"{stand} of {len(own)} that are {name}")
     return (f"Most are asked twice, at one learning rate and tuned, and a few once more on fresh "
-            f"seeds. With so many some verdicts are luck: corrected for the number that is asked "
-            f"of a paper, {' and '.join(told)} would stand ([how](ledger.md)).")  # fmt: skip
+            f"seeds. With so many some verdicts are luck: corrected for all that is asked of a "
+            f"paper, our questions included, {' and '.join(told)} would stand "
+            f"([how](ledger.md)).")  # fmt: skip
 
 
 def _title(notebook: str) -> str:
@@ -320,10 +320,12 @@ def _ledger(found) -> str:
     corrected = holm(found)
 
     def answer(verdict) -> str:
-        p = f", p {corrected[verdict.claim.id]:.2g}" if verdict.claim.id in corrected else ""
-        link = f"[rule and records](claim-{verdict.claim.id})"
-        told = f"{effect(verdict)}<br><small>{count(verdict)}{p}; {link}</small>"
-        return f"{badge(verdict)}{_edge(verdict)}<br>{told}"
+        claim = verdict.claim
+        p = f", p {corrected[claim.id]:.2g}" if claim.id in corrected else ""
+        found = f"{effect(verdict)} {claim.unit}" if verdict.n else verdict.reason
+        words = [f"wanted {claim.bound}; {count(verdict)}{p}; [rule and records](claim-{claim.id})"]
+        words += [claim.caveat] if claim.caveat else []
+        return f"{badge(verdict)}{_edge(verdict)}<br>{found}<br><small>{'<br>'.join(words)}</small>"
 
     parts = []
     for notebook in dict.fromkeys(v.claim.notebook for v in found):
@@ -356,7 +358,7 @@ def _claim_section(verdict: Verdict) -> str:
 
 {badge(verdict)} Effect {effect(verdict)} {claim.unit}, {count(verdict)}: {verdict.reason}. {flag}
 
-From {{cite:t}}`{claim.paper}`, {claim.place}.
+From {{cite:t}}`{claim.paper}`, {claim.place}. {claim.caveat}
 
 Rule
 : {_rule(claim)} Judged at: {judged}. Rule hash `{claim.rule_hash}`.

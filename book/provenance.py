@@ -23,6 +23,8 @@ FIGURE = re.compile(r'<figure class="gg-figure" id="([^"]+)".*?</figure>', re.DO
 IMAGE = re.compile(r'src="data:image/svg\+xml,([^"]+)"')
 CAPTION = re.compile(r'<figcaption(?: data-runs="([^"]*)")?(?: data-roles="([^"]*)")?>(.*?)'
                      r'</figcaption>', re.DOTALL)  # fmt: skip
+KEPT = {"key", "setting", "status", "steps", "model.width", "model.n_layer", "model.norm_eps",
+        "optim.warmup", "optim.learning_rate"}  # fmt: skip
 FIRST = 3  # records that a caption links to: all of them are in its table
 
 
@@ -99,8 +101,9 @@ def _with_data(
         parts.append(f'<a href="../{picture[0]}">The picture alone</a>, to enlarge (SVG)')
     parts += [
         f'Notebook: <a href="../_sources/notebooks/{notebook}.ipynb" download>{notebook}.ipynb</a>',
-        "To make it again, with its chapter and from its records: "
-        f"<code>{html.escape(command(notebook, tier))}</code>",
+        "To make it again, with its chapter and from its records "
+        '(<a href="../book/rerun.html">how</a>): '
+        f"<code>GAMMAGPT_BUDGET=0 .venv/bin/{html.escape(command(notebook, tier))}</code>",
     ]
     data = "<summary>In words, and the data</summary><p>" + "<br>".join(parts) + "</p>"
     return f'<figcaption>{caption[3]}<details class="gg-data">{data}</details></figcaption>'
@@ -131,9 +134,10 @@ def with_roles(runs, roles: dict):
 
 
 def varying(runs):
-    """The columns in which runs differ, with their names; when and where they were made apart."""
+    """The columns in which runs differ, and those by which one figure's runs are told from
+    another's; when and where they were made apart."""
     names = [column for column in runs if not column.startswith("made.")]
-    asked = [n for n in names if n in ("key", "setting", "status") or runs[n].nunique() > 1]
+    asked = [n for n in names if n in KEPT or runs[n].nunique() > 1]
     return runs[asked if len(runs) > 1 else names].dropna(axis="columns", how="all")
 
 

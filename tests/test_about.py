@@ -49,7 +49,8 @@ def test_the_answer_says_who_ends_lower_and_what_is_not_told_apart():
              for name, (effect, low, high) in ends.items()}  # fmt: skip
     text = about.lead(known)
     assert text.startswith("**Partly.**") and text.count("ends 0.25 lower") == len(names) - 2
-    assert "At twice the width it ends 0.50 higher" in text and "it is not told apart, and" in text
+    assert "At twice the width it ends 0.50 higher" in text
+    assert "it is not told apart (0.10 lower on average)" in text
     alike = {name: known["rule-usual-common"] for name in names}
     assert about.lead(alike).startswith("**Yes.**")
 

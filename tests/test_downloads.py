@@ -123,7 +123,8 @@ def test_the_table_of_a_figure_has_the_columns_in_which_its_runs_differ(records)
     table = downloads.runs_table(records)
     several, one = provenance.varying(table), provenance.varying(table[:1])
     assert {"key", "setting", "status", "init.gamma", "seed"} <= set(several)
-    assert not {"steps", "made.commit", "init.std"} & set(several)
+    assert not {"batch_size", "made.commit", "init.std"} & set(several)
+    assert "optim.warmup" in several  # alike in all, and by it one figure differs from another
     assert {"key", "steps", "optim.learning_rate"} <= set(one) and "init.std" not in one
 
 

@@ -1,5 +1,6 @@
 """Exercises: right is right, wrong gets a hint that gives nothing away, and none is orphaned."""
 
+import ast
 import inspect
 import math
 import re
@@ -10,10 +11,13 @@ import pandas as pd
 import pytest
 import runner
 
-from gammagpt import UserError, project
+from gammagpt import UserError, experiments, project, readings_bias
+from gammagpt import figures_condensation as figures
+from gammagpt.data.anchors import AnchorConfig
 from gammagpt.exercises import Feedback, all_exercises, check, find
 from gammagpt.exercises.kinds import Choice, Function, Number, Several
 from gammagpt.model import RMSNorm
+from gammagpt.probes import log_steps
 from gammagpt.valleys import valleys_of
 
 NAMES = list(all_exercises())
@@ -108,6 +112,25 @@ def test_nonsense_is_wrong_and_no_error(name, page):
         assert check(name, nonsense, **given).state == "wrong"
 
 
+@pytest.mark.parametrize("name", [n for n in NAMES if isinstance(find(n), Number)])
+def test_a_number_that_is_nearly_right_is_said_to_be_close(name, page):
+    """Unless it is somebody's mistake, which then says more."""
+    given = needed(find(name), page)
+    near = find(name).answer(**given) * (1 + 2 * find(name).tolerance)
+    hint = check(name, near, **given).hint
+    assert hint.startswith("It is close") or hint in [h for _, h in find(name).mistakes(**given)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_key_is_the_answer_as_text_where_there_is_one_without_a_page(name):
+    exercise, key = find(name), find(name).key()
+    if exercise.needs or callable(exercise.answer()):
+        assert key is None
+    else:
+        given = key if isinstance(exercise, Choice) else ast.literal_eval(key)
+        assert check(name, given).state == "right" and "(" not in key
+
+
 # ---- single ones, held against what they are about ---------------------------------------------
 
 
@@ -118,6 +141,56 @@ def test_the_width_of_exercise_3_does_halve_what_a_norm_puts_out():
     rows = torch.randn(200, width, generator=torch.Generator().manual_seed(0)) / width
     out = RMSNorm(width, eps=1e-6)(rows).square().mean().sqrt().item()
     assert out == pytest.approx(0.5, rel=0.01)
+
+
+def test_a_rounded_answer_is_no_wrong_method():
+    assert "close" in check("01.2", 0.0022).hint
+    assert "cosine" in check("13.2", 0.933).hint  # close, but a mistake that has a name
+    assert "per cent" in check("13.2", 94).hint and "per cent" in check("06.1", 25).hint
+    assert "held out" in check("14.1", 0.74).hint
+
+
+def test_the_price_of_being_blind_is_that_of_a_table_with_hardly_two_equal_labels():
+    """There a few labels do coincide, so it is a little less."""
+    data = AnchorConfig(keys="61..1060", tasks="memory 1..8 random", held_out="", anchors=3,
+                        vocab_size=1200)  # fmt: skip
+    drawn = readings_bias.blind_losses(data, seed=0)["memory"]
+    assert 0.99 < drawn / find("03.6").answer() < 1
+
+
+def test_a_cosine_is_three_deviations_above_chance_from_the_width_of_the_solution_on():
+    text = "\n".join(c.source for c in nbformat.read(NOTEBOOKS[4], as_version=4).cells)
+    width = int(re.search(r"a width of (\d+) or more", text)[1])
+
+    def above(d):
+        mean = find("05.4").answer()(d)
+        return (0.3 - mean) / math.sqrt(1 / d - mean**2)
+
+    assert above(width) > 3 > above(width - 2)
+
+
+def test_the_picture_of_an_update_halves_the_rank_where_the_exercise_says():
+    gammas = (0.5, 0.8, 1.0)
+    alt = figures.one_update(WIDTH, gammas, 0.002).alt
+    read = [float(part.split(" ")[0].strip(",.")) for part in alt.split(" at ")[1:]]
+    right = [find("10.1").answer()(WIDTH**-g, WIDTH) for g in gammas]
+    assert read == pytest.approx(right, rel=0.1)
+
+
+@pytest.mark.parametrize("at", [0.03, 0.05, 0.5])
+def test_where_a_rank_is_halved_does_not_depend_on_the_grid(at):
+    """A rank that falls along a line in the logarithm of the move, seen at a few moves."""
+    for count in (4, 9):
+        moves = np.geomspace(0.01, 1, count)
+        ranks = 10 - 5 * np.log(moves / 0.01) / math.log(at / 0.01)
+        assert figures._halved(moves, ranks) == pytest.approx(at)
+    assert figures._halved(moves, [10.0] * 8 + [5.1]) == math.inf
+
+
+def test_five_spectra_are_measured_where_the_pages_fourteen_are():
+    config = experiments.study("development", project.PAGES).base
+    steps = log_steps(config.probes.spectra, config.steps)
+    assert log_steps(5, config.steps) < steps and not log_steps(7, config.steps) <= steps
 
 
 def test_laws_of_many_forms_are_right_and_a_law_that_tells_something_is_not():

@@ -359,7 +359,7 @@ def test_ink_follows_light_and_dark_at_once(visit):
 
 def test_nothing_below_moves_when_gamma_or_time_do(visit):
     page = visit("#gamma=0.8", viewport={"width": 360, "height": 740})
-    tops = """[...document.querySelectorAll(".gx svg[role=img], #gx-next")].map(
+    tops = """[...document.querySelectorAll(".gx svg[role=img], #gx-next, .gx + * ~ *")].map(
         (chart) => chart.getBoundingClientRect().top + scrollY)"""
     before = page.evaluate(tops)
     for slider, place in (("gamma", "0"), ("gamma", "2"), ("time", "1")):
@@ -385,8 +385,52 @@ def test_the_nearest_record_stands_in_and_is_named(visit, data):
     for panel in ("ranks", "spectrum"):
         title = page.locator(f"#gx-{panel}-title").inner_text()
         assert f"gamma {nearest:g} (nearest to 0.8 on record)" in title
-    assert f"With gamma {nearest:g}: Stable rank" in seen(page)["said"]
+    said = seen(page)["said"]
+    assert f"With gamma {nearest:g}: Stable rank" in said
+    assert "On record with gamma 0.8: loss, map, tokens; the others show the nearest." in said
     assert "nearest" not in page.locator("#gx-loss-title").inner_text()
+
+
+def test_the_words_go_from_gamma_to_gamma_once(visit, data):
+    """Its own first. Ranks and tokens lack it here; without that every panel has it."""
+    assert "On record" not in seen(visit("#gamma=0.8"))["said"]
+    for own in data["ranks"]["roles"].values():
+        own[:] = [e for e in own if e["gamma"] == 0.5]
+    for own in data["tokens"]["roles"].values():
+        own[:] = [e for e in own if e["gamma"] == 0.5]
+    said = seen(visit("#gamma=0.8", data))["said"]
+    order = ["Validation loss", "In the Emb-MLP's map", "On record with gamma 0.8: loss, map;",
+             "With gamma 0.5: Stable rank", "In the passage"]  # fmt: skip
+    places = [said.index(words) for words in order]
+    assert places == sorted(places) and said.count("With gamma") == 1
+
+
+def test_where_tokens_are_compared_with_themselves_the_note_says_why(visit, data):
+    page = visit("#gamma=0.5", data)
+    note = page.locator("#gx-tokens-note")
+    assert "This is the gamma that tokens are compared with: nothing to tint." in note.inner_text()
+    for own in data["tokens"]["roles"].values():
+        own[:] = [e for e in own if e["gamma"] == 0.5]
+    page = visit("#gamma=0.8", data)
+    note = page.locator("#gx-tokens-note").inner_text()
+    assert "The nearest on record is 0.5, the gamma that tokens are compared with" in note
+    assert "which is this one" not in seen(page)["said"] + note
+
+
+def test_a_passage_is_marked_as_cut_out(visit):
+    words = visit("#gamma=0.8").locator("#gx-tokens-canvas").inner_text()
+    assert words[0] == words[-1] == "…"
+
+
+def test_on_a_phone_the_controls_are_low_and_large_enough_to_hit(visit):
+    page = visit("#gamma=0.8", viewport={"width": 360, "height": 740})
+    boxes = "all => all.map((one) => one.getBoundingClientRect())"
+    hit = page.locator(".gx-controls :is(input[type=range], label:has(input), button)")
+    assert min(box["height"] for box in hit.evaluate_all(boxes)) >= 24
+    common, tuned = page.locator("#gx-rates label").evaluate_all(boxes)
+    assert common["top"] == tuned["top"]
+    (bar,) = page.locator(".gx-controls").evaluate_all(boxes)
+    assert bar["height"] < 110
 
 
 def test_a_sentence_stands_for_a_panel_without_records(visit, data):

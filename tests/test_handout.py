@@ -10,6 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from gammagpt import UserError, project
 from gammagpt.claims import Verdict, load_ledger
+from gammagpt.experiments import study
 
 FIGURE = (
     '<style>...</style><figure class="gg-figure" id="{anchor}"><img alt="It falls to 1 &amp; 2." '
@@ -76,6 +77,29 @@ def test_the_tasks_of_the_handout_are_in_the_notebooks(chapters):
         assert words.startswith("1. **") and f"[{name}](../notebooks/{name[:2]}_" in words
     with pytest.raises(UserError, match="handout: got task '01.99'"):
         handout.task(chapters, "01.99")
+
+
+def test_the_project_s_code_finds_its_claim_and_its_settings(tmp_path):
+    text = (project.root() / "book" / "teaching.md").read_text(encoding="utf-8")
+    file = tmp_path / "ours.yml"
+    file.write_text(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    [claim] = load_ledger(file)
+    call = re.search(r'study\("(\w+)", "night", block_size=(\d+)\)', text)
+    asked = study(call[1], "night", block_size=int(call[2])).only(claim.settings)
+    assert set(asked.settings) == set(claim.settings) and claim.judged_at("night")
+    assert asked.base.model.block_size == int(call[2]) and claim.experiment == call[1]
+
+
+def test_the_sentences_of_the_project_week_name_parameters_that_exist():
+    text = (project.root() / "book" / "teaching.md").read_text(encoding="utf-8")
+    named = re.findall(r"^- \*.*?\(`(\w+)`, (.*?);", text, re.MULTILINE)
+    assert len(named) == 4
+    for experiment, given in named:
+        changed = dict(re.findall(r'`(\w+)="?([^"`]+)"?`', given))
+        if changed.get("corpus", "").endswith(".txt"):
+            continue  # the reader's
+        changed = {k: int(v) if v.isdigit() else v for k, v in changed.items()}
+        assert changed and study(experiment, "night", **changed) != study(experiment, "night")
 
 
 def test_lessons_expect_claims_of_the_ledger():

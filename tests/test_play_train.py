@@ -216,11 +216,26 @@ def drawn(page, state: str, runs: int):
     )
 
 
-def finished(page, runs=1) -> list[list[str]]:
-    """Wait for that many runs in all; the rows of the table, as text."""
+def finished(page, runs=1) -> list[dict[str, str]]:
+    """Wait for that many runs in all; their columns of the table, as text by the names of rows."""
     drawn(page, "done", runs)
-    rows = page.locator("#play tbody tr").all()[:runs]
-    return [row.locator("td").all_inner_texts()[1:] for row in rows]
+    return columns(page)
+
+
+def columns(page) -> list[dict[str, str]]:
+    rows = page.locator("#play table tr").evaluate_all(
+        "rows => rows.map((row) => [...row.cells].map((cell) => cell.textContent))"
+    )
+    names, *runs = zip(*rows, strict=True)  # strict: every row has a cell of every run
+    return [dict(zip(names, run, strict=True)) for run in runs]
+
+
+def train(page, gamma, rate=0.01, count=1) -> dict[str, str]:
+    """Train with these settings, the count-th run of the page; its column."""
+    page.get_by_role("slider").fill(str(gamma))
+    page.get_by_label("Learning rate").select_option(str(rate))
+    press(page, "Train")
+    return finished(page, count)[-1]
 
 
 def summary(page) -> str:
@@ -234,12 +249,47 @@ def press(page, name: str):
 def test_two_gammas_part_and_the_summary_says_how(page):
     press(page, "Train 0.3, then 0.8")
     large, small = finished(page, runs=2)
-    assert (large[0], small[0]) == ("0.3", "0.8")
+    assert (large["gamma"], small["gamma"]) == ("0.3", "0.8")
     said = summary(page)
     assert said.startswith("Gamma 0.8 learned to add, also the pairs that it never saw.")
-    assert "With gamma 0.3 and all else alike" in said and large[1].replace("\xa0", " ") in said
+    steps = [int(run["half learned at step"]) for run in (large, small)]
+    assert steps[0] < steps[1]  # the price of the small start
+    assert f"reasoning was half learned earlier, at step {steps[0]}" in said
+    assert f"{large['unseen right']} of the unseen sums were right" in said
+    memory = [run["memory right"] for run in (large, small)]
+    assert f"and {memory[0]} of the memory task, not {memory[1]}." in said
     seen = page.locator("#play [role=img]").get_attribute("aria-label")
-    assert "Gamma 0.3 learned the sums that it was shown, but not those that it never saw" in seen
+    assert "Gamma 0.3 learned the sums that it was shown, but gets most of those that" in seen
+
+
+SHARES = [
+    (0.5, 0.01, range(40), "but gets most of those that it never saw wrong."),
+    (0.8, 0.003, range(40, 80), "and some of those that it never saw."),
+    (0.8, 0.01, range(80, 101), "learned to add, also the pairs that it never saw."),
+]
+
+
+@pytest.mark.parametrize("gamma, rate, shares, words", SHARES)
+def test_the_words_on_unseen_pairs_are_those_of_the_numbers(page, gamma, rate, shares, words):
+    found = train(page, gamma, rate)
+    assert int(found["unseen right"].split()[0]) in shares
+    said = summary(page)
+    assert words in said and sum(other in said for *_, other in SHARES) == 1
+    right = found["reasoning right"], found["unseen right"]
+    assert "At the end {} of the shown sums are right, and {} of the unseen.".format(*right) in said
+
+
+def test_equal_shares_are_told_once(page):
+    """Both of these know all of the memory task that this model can know."""
+    runs = [train(page, gamma, 0.03, count) for count, gamma in enumerate((0.3, 0.5), 1)]
+    assert runs[0]["memory right"] == runs[1]["memory right"]
+    assert summary(page).endswith(" and as much of the memory task.")
+
+
+def test_a_loss_above_that_of_guessing_is_no_share_of_a_task(page):
+    assert int(train(page, 1.2, 0.1)["memory left then"].split()[0]) > 100
+    assert "the memory task was as hard as a guess. At the end" in summary(page)
+    assert "more than 100 % is worse than a guess" in page.locator("#play-note").inner_text()
 
 
 def test_the_same_seed_gives_the_same_run_and_another_another(page):
@@ -294,16 +344,26 @@ def test_a_seed_that_is_none_is_refused_by_the_field(page):
     drawn(page, "ready", runs=0)
 
 
-def test_nothing_moves_while_a_run_goes_on(page):
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_moves_while_a_run_goes_on_and_the_table_fits(page, width):
     """Also without a Worker, as where the browser refuses one."""
+    page.set_viewport_size({"width": width, "height": 740})
     page.add_init_script("window.Worker = class { constructor() { throw new Error('none'); } };")
     page.reload()
     below = "document.querySelector('#play').getBoundingClientRect().bottom + scrollY"
     page.evaluate("document.fonts.ready")
     before = page.evaluate(below)
+    assert columns(page) == []  # no filler
     press(page, "Train 0.3, then 0.8")
     finished(page, runs=2)
+    page.get_by_label("Learning rate").select_option("0.003")
+    page.get_by_label("Activation").select_option("linear")
+    page.get_by_label("Seed").fill("9999")
+    press(page, "Train 0.3, then 0.8")
+    assert [run["gamma"] for run in finished(page, runs=4)] == ["0.3", "0.8"] * 2
     assert page.evaluate(below) == before
+    table = page.locator("#play table")
+    assert table.evaluate("table => table.scrollWidth - table.clientWidth") == 0
 
 
 def test_without_javascript_the_page_says_what_there_would_be_to_see(site, browser):

@@ -15,13 +15,12 @@
   const clock = measuredSteps();
   const state = { gamma: nearest(gammas, 0.8), time: clock.length - 1, rate: "common", passage: 0 };
   let timer = null; // of the play button
-  let told; // the gamma that the sentence for all panels is at
   const gamma = () => gammas[state.gamma];
   const step = () => clock[state.time];
 
   // ---- numbers and words ------------------------------------------------------------------------
 
-  /** Every step at which a GPT on text was measured; where there is none, those of the toy. */
+  /** Every step at which a GPT on text was measured; where there is none, those of the Emb-MLP. */
   function measuredSteps() {
     const text = [DATA?.loss, DATA?.ranks].filter(Boolean);
     const panels = text.length ? text : [DATA?.map].filter(Boolean);
@@ -190,7 +189,7 @@
     };
   }
 
-  /** The toy trains for another number of steps: show its probe nearest to the same share. */
+  /** The Emb-MLP trains for another number of steps: show its probe nearest to the same share. */
   function drawMap(svg, data, entry) {
     const share = step() / clock.at(-1);
     const i = nearest(entry.steps.map(Math.log1p), Math.log1p(share * data.last));
@@ -215,7 +214,7 @@
     }
     const when = `step ${whole(entry.steps[i])} of ${whole(data.last)}`;
     return {
-      said: `In the toy's map at ${when} the first axis holds ${first} of the variance.`,
+      said: `In the Emb-MLP's map at ${when} the first axis holds ${first} of the variance.`,
       note: [...names.map((name) => key(sign(name, names), name)), document.createElement("br"),
         `At ${when}; one run, seed ${entry.seed}. Lines join anchors by number.`],
     };
@@ -233,7 +232,7 @@
     const { pieces } = data.passages[state.passage];
     const [mine, usual] = [entry.here, entry.usual].map((losses) => losses[state.passage]);
     const count = { mine: 0, usual: 0, same: 0 };
-    text.append(pieces[0]); // nothing predicts the first token
+    text.append("…", pieces[0]); // cut out of a text, often within a word; nothing predicts it
     mine.forEach((loss, i) => {
       const gain = usual[i] - loss;
       const better = gain > data.gap ? "mine" : gain < -data.gap ? "usual" : "same";
@@ -243,9 +242,13 @@
       count[better] += 1;
       text.append(token);
     });
+    text.append("…");
     if (entry.gamma === data.usual) {
-      const words = `Tokens are compared with gamma ${data.usual}, which is this one.`;
-      return { said: words, note: [words] };
+      const which = gamma() === data.usual ? "This is" : `The nearest on record is ${data.usual},`;
+      return {
+        said: "In the passage nothing is tinted: it is this gamma that tokens are compared with.",
+        note: [`${which} the gamma that tokens are compared with: nothing to tint.`],
+      };
     }
     const words = `${count.mine} tokens better with gamma ${entry.gamma}, ${count.usual} with ` +
       `gamma ${data.usual}`;
@@ -269,18 +272,18 @@
   }
 
   const PANELS = {
-    loss: ["Loss", drawLoss, DATA?.loss],
-    ranks: ["Stable rank", drawRanks, DATA?.ranks],
-    map: ["Map of the embedding", drawMap, DATA?.map],
-    spectrum: ["Singular values of the embedding", drawSpectrum, DATA?.ranks],
-    tokens: ["Tokens, at the end of training", drawTokens, DATA?.tokens],
+    loss: ["Loss", drawLoss, DATA?.loss, "loss"],
+    ranks: ["Stable rank", drawRanks, DATA?.ranks, "stable rank"],
+    map: ["Map of the embedding", drawMap, DATA?.map, "map"],
+    spectrum: ["Singular values of the embedding", drawSpectrum, DATA?.ranks, "singular values"],
+    tokens: ["Tokens, at the end of training", drawTokens, DATA?.tokens, "tokens"],
   };
 
   // ---- one state, all panels --------------------------------------------------------------------
 
-  /** Draw one panel, with its title and note. Returns what to say of it. */
+  /** Draw one panel, with its title and note. Returns its gamma, its name, and what to say of it. */
   function show(name) {
-    const [title, draw, data] = PANELS[name];
+    const [title, draw, data, short] = PANELS[name];
     const entries = data?.roles[state.rate] ?? [];
     const entry = entries[nearest(entries.map((e) => e.gamma), gamma())];
     const parts = ["title", "canvas", "note"].map((part) => find(`${name}-${part}`));
@@ -298,10 +301,22 @@
     note.replaceChildren(...found.note);
     const words = [found.said, found.more].filter(Boolean).join(" ") || note.textContent;
     canvas.setAttribute("aria-label", `${heading.textContent}. ${words}`);
-    if (!found.said) return "";
-    const turn = entry.gamma === told ? "" : `With gamma ${entry.gamma}: `;
-    told = entry.gamma;
-    return turn + found.said;
+    return { gamma: entry?.gamma, short, said: found.said };
+  }
+
+  /** All that panels say, gamma by gamma, the slider's own first; once, which panels have it. */
+  function inWords(panels) {
+    const shown = panels.filter((panel) => panel.gamma !== undefined);
+    const own = shown.filter((panel) => panel.gamma === gamma());
+    const said = (list) => list.map((panel) => panel.said).filter(Boolean).join(" ");
+    const names = own.map((panel) => panel.short).join(", ") || "nothing";
+    const which = own.length === shown.length ? ""
+      : `On record with gamma ${gamma()}: ${names}; the others show the nearest.`;
+    const others = new Set(shown.map((panel) => panel.gamma));
+    others.delete(gamma());
+    const near = [...others].map((g) => [g, said(shown.filter((panel) => panel.gamma === g))])
+      .filter(([, words]) => words).map(([g, words]) => `With gamma ${g}: ${words}`);
+    return [said(own), which, ...near].filter(Boolean).join(" ");
   }
 
   function update() {
@@ -312,10 +327,9 @@
       find(`${name}-now`).textContent = words[name];
     }
     root.querySelector(`input[value=${state.rate}]`).checked = true;
-    told = gamma();
-    const said = Object.keys(PANELS).map(show).filter(Boolean);
+    const said = inWords(Object.keys(PANELS).map(show));
     const head = `Gamma ${gamma()}, ${words.time}, with ${DATA.rates[state.rate]}.`;
-    find("said").textContent = [head, ...said].join(" ");
+    find("said").textContent = `${head} ${said}`;
   }
 
   /** A change by the reader: it goes into the address too, so that the setting can be linked to. */

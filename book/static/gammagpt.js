@@ -10,13 +10,13 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
 
 // What scrolls sideways can be reached, and then moved, by keyboard; the theme does it for code.
 const reachable = () =>
-  document.querySelectorAll(".bd-article :is(table, figure.gg-figure)").forEach((wide) => {
+  document.querySelectorAll(".bd-article :is(table, .gg-pictures)").forEach((wide) => {
     if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
     else wide.removeAttribute("tabindex");
   });
 
 // And it says so: what is cut off at an edge fades out there (gammagpt.css).
-const SCROLLS = ".bd-article :is(table, pre, mjx-container[display])";
+const SCROLLS = ".bd-article :is(table, pre, .gg-pictures, mjx-container[display])";
 const fade = (wide) => {
   const left = wide.scrollLeft, beyond = wide.scrollWidth - wide.clientWidth;
   wide.classList.toggle("gg-more-left", left > 1);

@@ -31,6 +31,7 @@ function trainInSlices(E, post, every) {
   const E = embMLP(), EVERY = 10, KEEP = 4; // steps between two points; runs in the chart
   const TASKS = { memory: "memory", reasoning: "reasoning", unseen: "unseen pairs" };
   const DASHES = ["", "9 4", "2 4", "10 3 2 3"]; // of a run: told apart without colour
+  const MOST = 0.8, SOME = 0.4; // of the unseen sums: from here on they count as learned
   const TOP = 6, HEIGHT = 320, EDGE = { left: 40, right: 112, top: 10, bottom: 40 }; // nats, px
   const find = (name) => root.querySelector(`[data-play="${name}"]`);
   const form = root.querySelector("form"), chart = find("chart");
@@ -41,6 +42,7 @@ function trainInSlices(E, post, every) {
   let queue = []; // gammas that are still to be trained
   let count = 0, drawing = false;
   const current = () => runs[runs.length - 1];
+  const last = (run) => run.points[run.points.length - 1];
   const unfinished = () => ["running", "paused"].includes(current()?.state);
 
   // ---- the Worker, or where none may be had the page itself -------------------------------------
@@ -75,16 +77,32 @@ function trainInSlices(E, post, every) {
 
   const left = (run, point, task) => point[task].loss / run.levels[task];
 
+  /** What a run learned, by its right answers at the end: the numbers that are told next to it. */
+  function learned({ unseen, reasoning }) {
+    if (unseen.right >= MOST) return "learned to add, also the pairs that it never saw";
+    const shown = `learned ${reasoning.right < MOST ? "some of " : ""}the sums that it was shown`;
+    return unseen.right >= SOME ? `${shown}, and some of those that it never saw`
+      : `${shown}, but gets most of those that it never saw wrong`;
+  }
+
   function finding(run) {
-    const { gamma } = run.settings, end = run.points[run.points.length - 1];
-    const then = half(run, "reasoning");
+    const { gamma } = run.settings, end = last(run), then = half(run, "reasoning");
     if (!then) return `Gamma ${gamma} has not half learned to add in ${E.RUN.steps} steps.`;
-    const first = half(run, "unseen")
-      ? `Gamma ${gamma} learned to add, also the pairs that it never saw.`
-      : `Gamma ${gamma} learned the sums that it was shown, but not those that it never saw.`;
-    return `${first} When reasoning was half learned, at step ${then.step}, `
-      + `${percent(left(run, then, "memory"))} of the memory task was left. `
-      + `At the end ${percent(end.unseen.right)} of the unseen sums are right.`;
+    const share = left(run, then, "memory");
+    const memory = share < 1 ? `${percent(share)} of the memory task was left`
+      : "the memory task was as hard as a guess"; // or harder: no more than all of it is left
+    return `Gamma ${gamma} ${learned(end)}. When reasoning was half learned, at step ${then.step}, `
+      + `${memory}. At the end ${percent(end.reasoning.right)} of the shown sums are right, `
+      + `and ${percent(end.unseen.right)} of the unseen.`;
+  }
+
+  /** When another run had half learned reasoning, as one says it next to this run's finding. */
+  function pace(run, other) {
+    const [now, then] = [run, other].map((r) => half(r, "reasoning")?.step);
+    if (!then) return "was not half learned";
+    if (now === then) return "was half learned at the same step";
+    const word = now ? (then < now ? "earlier, " : "later, ") : "";
+    return `was half learned ${word}at step ${then}`;
   }
 
   /** The newest other finished run that differs in one setting only, in words. */
@@ -96,11 +114,15 @@ function trainInSlices(E, post, every) {
     if (!other) return "";
     const [name] = differing(other);
     if (!name) return " The settings are those of a run before, and so are the numbers.";
-    const [now, then] = [run, other].map((r) => r.points[r.points.length - 1]);
-    const word = { gamma: "gamma", rate: "learning rate", seed: "seed", activation: "activation" };
-    return ` With ${word[name]} ${other.settings[name]} and all else alike, `
-      + `${percent(then.unseen.right)} of the unseen sums were right, `
-      + `and ${percent(then.memory.right)} of the memory task, not ${percent(now.memory.right)}.`;
+    const [now, then] = [run, other].map((r) =>
+      Object.fromEntries(Object.keys(TASKS).map((task) => [task, percent(last(r)[task].right)])));
+    const unseen = then.unseen === now.unseen ? "as many" : then.unseen;
+    const memory = then.memory === now.memory ? "as much of the memory task"
+      : `${then.memory} of the memory task, not ${now.memory}`;
+    const word = name === "rate" ? "learning rate" : name;
+    return ` With ${word} ${other.settings[name]} and all else alike, `
+      + `reasoning ${pace(run, other)}; `
+      + `${unseen} of the unseen sums were right, and ${memory}.`;
   }
 
   function finish(run) {
@@ -138,7 +160,7 @@ function trainInSlices(E, post, every) {
   }
 
   function pause() {
-    const run = current(), end = run.points[run.points.length - 1];
+    const run = current(), end = last(run);
     run.state = "paused";
     send({ go: false });
     const losses = Object.entries(TASKS).map(([task, n]) => `${n} ${end[task].loss.toFixed(2)}`);
@@ -192,7 +214,7 @@ function trainInSlices(E, post, every) {
     gamma.setAttribute("aria-valuetext", find("gamma").textContent);
     const words = { running: "Pause", paused: "Continue" };
     root.querySelector('[data-action="train"]').textContent = words[run?.state] ?? "Train";
-    const point = current()?.points[current().points.length - 1];
+    const point = current() && last(current());
     find("progress").value = point?.step ?? 0;
     find("clock").textContent = `step ${point?.step ?? 0} of ${E.RUN.steps}`;
     if (drawing || (still.matches && run?.state === "running")) return;
@@ -239,11 +261,11 @@ function trainInSlices(E, post, every) {
       parts.push(element("polyline",
         { points, class: `run ${task} ${old}`, "stroke-dasharray": run.dash }));
     }
-    const last = current()?.points[current().points.length - 1];
+    const end = current() && last(current());
     let above = -Infinity; // names at the ends of the newest lines, pushed apart
-    for (const task of last ? Object.keys(TASKS).sort((a, b) => last[b].loss - last[a].loss) : []) {
-      above = Math.max(above + 16, y(last[task].loss) + 4);
-      parts.push(text(TASKS[task], x(last.step) + 6, above, `name ${task}`, "start"));
+    for (const task of end ? Object.keys(TASKS).sort((a, b) => end[b].loss - end[a].loss) : []) {
+      above = Math.max(above + 16, y(end[task].loss) + 4);
+      parts.push(text(TASKS[task], x(end.step) + 6, above, `name ${task}`, "start"));
     }
     const hidden = { width, height: HEIGHT, "aria-hidden": "true" };
     chart.replaceChildren(element("svg", hidden, ...parts));
@@ -251,21 +273,30 @@ function trainInSlices(E, post, every) {
       + runs.map((run) => run.state === "done" ? finding(run) : "One is unfinished.").join(" "));
   }
 
+  /** The column of a run, in the order of the table's rows. */
+  function column(run) {
+    const { gamma, rate, seed, activation } = run.settings;
+    const then = half(run, "reasoning"), end = last(run);
+    const stroke = { x1: 0, y1: 6, x2: 40, y2: 6, "stroke-dasharray": run.dash };
+    const swatch = element("svg", { viewBox: "0 0 40 12", width: 40, height: 12,
+      "aria-hidden": "true" }, element("line", stroke));
+    const at = (task) => (then ? percent(left(run, then, task)) : "–");
+    const right = ["unseen", "reasoning", "memory"].map((task) => percent(end[task].right));
+    return [gamma, swatch, rate, seed, activation, ...right, then?.step ?? "–", at("memory"),
+      at("unseen")];
+  }
+
+  /** A run is a column, so that the rows are there from the start and nothing below them moves. */
   function tabulate() {
-    const rows = runs.filter((run) => run.points.length).map((run) => {
-      const { gamma, rate, seed, activation } = run.settings;
-      const then = half(run, "reasoning"), end = run.points[run.points.length - 1];
-      const at = (task) => (then ? percent(left(run, then, task)) : "–");
-      const right = ["unseen", "reasoning", "memory"].map((task) => percent(end[task].right));
-      return [gamma, ...right, then?.step ?? "–", at("memory"), at("unseen"),
-        `rate ${rate}, seed ${seed}, ${activation}`];
-    });
-    [...find("rows").rows].forEach((row, i) => {
-      const stroke = { x1: 0, y1: 6, x2: 40, y2: 6, "stroke-dasharray": runs[i]?.dash ?? "" };
-      const swatch = rows[i] ? [element("svg", { width: 40, height: 12, "aria-hidden": "true" },
-        element("line", stroke))] : [];
-      row.cells[0].replaceChildren(...swatch);
-      [...row.cells].slice(1).forEach((cell, j) => { cell.textContent = rows[i]?.[j] ?? "–"; });
+    const columns = runs.filter((run) => run.points.length).map(column);
+    [...find("runs").rows].forEach((row, i) => {
+      const cells = columns.map((cell) => {
+        const made = document.createElement(i ? "td" : "th");
+        if (!i) made.scope = "col"; // the gammas
+        made.append(cell[i]);
+        return made;
+      });
+      row.replaceChildren(row.cells[0], ...cells);
     });
   }
 

@@ -23,7 +23,7 @@ HOW_TO = (
     "them in another folder (<code>make book FRESH=1</code>, or <code>GAMMAGPT_RESULTS=my_results "
     "papermill ...</code>) and this cell says of each claim whether your effect lies where ours "
     "predict it. For all claims at once: <code>GAMMAGPT_RESULTS=my_results python -m gammagpt "
-    "claims --against results/laptop</code>."
+    "claims --against results/laptop</code> (tiers laptop and night share that folder)."
 )
 
 
@@ -81,12 +81,17 @@ def against(folder, tier: str):
 
 
 def in_words(table) -> str:
-    """A line for each claim, and how many of those that could be asked lie inside."""
+    """A line for each claim that both sides have, and how many of these lie inside."""
+    there = table[table.their_n > 0]
     lines = [
-        f"{row.claim:24} {ANSWERS[row.inside]:15} ours {_number(row, 'our')}, theirs "
+        f"{row.claim:24} {ANSWERS[row.inside]:15} the book {_number(row, 'our')}, yours "
         f"{_number(row, 'their')}, predicted {_span(row.prediction_low, row.prediction_high)}"
-        for row in table.itertuples()
+        for row in there.itertuples()
     ]
+    absent = len(table) - len(there)
+    lines += [f"{absent} more claims lack runs of yours; a tuned one needs its whole grid."] * (
+        absent > 0
+    )
     return "\n".join([*lines, summary(table)])
 
 

@@ -39,6 +39,7 @@ class Claim:
     rule: dict  # margin (in `unit`), confidence, min_pairs
     tiers: list  # where it is judged (judged_at); elsewhere its effect is shown without a verdict
     expected: dict  # tier -> [low, high] of the effect, before the runs
+    caveat: str = ""  # what the verdict alone would not say; wording, like title and statement
 
     @property
     def paired(self) -> bool:
@@ -148,9 +149,12 @@ class Verdict:
         }
 
 
-def load_ledger() -> list[Claim]:
-    """All claims of claims.yml. Raises UserError for a missing field or an impossible rule."""
-    entries = read_yaml(root() / "claims.yml").get("claims") or []
+def load_ledger(path=None) -> list[Claim]:
+    """All claims of claims.yml, or of a file like it.
+
+    Raises UserError for a missing field or an impossible rule.
+    """
+    entries = read_yaml(path or root() / "claims.yml").get("claims") or []
     claims = [_claim(entry) for entry in entries]
     ids = [claim.id for claim in claims]
     for name in ids:

@@ -462,13 +462,16 @@ EXPERIMENTS = {
 }
 
 
-def study(experiment: str, tier: str) -> LearningRateStudy:
-    """An experiment at the size of a tier. Raises UserError for a name that is unknown."""
+def study(experiment: str, tier: str, **changed) -> LearningRateStudy:
+    """An experiment at the size of a tier, with some of its parameters `changed`.
+
+    Raises UserError for a name that is unknown.
+    """
     if experiment not in EXPERIMENTS:
         allowed = ", ".join(EXPERIMENTS)
         raise UserError(f"experiment: got {experiment!r}, allowed are {allowed}")
     make, notebook = EXPERIMENTS[experiment]
-    given = {k: v for k, v in tier_parameters(tier)[notebook].items() if k != "tier"}
+    given = {k: v for k, v in tier_parameters(tier)[notebook].items() if k != "tier"} | changed
     if wrong := set(inspect.signature(make).parameters) ^ set(given):
         names = ", ".join(sorted(wrong))
         raise UserError(f"{tier}.yml: {notebook} lacks, or does not know, {names}")

@@ -67,6 +67,7 @@ class Picture:
             f'src="data:image/svg+xml,{quote(self.svg(ground), safe=PLAIN)}">'
             for ground in INK
         )
+        images = f'<div class="gg-pictures">{images}</div>'  # what scrolls on a phone
         # Outside the book (Jupyter, Colab) no theme hides the dark variant: this line does.
         hide = "<style>html:not([data-theme=dark]) .gg-dark{display:none}</style>"
         caption = figcaption(self.caption, self.runs, self.alt)
@@ -149,7 +150,7 @@ def unfence(caption: str) -> tuple[str, dict[str, str]]:
 
 
 def provenance(runs, tier: str) -> str:
-    """'Tier laptop; 32 runs, seeds 0, 1; 12 min of training; commit 0123abcd.'
+    """'Tier laptop; 32 runs, seeds 0, 1; commit 0123abcd.'
 
     The keys of the runs come after it, with their roles, fenced, for `unfence` to take out again.
     """
@@ -159,11 +160,10 @@ def provenance(runs, tier: str) -> str:
     words = "run, seed" if len(once) == 1 else "runs, seeds" if "," in seeds else "runs, seed"
     diverged = (once.status == "diverged").sum()
     words = words.replace(",", f" ({diverged} diverged),") if diverged else words
-    cost = f"{once.seconds.sum() / 60:.1f} min of training"
     roles = runs.role if "role" in runs else [""] * len(runs)
     shown = dict.fromkeys(f"{key}:{role}" for key, role in zip(runs.key, roles, strict=True))
     keys = f"{BESIDE}{BETWEEN.join(shown)}{BESIDE}"
-    return f"Tier {tier}; {len(once)} {words} {seeds}; {cost}; commit {commits}.{keys}"
+    return f"Tier {tier}; {len(once)} {words} {seeds}; commit {commits}.{keys}"
 
 
 def nothing(anchor: str) -> Picture:
@@ -172,8 +172,8 @@ def nothing(anchor: str) -> Picture:
     def draw(figure):
         figure.text(0.5, 0.5, "no run to show", ha="center", va="center")
 
-    alt = "Nothing is shown: no run of these settings ended well and was measured for it."
-    return Picture(anchor, draw, alt, alt, (7.2, 1.0))
+    alt = "Nothing is shown: there is no run of these settings that ended well and was measured."
+    return Picture(anchor, draw, alt, "", (7.2, 1.0))
 
 
 def std_dictionary(widths, stds=(0.02,), gammas=(0.5, 0.8, 1.0)) -> Picture:
@@ -254,7 +254,10 @@ def loss_curves(runs, tier: str, settings=None, anchor="fig-curves", late=0.0) -
     last = {s: _curves(runs[runs.setting == s])[1][:, -1].mean() for s in settings}
     words = ", ".join(f"{setting} {loss:.2f}" for setting, loss in last.items())
     alt = f"Validation loss (nats per token) falls with training tokens. At the end: {words}."
-    caption = f"Mean over seeds; the band is their range. {provenance(runs, tier)}"
+    caption = (
+        "Mean over seeds; the band is their range. On fewer windows of text than the final losses, "
+        f"so last digits differ. {provenance(runs, tier)}"
+    )
     return Picture(anchor, draw, alt, caption)
 
 
@@ -336,10 +339,10 @@ def loss_against_gamma(runs, tier: str) -> Picture:
         axes.set(xlabel=GAMMA, ylabel="validation loss (nats per token)")
         axes.legend()
 
-    common, tuned = map(_lowest, points.values())
+    common, tuned = map(_all_means, points.values())
     alt = (
-        f"Final validation loss against gamma. One common learning rate: {common}; "
-        f"each at its own best: {tuned}."
+        f"Final validation loss against gamma. One common learning rate: {common}. "
+        f"Each at its own best: {tuned}."
     )
     caption = (
         "Mean over seeds with 95 % intervals; each dot is a run; hollow: fixed stds, at the gamma "
@@ -447,11 +450,9 @@ def _points(runs) -> list:
     return rows
 
 
-def _lowest(rows) -> str:
-    if not rows:
-        return "no setting of which every run ended well"
-    setting, _, mean, *_ = min(rows, key=lambda row: row[2])
-    return f"lowest at {setting} ({mean:.3f})"
+def _all_means(rows) -> str:
+    told = [f"{setting} {mean:.3f} [{low:.3f}, {high:.3f}]" for setting, _, mean, low, high in rows]
+    return ", ".join(told) or "no setting of which every run ended well"
 
 
 def _curves(runs):

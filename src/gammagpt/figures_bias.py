@@ -87,7 +87,7 @@ def time_gap(frames, tier: str, slow="memory", fast="reasoning") -> Picture:
     bounds = int((everything.bound != "").sum())
     caption = (
         f"Each dot is a run; bars are 95 % intervals of the geometric mean. Hollow triangles: "
-        f"bounds, from {bounds} of {len(everything)} runs in which a task was never half learned. "
+        f"bounds, {bounds} of {len(everything)} dots, where a task was never half learned. "
         f"{_origin(_compared(frames.values()), tier)}"
     )
     return Picture("fig-time-gap", draw, alt, caption, (7.2, 4.2))

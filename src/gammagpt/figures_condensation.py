@@ -459,8 +459,13 @@ def _ranks_after(width: int, gamma: float, moves) -> list[float]:
 
 
 def _halved(moves, values) -> float:
+    """The move at which the rank is half, on a line in its logarithm between two points; or inf."""
     below = np.flatnonzero(np.array(values) <= values[0] / 2)
-    return float(moves[below[0]]) if len(below) else math.inf
+    if len(below) == 0:
+        return math.inf
+    around = slice(below[0] - 1, below[0] + 1)
+    falling = -np.array(values)[around]  # np.interp wants what rises
+    return float(np.exp(np.interp(-values[0] / 2, falling, np.log(moves)[around])))
 
 
 # ---- words ---------------------------------------------------------------------------------------

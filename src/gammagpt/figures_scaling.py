@@ -11,6 +11,7 @@ from . import readings_scaling as read
 from .claims import paired_interval
 from .figures import COLOURS, Picture, looks, nothing, provenance
 from .figures_parts import GREY, SHADE, dot, dots_and_means, legend_below
+from .optim import OptimConfig
 from .readings_bias import ROLES
 from .readings_restraints import interval
 from .words import listed, shown
@@ -78,7 +79,7 @@ def _losses_and_gains(runs, tier: str, axis: str, anchor: str) -> Picture:
         legend_below(figure, grid[:, ::-1].T)  # the first panels say how it looks
 
     alt = " ".join([
-        f"Final validation loss against {AXES[axis][0]}.",
+        f"Final validation loss against {AXES[axis][0]}{_warmup(runs)}.",
         *(_losses_told(points[points.role == role], lines, role, axis) for role in roles),
         f"Gain over {read.usual(points)}.",
         *(_gains_told(found[(found.role == role) & ~found.relaxed], role, axis) for role in roles),
@@ -241,6 +242,13 @@ def _one_relative_step(axes, table, i: int) -> None:
 
 def _head(role: str) -> str:
     return ROLES[role][0].upper() + ROLES[role][1:]
+
+
+def _warmup(runs) -> str:
+    """', with a warm-up of 30 %' where all runs have one that is not the usual."""
+    found = {*runs.warmup}
+    one = len(found) == 1 and found != {OptimConfig().warmup}
+    return f", with a warm-up of {100 * found.pop():g} %" if one else ""
 
 
 def _losses_told(points, lines, role: str, axis: str) -> str:

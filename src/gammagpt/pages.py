@@ -72,8 +72,11 @@ def _row(row: dict[str, Verdict], asked) -> str:
     """A question, and what came out: an effect, its 95 % interval, and why that decides so."""
     claim = next(iter(row.values())).claim
     question = f"{html.escape(claim.question)}<br><small>{html.escape(sides(claim))}</small>"
-    answers = (_answer(row[way]) if way in row else "not asked" for way in asked)
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in (question, *answers)) + "</tr>"
+    answers = "".join(
+        f'<td data-asked="{ASKED[way]}">{_answer(row[way]) if way in row else "not asked"}</td>'
+        for way in asked
+    )
+    return f"<tr><td>{question}</td>{answers}</tr>"
 
 
 def _answer(verdict: Verdict) -> str:

@@ -149,10 +149,10 @@ def half_steps(runs, names) -> pd.DataFrame:
 
 
 def change_of_steps(runs, task: str, sides) -> str:
-    """'130 and 126'; 'not within the run' where not all runs half learn the task."""
+    """'130 and 126'; 'never' where not all runs half learn the task within their steps."""
     means = columns_of(runs, ["setting", f"steps_to_{task}"]).groupby("setting").agg(
         lambda steps: steps.mean(skipna=False)).iloc[:, 0]  # fmt: skip
-    return " and ".join("not within the run" if math.isnan(means[side]) else f"{means[side]:.0f}"
+    return " and ".join("never" if math.isnan(means[side]) else f"{means[side]:.0f}"
                         for side in sides)  # fmt: skip
 
 

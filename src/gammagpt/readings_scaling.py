@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .claims import paired_interval
+from .claims import EDGE, paired_interval
 from .init import implied_gamma
+from .pages import effect
 from .readings_bias import ROLES
 from .readings_restraints import compared, direction, first_norm, interval
 from .valleys import LOST, bottom, slope_of
@@ -367,6 +368,12 @@ def answer(verdicts: dict) -> str:
     ahead += _ahead("eight layers", verdicts["depth-there-tuned"])
     ahead += _ahead("eight layers and a longer warm-up", verdicts["patient-there-tuned"])
     return f"{text} {one_rate}{_restored(relaxed)}{ahead}"
+
+
+def told(verdict) -> str:
+    """A verdict with its effect, and with the reason where the interval alone would say another."""
+    numbers = f" ({effect(verdict)} nats)" * bool(verdict.n)
+    return f"{verdict.verdict}{numbers}" + f", since {verdict.reason}" * (EDGE in verdict.reason)
 
 
 AHEAD = {"supported": "the small start is ahead there",

@@ -200,8 +200,8 @@ def _tuned(runs):
     rate = tuned[tuned.gamma == least].learning_rate.iloc[0]
     most = max(high for _, _, high in above[first : last + 1])
     words = (f"With the learning rate tuned for each, gamma {least:g} ends lowest, at the rate "
-             f"{rate:g}; {gammas[first]:g} to {gammas[last]:g} are not told apart from it, though "
-             f"one of them may lose up to {most:.3f} nats.")  # fmt: skip
+             f"{rate:g}; {gammas[first]:g} to {gammas[last]:g} are not told apart from it by so "
+             f"few seeds, and by its interval one may lose up to {most:.3f} nats.")  # fmt: skip
     ends = [g for g, at in ((gammas[first], 0), (gammas[last], -1)) if g == gammas[at]]
     words += f" The grid ends at {' and '.join(f'{g:g}' for g in ends)}." if ends else ""
     return (least, gammas[first], gammas[last]), words, []

@@ -81,7 +81,8 @@ EXERCISES = {
     ),
     "02.6": Several(
         rates_where_the_usual_wins,
-        "Look where the curve of gamma 0.8 lies below the dotted line.",
+        "What does the dotted line of that picture stand for? On which side of it is the usual "
+        "start ahead?",
         needs=("runs",),
     ),
 }  # fmt: skip

@@ -1,30 +1,30 @@
 """Reasoning or memory."""
 
+import itertools
 import math
 from functools import cache
 
 from ..data.anchors import AnchorConfig
-from ..readings_bias import blind_losses, told_losses
+from ..readings_bias import told_losses
 from .kinds import Choice, Number
 
 PATHS = ("along the diagonal", "along the bottom", "along the left side")
-
-
-def three(keys: str = "21..60", vocab_size: int = 121) -> AnchorConfig:
-    """The page's tasks with three anchors in a row, all of them trained."""
-    tasks = "memory 1..8 random, reasoning 11..18 sum"
-    return AnchorConfig(keys=keys, tasks=tasks, held_out="", anchors=3, vocab_size=vocab_size)
+ANCHORS, IN_A_ROW = 8, 3  # of the memory task, as in the notebook
 
 
 @cache
 def left_with_key() -> float:
-    return float(told_losses(three())["and the key"]["reasoning"])
+    """On the page's reasoning task with three anchors in a row, all of them trained."""
+    data = AnchorConfig(keys="21..60", tasks="memory 1..8 random, reasoning 11..18 sum",
+                        held_out="", anchors=IN_A_ROW, vocab_size=121)  # fmt: skip
+    return float(told_losses(data)["and the key"]["reasoning"])
 
 
-@cache
-def cost_of_blindness() -> float:
-    """With so many keys that hardly two labels coincide."""
-    return float(blind_losses(three("61..1060", 1200), seed=0)["memory"])
+def price_of_blindness() -> float:
+    """The logarithm of how many orders a row of anchors has, on average over all rows."""
+    rows = itertools.product(range(ANCHORS), repeat=IN_A_ROW)
+    orders = [len(set(itertools.permutations(row))) for row in rows]
+    return sum(map(math.log, orders)) / len(orders)
 
 
 EXERCISES = {
@@ -42,7 +42,7 @@ EXERCISES = {
         ),
     ),
     "03.6": Number(
-        cost_of_blindness,
+        price_of_blindness,
         "Sort the triples by how many orders they have, and take the mean of the logarithm.",
         ((lambda: math.log(6), "Not every triple has as many orders: an anchor may occur twice."),),
     ),

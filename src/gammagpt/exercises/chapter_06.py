@@ -75,7 +75,10 @@ EXERCISES = {
     "06.1": Number(
         constant_share,
         "In how many of the ranges can one number lie?",
-        ((lambda: 1, "That holds for ranges inside one another, as on the page."),),
+        (
+            (lambda: 1, "That holds for ranges inside one another, as on the page."),
+            (lambda: 100 * constant_share(), "As a share, not in per cent."),
+        ),
     ),
     "06.2": Number(
         cost_of_ignorance,

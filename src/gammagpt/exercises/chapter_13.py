@@ -47,6 +47,9 @@ EXERCISES = {
             (lambda: learning_rate(OptimConfig(warmup=0.0), SHORT, LONG)
                 / OptimConfig().learning_rate,
              "The cosine begins after the warm-up."),
+            (lambda: share_of_peak(OptimConfig(final_ratio=0.0)),
+             "That cosine ends at zero; the one of the task does not go down so far."),
+            (lambda: 100 * share_of_peak(OptimConfig()), "As a share, not in per cent."),
         ),
         tolerance=0.005,
     ),

@@ -2,15 +2,19 @@
 
 import math
 
+from ..data.arithmetic import HELD_OUT
 from .kinds import Function, Number, draw
 
 DEPTHS, DIGITS = (1, 2, 3), 10
 
 
-def nats_per_token(first: int = DIGITS, depths: int = len(DEPTHS), ends: int = 1) -> float:
-    """What chance has put into a problem of arithmetic, over its tokens, on average."""
+def nats_per_token(depths: int = len(DEPTHS), ends: int = 1, told: float = 1) -> float:
+    """What chance has put into a problem of arithmetic, over its tokens, on average.
+
+    Only a share of all problems may be `told`.
+    """
     steps = sum(DEPTHS) / len(DEPTHS)
-    nats = math.log(depths) + math.log(first) + steps * math.log(DIGITS - 1)
+    nats = math.log(depths) + math.log(DIGITS) + steps * math.log(DIGITS - 1) + math.log(told)
     return nats / (1 + 4 * steps + ends)
 
 
@@ -28,6 +32,9 @@ EXERCISES = {
             (lambda: nats_per_token(depths=1), "How many steps there are is drawn as well."),
             (lambda: nats_per_token() + 2 * math.log(DIGITS - 1) / 10,
              "The results are not drawn: they follow."),
+            (lambda: nats_per_token(told=1 - 1 / HELD_OUT),
+             "That is with some problems held out, which makes the others likelier. Here none "
+             "is."),
         ),
     ),
     "14.2": Function(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TRIES = 20  # random inputs of a function
+NEAR = 0.05  # so far from the right number a slip of rounding is likelier than a wrong idea
 
 
 class CannotTell(Exception):
@@ -34,6 +35,11 @@ class Exercise(ABC):
         if found is None:
             raise CannotTell("These runs do not say.")
         return found
+
+    def key(self) -> str | None:
+        """The answer as text, for teachers; None for functions, and where the page's runs say."""
+        answer = None if self.needs else self.answer()
+        return None if answer is None or callable(answer) else _text(answer)
 
     def mistakes(self, **page) -> list:
         """Answers that are wrong, each with its hint."""
@@ -62,6 +68,8 @@ class Number(Exercise):
         for wrong, hint in self.mistakes(**page):
             if close(answer, wrong, self.tolerance):
                 return hint
+        if close(answer, right, max(NEAR, 5 * self.tolerance)):
+            return "It is close: give three digits, or look for a rounded number on the way."
         return f"It is too {'large' if answer > right else 'small'}. {self.hint}"
 
 
@@ -181,6 +189,12 @@ def draw(rng, low: float, high: float, digits: int) -> float:
 def _is_number(answer) -> bool:
     numeric = isinstance(answer, int | float | np.number) and not isinstance(answer, bool)
     return numeric and math.isfinite(answer)
+
+
+def _text(answer) -> str:
+    if isinstance(answer, set):
+        return f"{{{', '.join(map(_short, sorted(answer)))}}}"
+    return _short(answer)
 
 
 def _kind(answer) -> str:
