@@ -322,7 +322,8 @@ def _ledger(found) -> str:
     def answer(verdict) -> str:
         claim = verdict.claim
         p = f", p {corrected[claim.id]:.2g}" if claim.id in corrected else ""
-        found = f"{effect(verdict)} {claim.unit}" if verdict.n else verdict.reason
+        known = math.isfinite(verdict.shown[0])
+        found = f"{effect(verdict)} {claim.unit}" if known else verdict.reason
         words = [f"wanted {claim.bound}; {count(verdict)}{p}; [rule and records](claim-{claim.id})"]
         words += [claim.caveat] if claim.caveat else []
         return f"{badge(verdict)}{_edge(verdict)}<br>{found}<br><small>{'<br>'.join(words)}</small>"

@@ -97,7 +97,8 @@ def table_of_tasks(chapters) -> str:
                   for found in re.findall(r'check\("\d+\.(\d+)"', cell.source)}  # fmt: skip
         titles = [f"{number} {title(words)}" + " ✓" * (str(number) in checks) + minutes(words)
                   for number, words in tasks(chapter).items()]  # fmt: skip
-        lines.append(f"| [](../notebooks/{name}.ipynb) | {'; '.join(titles)} |")
+        link = f"{int(name[:2])}. [](../notebooks/{name}.ipynb)"
+        lines.append(f"| {link} | {'; '.join(titles)} |")
     return "\n".join(lines)
 
 

@@ -61,7 +61,8 @@ def test_the_pictures_anchors_are_those_of_chapters():
 
 def test_the_table_marks_what_has_a_cell_that_checks():
     table = handout.table_of_tasks({"01_gamma": chapter()})
-    assert table.splitlines()[-1] == "| [](../notebooks/01_gamma.ipynb) | 1 First one; 2 Second ✓ |"
+    chapter_1 = "1. [](../notebooks/01_gamma.ipynb)"
+    assert table.splitlines()[-1] == f"| {chapter_1} | 1 First one; 2 Second ✓ |"
 
 
 def test_every_task_of_a_chapter_has_a_title(chapters):
