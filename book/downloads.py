@@ -108,14 +108,14 @@ def roles_table(verdicts, tier: str) -> pd.DataFrame:
 
     With the claims' metrics that take more than the run's own record.
     """
-    store, parts = Store(results_folder(tier)), []
+    store, parts = Store(results_folder(tier)), [pd.DataFrame(columns=["experiment", *ROLES])]
     for name in dict.fromkeys(verdict.claim.experiment for verdict in verdicts):
         runs = study(name, tier).collect(store)
         own = {v.claim.metric for v in verdicts if v.claim.experiment == name}
         more = sorted(metric for metric in own if metric in runs and "trivial" in metric)
-        parts.append(runs.reindex(columns=[*ROLES, *more]).assign(experiment=name))
-    table = pd.concat(parts, ignore_index=True)
-    return table[["experiment", *table.columns.drop("experiment")]]
+        runs = runs.reindex(columns=[*ROLES, *more])
+        parts.append(runs.assign(experiment=name)[["experiment", *runs.columns]])
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
 def runs_table(records) -> pd.DataFrame:

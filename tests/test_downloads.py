@@ -20,9 +20,9 @@ import pytest
 import yaml
 from helpers import made_up_claim, made_up_record, made_up_runs, small_anchor_run
 
-from gammagpt import Store, frame, project
+from gammagpt import Store, frame, project, verdicts
 from gammagpt.bundle import import_bundle
-from gammagpt.claims import judge
+from gammagpt.claims import judge, load_ledger
 from gammagpt.figures import (
     HOLLOW,
     INK,
@@ -78,6 +78,19 @@ def test_all_points_of_all_curves_are_there(records):
     assert [list(pair) for pair in zip(mine.step, mine.value, strict=True)] == [
         list(point) for point in records[0].curves["validation"]
     ]
+
+
+def test_roles_say_which_runs_chose_the_rate_of_a_tuned_claim():
+    """The best rate by the tuning rows is that of the tuned ones, which are the pairs' runs."""
+    claims = [claim for claim in load_ledger() if claim.id == "lower-loss-tuned"]
+    [verdict] = found = verdicts("night", claims=claims)
+    table = downloads.roles_table(found, "night")
+    for setting in verdict.claim.settings:
+        mine = table[table.setting == setting]
+        best = mine[mine.role == "tuning"].groupby("learning_rate").loss.mean().idxmin()
+        tuned = mine[mine.role == "tuned"]
+        assert set(tuned.learning_rate) == {best} and tuned.resolved.all()
+        assert set(tuned.key) <= {key for pair in verdict.pairs for key in pair[1:-1]}
 
 
 def test_pairs_average_to_the_effect_of_their_claim():
@@ -228,6 +241,7 @@ def test_figures_lead_to_their_runs_their_notebook_and_their_command(site, recor
     assert figures == ["fig-loss-against-gamma", "fig-curves"] and len(details) == 2
     assert "data-runs" not in text and "data:image/svg" not in text
     links = [link for detail in details for link in re.findall(r'href="([^"]+)"', detail)]
+    links = [link for link in links if link != "../book/rerun.html"]  # no page of this small site
     assert [link for link in links if not (page.parent / link).resolve().is_file()] == []
     assert all(f"papermill notebooks/{NOTEBOOK}.ipynb out.ipynb -y" in d for d in details)
     tables = [site / "data" / "figures" / f"{NOTEBOOK}-{anchor}.csv" for anchor in figures]
@@ -244,7 +258,7 @@ def test_every_link_to_a_download_leads_to_a_file_and_the_files_agree(site, reco
     links = re.findall(r'<a href="(\.\./data/[^"]+)" download', page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).resolve().is_file()] == []
     folder = site / "data"
-    assert len(links) == len(set(links)) == len([*folder.glob("*-smoke.*")]) == 10
+    assert len(links) == len(set(links)) == len([*folder.glob("*-smoke.*")]) == 12
     for read, kind in ((pd.read_csv, "csv"), (pd.read_parquet, "parquet")):
         table = read(folder / f"runs-smoke.{kind}")
         assert sorted(table.key) == sorted(record.key for record in records)

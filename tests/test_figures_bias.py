@@ -134,7 +134,7 @@ def test_the_gap_in_time_is_a_ratio_and_never_half_learned_is_a_bound():
     """Memory at step 75 against reasoning at 50 is 1.5; never within 100 steps is at least 2."""
     picture = figures_bias.time_gap({"Emb-MLP": runs(roles=["common"])}, "laptop")
     assert "1.5 at gamma 0.3, at least 2.0 at gamma 0.8" in picture.alt
-    assert "bounds, from 3 of 6 runs" in picture.caption
+    assert "bounds, 3 of 6 dots, where" in picture.caption
     other_way = figures_bias.time_gap({"Emb-MLP": runs()}, "laptop", "reasoning", "memory")
     assert "0.7 at gamma 0.3, at most 0.5 at gamma 0.8" in other_way.alt
 
@@ -355,7 +355,7 @@ def test_a_change_of_steps_says_where_a_task_is_not_learned_within_the_run():
     made = runs(roles=["common"])
     sides = ("gamma 0.3", "gamma 0.8")
     assert readings_bias.change_of_steps(made, "reasoning", sides) == "50 and 50"
-    assert readings_bias.change_of_steps(made, "memory", sides) == "75 and not within the run"
+    assert readings_bias.change_of_steps(made, "memory", sides) == "75 and never"
 
 
 def test_the_lead_is_counted_over_the_learning_rates():
