@@ -9,11 +9,12 @@ import re
 from pathlib import Path
 
 from about import with_verdicts
+from chapters import span
 
 from gammagpt import Store, figures, verdicts
 from gammagpt.claims import EDGE, Verdict, holm
 from gammagpt.comparison import MANY, ONE
-from gammagpt.costs import measured, needed, seconds_of_chapters
+from gammagpt.costs import measured, needed, price, seconds_of_chapters
 from gammagpt.experiments import study
 from gammagpt.pages import ASKED, SIGNS, badge, by_question, count, effect
 from gammagpt.peer import NAME as PEER
@@ -228,9 +229,7 @@ def _short_answer(found) -> str:
 
     def line(verdict) -> str:
         link = f"notebooks/{verdict.claim.notebook}.ipynb"
-        known = math.isfinite(verdict.effect)
-        told = f"{effect(verdict)} {verdict.claim.unit}" if known else verdict.reason
-        return f"- [{verdict.claim.title}]({link}): {_plain_badge(verdict)}, {told}"
+        return f"- [{verdict.claim.title}]({link}): {_plain_badge(verdict)}, {_found(verdict)}"
 
     def named(link) -> str:  # MyST finds the title of a page; here it must be written out
         return f"[{_title(link[1])}](notebooks/{link[1]}.ipynb)"
@@ -246,7 +245,7 @@ def _readme_claims(found) -> str:
         return f"[{claim.question}](notebooks/{claim.notebook}.ipynb)"
 
     def answer(verdict) -> str:
-        return f"{_plain_badge(verdict)}<br>{effect(verdict)} {verdict.claim.unit}"
+        return f"{_plain_badge(verdict)}<br>{_found(verdict)}; wanted {verdict.claim.bound}"
 
     return (
         f"{glance}\n<details><summary>Every claim, with its effect and 95 % interval"
@@ -322,11 +321,11 @@ def _ledger(found) -> str:
     def answer(verdict) -> str:
         claim = verdict.claim
         p = f", p {corrected[claim.id]:.2g}" if claim.id in corrected else ""
-        known = math.isfinite(verdict.shown[0])
-        found = f"{effect(verdict)} {claim.unit}" if known else verdict.reason
+        p = ", no spread" if verdict.low == verdict.high else p  # then neither p nor interval
         words = [f"wanted {claim.bound}; {count(verdict)}{p}; [rule and records](claim-{claim.id})"]
         words += [claim.caveat] if claim.caveat else []
-        return f"{badge(verdict)}{_edge(verdict)}<br>{found}<br><small>{'<br>'.join(words)}</small>"
+        told = f"{_found(verdict)}<br><small>{'<br>'.join(words)}</small>"
+        return f"{badge(verdict)}{_edge(verdict)}<br>{told}"
 
     parts = []
     for notebook in dict.fromkeys(v.claim.notebook for v in found):
@@ -335,6 +334,12 @@ def _ledger(found) -> str:
         head = f"## Chapter {int(notebook[:2])}: {_title(notebook)}"
         parts += [head, f"```{{div}} gg-ledger\n{table}```"]
     return "\n\n".join([*parts, "## Rules and records", *map(_claim_section, found)])
+
+
+def _found(verdict: Verdict) -> str:
+    """The effect with its unit, or why there is none."""
+    known = math.isfinite(verdict.shown[0])
+    return f"{effect(verdict)} {verdict.claim.unit}" if known else verdict.reason
 
 
 def _to_figure(claim) -> str:
@@ -370,6 +375,9 @@ Learning rates
 Expected beforehand
 : {_expectation(verdict)}
 
+From nothing
+: {_cost(claim, verdict.tier)}
+
 (records-{claim.id})=
 {_record_table(verdict)}
 """
@@ -404,6 +412,15 @@ def _rates(verdict: Verdict) -> str:
     rates = [record["config"]["optim"]["learning_rate"] for record in records]
     names = zip(verdict.claim.settings, rates, strict=True)
     return "; ".join(f"{name} at {rate:g}" for name, rate in names) + "."
+
+
+def _cost(claim, tier: str) -> str:
+    """How many runs decide a claim, those that tune too, and how long they take."""
+    asked, of_run = study(claim.experiment, tier).only(claim.settings), price()
+    runs = asked.at_common_rate()  # as many again, at the best rates, if there is a grid
+    if claim.comparison["learning_rate"] == "tuned":
+        runs += asked.tuning()
+    return f"{len(runs)} runs, about {span(sum(map(of_run, runs)))} on two cores."
 
 
 def _expectation(verdict: Verdict) -> str:

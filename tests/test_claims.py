@@ -425,7 +425,7 @@ def test_the_hash_changes_with_everything_that_decides(change):
     assert made_up_claim(**change).rule_hash != made_up_claim().rule_hash
 
 
-@pytest.mark.parametrize("field", ["title", "statement", "place", "figure", "paper"])
+@pytest.mark.parametrize("field", ["title", "statement", "place", "figure", "paper", "caveat"])
 def test_the_hash_does_not_change_with_the_wording(field):
     assert made_up_claim(**{field: "in other words"}).rule_hash == made_up_claim().rule_hash
 

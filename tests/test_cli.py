@@ -166,6 +166,13 @@ def test_claims_in_words_are_one_line_each(call, tmp_path, monkeypatch):
     assert [line.split()[0] for line in output.splitlines()] == [c.id for c in load_ledger()]
 
 
+def test_some_claims_are_asked_for_by_their_ids(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
+    code, output, _ = call("claims", "rule-usual-tuned", "lower-loss-tuned")
+    ids = [line.split()[0] for line in output.splitlines()]
+    assert code == 0 and ids == ["rule-usual-tuned", "lower-loss-tuned"]
+
+
 def test_the_audit_measures_every_tensor(call):
     code, output, errors = call("audit", "--gamma", 0.8, *SMALL, "--json")
     rows = strict_json(output)
@@ -459,6 +466,7 @@ COMMANDS = {
     "an unknown verb": (["trane"], "trane"),
     "an unknown option": (["audit", "--gama", "0.8"], "--gama"),
     "an unknown tier": (["claims", "--tier", "desktop"], "desktop"),
+    "an unknown claim": (["claims", "higher-loss"], "higher-loss"),
     "an unknown experiment": (["sweep", "alpha_scaling"], "alpha_scaling"),
     "no experiment": (["sweep"], "experiment"),
     "a worker too few": (["sweep", "gamma_scaling", "--workers", "-1"], "workers"),

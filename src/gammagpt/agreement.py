@@ -62,8 +62,10 @@ def prediction_interval(effects, n: int, confidence: float = 0.95) -> tuple[floa
     return mean - half, mean + half
 
 
-def against(folder, tier: str):
+def against(folder, tier: str, claims=None):
     """`agree` of the records in `folder` (ours) with those of a tier (theirs); trains nothing.
+
+    Of all claims, or of those that are given.
 
     Raises UserError if `folder` is none, or is the very folder of the tier's records.
     """
@@ -77,7 +79,7 @@ def against(folder, tier: str):
             f"--against: got {str(folder)!r}, the folder that is compared with it; "
             "set GAMMAGPT_RESULTS to where your own records are"
         )
-    return agree(verdicts(tier, folder), verdicts(tier))
+    return agree(verdicts(tier, folder, claims), verdicts(tier, claims=claims))
 
 
 def in_words(table) -> str:

@@ -183,7 +183,7 @@ def run_claims(options) -> None:
 
     if options.against:
         return _print_agreement(options)
-    found = verdicts(options.tier)
+    found = verdicts(options.tier, claims=_named(options.ids))
     lines = [
         f"{v.claim.id:24} {v.verdict:13} {effect(v)} {v.claim.unit}, n = {v.n}; {v.reason}"
         + (f"; {v.flag.upper()}" if v.flag else "")
@@ -192,10 +192,20 @@ def run_claims(options) -> None:
     _print(options, [v.to_dict() for v in found], "\n".join(lines))
 
 
+def _named(ids):
+    """The claims of these ids, or of all."""
+    from .claims import load_ledger
+
+    known = {claim.id: claim for claim in load_ledger()}
+    if unknown := [name for name in ids if name not in known]:
+        raise UserError(f"claims: got {unknown[0]!r}, allowed are the ids of claims.yml")
+    return [known[name] for name in ids or known]
+
+
 def _print_agreement(options) -> None:
     from .agreement import against, in_words
 
-    table = against(options.against, options.tier)
+    table = against(options.against, options.tier, _named(options.ids))
     rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
     _print(options, rows.to_dict("records"), in_words(table))
 
@@ -333,6 +343,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(verbs)
     _add_carrying(verbs)
     claims = _verb(verbs, "claims", run_claims, "claims --against results/laptop")
+    claims.add_argument("ids", nargs="*", metavar="CLAIM", help="ids of claims.yml (default: all)")
     claims.add_argument("--tier", **_tier(PAGES))
     claims.add_argument("--against", metavar="FOLDER",
                         help="compare with the records in a folder: does mine agree?")  # fmt: skip
