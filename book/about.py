@@ -13,8 +13,9 @@ from gammagpt import Store
 from gammagpt.claims import holm
 from gammagpt.engine import size_of
 from gammagpt.experiments import study
-from gammagpt.pages import badge, effect
+from gammagpt.pages import badge, effect, sides
 from gammagpt.project import UserError, results_folder, root
+from gammagpt.readings_bias import exchanged_rates
 from gammagpt.runs import provenance
 
 # pages with `<!-- claims: id id -->`, which become verdicts, or with the answer, `<!-- lead -->`
@@ -67,16 +68,18 @@ def lead(known: dict) -> str:
              "slow-gpt2-slow-tuned")  # fmt: skip
     words = {known[name].verdict for name in asked}
     head = "Partly" if len(words) > 1 else "Yes" if words == {"supported"} else "Not here"
-    found = (_ends(known[name]) for name in asked)
+    corrected = holm(known.values())
+    found = (_ends(known[name], corrected) for name in asked)
     common, tuned, long, wide, slow, deep, deep_slow, gpt2, gpt2_slow = found
     return (
         f"**{head}.** Beside the usual $\\gamma = 0.5$ a GPT that starts with $\\gamma = 1$ "
         f"{common} at one learning rate, {tuned} with each start at its own best, and {long} "
         f"after eight times the training. At twice the width it {wide} with the usual warm-up, "
-        f"and {slow} with a longer one; with eight layers instead of two it {deep} with "
-        f"the one, and {deep_slow} with the other. Beside GPT-2's initialization, whose fixed "
+        f"and {slow} with a longer one; with eight layers instead of two it {deep} with the usual "
+        f"warm-up, and {deep_slow} with a longer one. Beside GPT-2's initialization, whose fixed "
         f"0.02 is a small start too at these widths, it {gpt2}, and {gpt2_slow} if both have the "
-        "longer warm-up. (Validation loss in nats per token, means over seeds.)"
+        "longer warm-up. (Validation loss in nats per token, means over seeds; *hint*: not certain "
+        "among so many questions.)"
     )
 
 
@@ -86,38 +89,52 @@ def bias(known: dict) -> str:
     said = {"supported": "yes", "contradicted": "no"}
     words = [f"in {model} {said.get(known[claim].verdict, 'not decided')}"
              for model, claim in models.items()]  # fmt: skip
-    text = f"**{words[0][0].upper()}{words[0][1:]}, {words[1]}.** "
-    runs = study("bias_emb_mlp", known["bias-emb-tuned"].tier).collect(
-        Store(results_folder(known["bias-emb-tuned"].tier))
-    )
-    return text + _half_learned(runs)
+    tier = known["bias-emb-tuned"].tier
+    emb, gpt = (study(name, tier).collect(Store(results_folder(tier)))
+                for name in ("bias_emb_mlp", "bias_gpt"))  # fmt: skip
+    told = [_half_learned(emb, "In the Emb-MLP", "tuned"), _exchanged(emb),
+            _half_learned(gpt, "In the Transformer", "common")]  # fmt: skip
+    head = f"**Beside a larger start than usual, {', '.join(words)}.**"
+    return " ".join(filter(None, [head, *told]))
 
 
-def _half_learned(runs) -> str:
-    """When reasoning is half learned, and what is left of memory then, at three starts."""
-    asked = runs[(runs.role == "tuned") & runs.gamma.isin([0.3, 0.5, 0.8])] if len(runs) else runs
-    if not len(asked) or asked.gamma.nunique() < 3:
+def _half_learned(runs, where: str, role: str) -> str:
+    """When the usual start and a small one have half learned reasoning; what of memory is left."""
+    asked = runs[(runs.role == role) & runs.gamma.isin([0.5, 0.8])] if len(runs) else runs
+    if not len(asked) or asked.gamma.nunique() < 2:
         return ""
     means = asked.groupby("gamma")[["steps_to_reasoning", "memory_left_at_reasoning"]].mean()
-    steps = ", ".join(f"{step:.0f}" for step in means.steps_to_reasoning)
-    left = ", ".join(f"{share:.0%}" for share in means.memory_left_at_reasoning)
-    sooner = means.steps_to_reasoning[0.8] < means.steps_to_reasoning[0.3]
-    alike = abs(means.memory_left_at_reasoning.diff()[0.8]) < 0.02
+    steps, left = means.steps_to_reasoning, means.memory_left_at_reasoning
+    rates = "at one rate" if role == "common" else "each at its best rate"
+    alike = abs(left[0.8] - left[0.5]) < 0.02
     return (
-        "In the Emb-MLP, with $\\gamma$ 0.3, 0.5 (the usual) and 0.8 each at its best rate, "
-        f"reasoning is half learned at step {steps}, with {left} of memory left. So with the "
-        f"smallest of these reasoning comes {'sooner' if sooner else 'no sooner'}, and what it "
-        f"leaves of memory the usual start {'leaves as well' if alike else 'does not leave'}."
+        f"{where}, {rates}, the usual $\\gamma = 0.5$ has half learned reasoning at step "
+        f"{steps[0.5]:.0f} with {left[0.5]:.0%} of memory left, and 0.8 at step {steps[0.8]:.0f} "
+        f"with {left[0.8]:.0%}: the usual start reasons first {'as well' if alike else 'less'}."
     )
 
 
-def _ends(verdict) -> str:
-    """How the treatment ends beside the baseline, in words."""
+def _exchanged(runs) -> str:
+    """What is left of the difference between the claims' two starts where both share a rate."""
+    found = exchanged_rates(runs, "memory_left_at_reasoning", ("gamma 0.3", "gamma 0.8"))
+    if len(found) < 3:
+        return ""
+    own, first, other = found.values()
+    return (
+        f"(Beside 0.3 it leaves {own:+.2f} more of memory with each at its best rate, "
+        f"{first:+.2f} with both at that of 0.3, and {other:+.2f} at that of 0.8.)"
+    )
+
+
+def _ends(verdict, corrected: dict) -> str:
+    """How the treatment ends beside the baseline, in words; and whether that is but a hint."""
     value, low, high = verdict.shown
     if not math.isfinite(low):
         return "has no such comparison"
     ends = f"{abs(value):.2f} {'lower' if value > 0 else 'higher'}"
-    return f"is not told apart ({ends} on average)" if low <= 0 <= high else f"ends {ends}"
+    if low <= 0 <= high:
+        return f"is not told apart ({ends} on average)"
+    return f"ends {ends}{' (a hint)' * bool(_alone(verdict, corrected))}"
 
 
 def _alone(verdict, corrected: dict) -> str:
@@ -131,7 +148,8 @@ def _line(verdict) -> str:
     claim = verdict.claim
     known = math.isfinite(verdict.shown[0])
     found = f"{effect(verdict)} {claim.unit}" if known else f"({verdict.reason})"
-    return f"- [{claim.title}](claim-{claim.id}): {badge(verdict)} {found}"
+    asked = f" <small>({sides(claim)})</small>" * ("against" not in claim.comparison)
+    return f"- [{claim.title}](claim-{claim.id}){asked}: {badge(verdict)} {found}"
 
 
 def limits(records, verdicts, tier: str) -> str:

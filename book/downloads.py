@@ -81,7 +81,8 @@ def claims_table(verdicts) -> pd.DataFrame:
         rule = claim.rule | {"margin": -claim.rule["margin"]} if claim.turned else claim.rule
         rows.append({
             "claim": claim.id, "title": claim.title, "paper": claim.paper, "place": claim.place,
-            "notebook": claim.notebook, "metric": claim.metric, "unit": claim.unit,
+            "notebook": claim.notebook, "experiment": claim.experiment,
+            "metric": claim.metric, "unit": claim.unit,
             **{f"comparison.{name}": str(side) for name, side in claim.comparison.items()},
             **{f"rule.{name}": number for name, number in rule.items()},
             "wanted": claim.bound, "rule_hash": claim.rule_hash, "caveat": claim.caveat,

@@ -20,7 +20,8 @@ from gammagpt.project import UserError, results_folder, tier_parameters
 ASKED = re.compile(r"`(?:papermill notebooks/(\w+)\.ipynb \S+ )?(-p [^`]+)`")
 PARAMETER = re.compile(r'-p (\w+)(?: ("[^"]*"|(?!-p )\S+))?')
 TASK = re.compile(r"^\d+\. .+$", re.MULTILINE)
-NOTE = re.compile(r" \*\(Training: [^)]*\)\*$", re.MULTILINE)
+NOTE = re.compile(r" \*\((?:Training|If you run it): [^)]*\)\*$", re.MULTILINE)
+SPARED = "you need not run it"  # as such tasks say
 TEXT = ".txt"  # of the reader's
 UNTRIED = 1.01  # times the page's own number: one that has no record
 
@@ -52,7 +53,7 @@ def words(task: str, notebook: str, tier: str) -> str:
     most = "" if all(changed.values()) else "at most "  # the reader's number may have records
     minutes = max(1, round(seconds / 60))
     cost = f"{_counted(runs, 'run')}, about {_counted(minutes, 'minute')} on two cores"
-    return f" *(Training: {most}{cost}.)*"
+    return f" *({'If you run it' if SPARED in task else 'Training'}: {most}{cost}.)*"
 
 
 def effort(task: str, notebook: str, tier: str) -> tuple[int, float] | None:

@@ -211,13 +211,16 @@ def _tier_words(tier: str) -> str:
     """Which tier this copy shows, what it cost, and what the tiers above it say."""
     folder = results_folder(tier)  # which may have the runs of a larger tier as well
     own = {run.key for runs in needed(tier, folder).values() for run in runs}
-    records = [record for record in Store(folder) if record.key in own]
+    everything = list(Store(folder))
+    records = [record for record in everything if record.key in own]
     hours = sum(record.provenance["seconds"] for record in records) / 3600
     above = TIERS[TIERS.index(tier) + 1 :]
     said = [f"{name}: {', '.join(sorted({v.verdict for v in verdicts(name)}))}" for name in above]
+    rest = len(everything) - len(records)
+    beside = f" {rest:,} more records lie beside them, of parameters tried before." if rest else ""
     return (
         f"This copy of the book shows the **{tier}** tier: {len(records):,} of its {len(own):,} "
-        f"runs, made in {hours:.1f} hours of one core, much of it beside other work. "
+        f"runs, made in {hours:.1f} hours of one core, much of it beside other work.{beside} "
         f"Tiers above it: {'; '.join(said) or 'none'}.\n"
     )
 
@@ -375,8 +378,8 @@ Learning rates
 Expected beforehand
 : {_expectation(verdict)}
 
-From nothing
-: {_cost(claim, verdict.tier)}
+Again, alone
+: `{claim.id}`: {_cost(claim, verdict.tier)} [How](rerun.md).
 
 (records-{claim.id})=
 {_record_table(verdict)}

@@ -119,7 +119,8 @@ def title(words: str) -> str:
 def minutes(words: str) -> str:
     """' (2 min)' of a task that trains so long (efforts.py)."""
     found = re.search(r"about (\d+) minutes? on", words)
-    return f" ({found[1]} min)" if found else ""
+    spared = ", if run" * ("(If you run it" in words)
+    return f" ({found[1]} min{spared})" if found else ""
 
 
 def expected(verdicts, names) -> str:

@@ -111,9 +111,17 @@ def test_without_two_effects_or_a_seed_nothing_is_predicted(effects, n):
 def test_the_words_count_what_lies_inside():
     ours = [verdict(), verdict(id="other")]
     table = agree(ours, [verdict(), verdict(0.5, id="other")])
-    lines = in_words(table).splitlines()
+    lines = in_words(table, "laptop").splitlines()
     assert ["inside" in lines[0], "outside" in lines[1]] == [True, True]
     assert lines[2] == summary(table) and lines[2].startswith("1 of 2 effects")
+
+
+def test_claims_without_runs_on_one_side_are_counted_and_none_at_all_is_an_error():
+    ours, mine = [verdict(), verdict(id="other")], [verdict(), verdict(seeds=0, id="other")]
+    lines = in_words(agree(ours, mine), "laptop").splitlines()
+    assert len(lines) == 3 and lines[1].startswith("1 claim lacks runs in ")
+    nothing = agree([verdict()], [verdict(seeds=0)])
+    assert "1 claim lacks runs in " in refusal(in_words, nothing, "laptop")
 
 
 def test_on_the_committed_records_the_cell_says_how_to_compare(monkeypatch):

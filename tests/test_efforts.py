@@ -65,6 +65,13 @@ def test_staged_twice_a_task_says_it_once(tmp_path):
         assert staged == f"{tasks} *(Training: none.)*"
 
 
+def test_a_task_that_need_not_be_run_says_if(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
+    task = '3. `-p gammas "[0.5]"` Answer before any run; you need not run it.'
+    note = efforts.words(task, "02_gamma_scaling", "night")
+    assert note.startswith(" *(If you run it: ") and efforts.NOTE.sub("", task + note) == task
+
+
 @pytest.mark.parametrize("text, value", [("3", 3), ("0.5", 0.5), ("[1]", "[1]"), ("", "")])
 def test_parameters_are_read_as_papermill_reads_them(text, value):
     from papermill.cli import _resolve_type

@@ -252,6 +252,25 @@ def test_running_trains_what_is_missing_and_then_the_best_rates(tmp_path, tiny):
     assert list(again.loss) == list(runs.loss)
 
 
+ASKED = {"common": {"common": 4}, "tuning": {"tuning": 4}, "tuned": {"tuning": 4, "tuned": 4}}
+
+
+@pytest.mark.parametrize("role", ASKED)
+def test_of_a_role_only_what_it_takes_is_trained(tmp_path, tiny, role):
+    base = replace(tiny, steps=3, optim=replace(tiny.optim, learning_rate=0.03))  # not in the grid
+    plan = LearningRateStudy(
+        {f"gamma {g}": replace(base, init=InitConfig(gamma=g)) for g in (0.5, 0.8)},
+        learning_rates=(0.01, 0.02), tuning_seeds=(9,), seeds=(0, 1),
+    )  # fmt: skip
+    runs = plan.run(Store(tmp_path), role=role, workers=1)
+    assert runs.role.value_counts().to_dict() == ASKED[role]
+    assert len(list(tmp_path.glob("*.json"))) == sum(ASKED[role].values())
+
+
+def test_a_role_that_is_none_is_refused(tmp_path):
+    assert "got 'best', allowed are common" in refusal(planned().run, Store(tmp_path), role="best")
+
+
 # ---- a mixture of five texts -------------------------------------------------------------------
 
 

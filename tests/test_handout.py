@@ -1,6 +1,8 @@
 """The handout and the teacher's page: from the notebooks and the ledger, and fit for paper."""
 
 import re
+import subprocess
+import sys
 
 import handout
 import nbformat
@@ -80,15 +82,21 @@ def test_the_tasks_of_the_handout_are_in_the_notebooks(chapters):
         handout.task(chapters, "01.99")
 
 
-def test_the_project_s_code_finds_its_claim_and_its_settings(tmp_path):
+def test_the_project_week_s_program_runs_and_comes_to_a_verdict(tmp_path):
+    """The page's own file and claim, with runs that are as small as can be."""
     text = (project.root() / "book" / "teaching.md").read_text(encoding="utf-8")
-    file = tmp_path / "ours.yml"
-    file.write_text(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
-    [claim] = load_ledger(file)
-    call = re.search(r'study\("(\w+)", "night", block_size=(\d+)\)', text)
-    asked = study(call[1], "night", block_size=int(call[2])).only(claim.settings)
-    assert set(asked.settings) == set(claim.settings) and claim.judged_at("night")
-    assert asked.base.model.block_size == int(call[2]) and claim.experiment == call[1]
+    rule, program = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)[1]
+                     for kind in ("yaml", "python"))  # fmt: skip
+    small = "block_size=4, width=8, n_layer=1, steps=2, batch_size=2, learning_rates=[0.01, 0.1]"
+    assert "block_size=32" in program
+    (tmp_path / "ours.yml").write_text(rule)
+    (tmp_path / "ours.py").write_text(program.replace("block_size=32", small))
+    command = [sys.executable, "ours.py"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    [claim] = load_ledger(tmp_path / "ours.yml")
+    assert claim.rule_hash in found.stdout and "gamma 0.8" in found.stdout
+    assert re.search("supported|contradicted|inconclusive", found.stdout)
 
 
 def test_the_sentences_of_the_project_week_name_parameters_that_exist():

@@ -255,9 +255,8 @@ def test_two_gammas_part_and_the_summary_says_how(page):
     steps = [int(run["half learned at step"]) for run in (large, small)]
     assert steps[0] < steps[1]  # the price of the small start
     assert f"reasoning was half learned earlier, at step {steps[0]}" in said
-    assert f"{large['unseen right']} of the unseen sums were right" in said
-    memory = [run["memory right"] for run in (large, small)]
-    assert f"and {memory[0]} of the memory task, not {memory[1]}." in said
+    for task, words in (("unseen right", "unseen sums"), ("memory right", "memory task")):
+        assert f"of the {words} {large[task]} and {small[task]}" in said
     seen = page.locator("#play [role=img]").get_attribute("aria-label")
     assert "Gamma 0.3 learned the sums that it was shown, but gets most of those that" in seen
 
@@ -283,7 +282,7 @@ def test_equal_shares_are_told_once(page):
     """Both of these know all of the memory task that this model can know."""
     runs = [train(page, gamma, 0.03, count) for count, gamma in enumerate((0.3, 0.5), 1)]
     assert runs[0]["memory right"] == runs[1]["memory right"]
-    assert summary(page).endswith(" and as much of the memory task.")
+    assert summary(page).endswith(f" of the memory task {runs[0]['memory right']} with both.")
 
 
 def test_a_loss_above_that_of_guessing_is_no_share_of_a_task(page):

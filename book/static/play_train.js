@@ -116,13 +116,13 @@ function trainInSlices(E, post, every) {
     if (!name) return " The settings are those of a run before, and so are the numbers.";
     const [now, then] = [run, other].map((r) =>
       Object.fromEntries(Object.keys(TASKS).map((task) => [task, percent(last(r)[task].right)])));
-    const unseen = then.unseen === now.unseen ? "as many" : then.unseen;
-    const memory = then.memory === now.memory ? "as much of the memory task"
-      : `${then.memory} of the memory task, not ${now.memory}`;
+    const both = (task) => (then[task] === now[task] ? `${now[task]} with both`
+      : `${then[task]} and ${now[task]}`);
     const word = name === "rate" ? "learning rate" : name;
-    return ` With ${word} ${other.settings[name]} and all else alike, `
-      + `reasoning ${pace(run, other)}; `
-      + `${unseen} of the unseen sums were right, and ${memory}.`;
+    return ` With ${word} ${other.settings[name]} and all else alike, reasoning `
+      + `${pace(run, other)}. Right at the end with ${other.settings[name]} and with `
+      + `${run.settings[name]}: of the unseen sums ${both("unseen")}, of the memory task `
+      + `${both("memory")}.`;
   }
 
   function finish(run) {

@@ -82,8 +82,11 @@ def against(folder, tier: str, claims=None):
     return agree(verdicts(tier, folder, claims), verdicts(tier, claims=claims))
 
 
-def in_words(table) -> str:
-    """A line for each claim that both sides have, and how many of these lie inside."""
+def in_words(table, tier: str) -> str:
+    """A line for each claim that both sides have, and how many of these lie inside.
+
+    Raises UserError if there is none.
+    """
     there = table[table.their_n > 0]
     lines = [
         f"{row.claim:24} {ANSWERS[row.inside]:15} the book {_number(row, 'our')}, yours "
@@ -91,9 +94,11 @@ def in_words(table) -> str:
         for row in there.itertuples()
     ]
     absent = len(table) - len(there)
-    lines += [f"{absent} more claims lack runs of yours; a tuned one needs its whole grid."] * (
-        absent > 0
-    )
+    noun = "claim lacks" if absent == 1 else "claims lack"
+    if absent:
+        lines.append(f"{absent} {noun} runs in {results_folder(tier)}; a tuned one needs its grid.")
+    if not len(there):
+        raise UserError(lines[-1])
     return "\n".join([*lines, summary(table)])
 
 

@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 from .project import SAME_MACHINE, TIERS, UserError, read_yaml, root
 
@@ -154,7 +155,7 @@ def load_ledger(path=None) -> list[Claim]:
 
     Raises UserError for a missing field or an impossible rule.
     """
-    entries = read_yaml(path or root() / "claims.yml").get("claims") or []
+    entries = read_yaml(Path(path) if path else root() / "claims.yml").get("claims") or []
     claims = [_claim(entry) for entry in entries]
     ids = [claim.id for claim in claims]
     for name in ids:

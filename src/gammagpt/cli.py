@@ -207,7 +207,8 @@ def _print_agreement(options) -> None:
 
     table = against(options.against, options.tier, _named(options.ids))
     rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
-    _print(options, rows.to_dict("records"), in_words(table))
+    words = "" if options.json else in_words(table, options.tier)
+    _print(options, rows.to_dict("records"), words)
 
 
 def run_audit(options) -> int:

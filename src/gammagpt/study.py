@@ -55,19 +55,29 @@ class LearningRateStudy:
         """Every setting that has a best rate in `best` (see `best_rates`), at that rate."""
         return [config for _, config in self._at_best_rate(best)]
 
-    def run(self, store: Store, *, budget: float | None = None, **options):
+    def run(
+        self, store: Store, *, role: str | None = None, budget: float | None = None, **options
+    ):
         """Train what is missing, most valuable first, then return `collect(store)`.
 
         The comparison at the common rate needs no tuning, so it comes first; then the tuning,
-        seed by seed. `options` are those of `sweep`; the budget (seconds; default: that of
-        project.training_budget) is for all together.
+        seed by seed. With a `role` only what that takes: "common", "tuning", or "tuned" after the
+        tuning. `options` are those of `sweep`; the budget (seconds; default: that of
+        project.training_budget) is for all together. Raises UserError for another role.
         """
+        asked = {None: ("common", "tuning"), "common": ("common",), "tuning": ("tuning",),
+                 "tuned": ("tuning",)}  # fmt: skip
+        if role not in asked:
+            raise UserError(f"role: got {role!r}, allowed are common, tuning, tuned")
         budget = training_budget() if budget is None else budget
         end = time.monotonic() + budget
-        beside = [self.reference] if self.reference else []
-        sweep(beside + self.at_common_rate() + self.tuning(), store, budget=budget, **options)
-        best = self.best_rates(self.collect(store))
-        sweep(self.at_best_rate(best), store, budget=end - time.monotonic(), **options)
+        runs = [self.reference] if self.reference else []
+        runs += self.at_common_rate() if "common" in asked[role] else []
+        runs += self.tuning() if "tuning" in asked[role] else []
+        sweep(runs, store, budget=budget, **options)
+        if role in (None, "tuned"):
+            best = self.best_rates(self.collect(store))
+            sweep(self.at_best_rate(best), store, budget=end - time.monotonic(), **options)
         return self.collect(store)
 
     def collect(self, store: Store):
