@@ -121,6 +121,7 @@ def test_claims_without_runs_on_one_side_are_counted_and_none_at_all_is_an_error
     lines = in_words(agree(ours, mine), "laptop").splitlines()
     assert len(lines) == 3 and lines[1].startswith("1 claim lacks runs in ")
     nothing = agree([verdict()], [verdict(seeds=0)])
+    assert summary(nothing).startswith("No effect is there on both sides")
     assert "1 claim lacks runs in " in refusal(in_words, nothing, "laptop")
 
 

@@ -97,6 +97,10 @@ def test_the_project_week_s_program_runs_and_comes_to_a_verdict(tmp_path):
     [claim] = load_ledger(tmp_path / "ours.yml")
     assert claim.rule_hash in found.stdout and "gamma 0.8" in found.stdout
     assert re.search("supported|contradicted|inconclusive", found.stdout)
+    assert "rule changed" not in found.stdout
+    (tmp_path / "ours.yml").write_text(rule.replace("margin: 0.01", "margin: 0.02"))
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 0 and "rule changed" in again.stdout  # moved after the runs
 
 
 def test_the_sentences_of_the_project_week_name_parameters_that_exist():

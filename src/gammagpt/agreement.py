@@ -106,6 +106,8 @@ def summary(table) -> str:
     """How many effects lie inside, and how many may be outside by chance alone."""
     asked = [answer for answer in table.inside if answer is not None]
     plain = sum(answer is True for answer in table.in_interval)
+    if not asked:
+        return "No effect is there on both sides, with an interval of ours, to be compared."
     return (
         f"{sum(asked)} of {len(asked)} effects lie where ours predict them, {plain} of them in our "
         "plain intervals too; of those that agree, one in twenty lies outside by chance."
