@@ -10,7 +10,7 @@ import nbformat
 import yaml
 
 from gammagpt import Store
-from gammagpt.claims import holm
+from gammagpt.claims import holm, standing
 from gammagpt.engine import size_of
 from gammagpt.experiments import study
 from gammagpt.pages import badge, effect, sides
@@ -166,21 +166,11 @@ def limits(records, verdicts, tier: str) -> str:
         ("Longest run", f"{max(r.config.tokens for r in records):,} tokens"),
         ("Data", ", ".join(sorted({_data(r.config) for r in records}))),
         ("Seeds compared", f"{min(compared)} to {max(compared)}" if compared else "none"),
-        *((f"Claims {name}", f"{count} of {len(verdicts)}{alone}")
-          for name, count, alone in _counts(verdicts)),
+        *((f"Claims {name}", f"{count} of {len(verdicts)}"
+           + f"; {stand} after correction" * (name in ("supported", "contradicted")))
+          for name, (count, stand) in standing(verdicts).items()),
     ]
     return "\n".join(["| What | How much |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
-
-
-def _counts(verdicts) -> list[tuple[str, int, str]]:
-    """(verdict, how many, how many of these would stand if papers were judged as a whole)."""
-    corrected, found = holm(verdicts), []
-    for name in ("supported", "contradicted", "inconclusive", "not run"):
-        own = [v.claim.id for v in verdicts if v.verdict == name]
-        stand = sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
-        decided = name in ("supported", "contradicted")
-        found.append((name, len(own), f"; {stand} after correction" * decided))
-    return found
 
 
 def _data(config) -> str:

@@ -12,7 +12,7 @@ from about import with_verdicts
 from chapters import span
 
 from gammagpt import Store, figures, verdicts
-from gammagpt.claims import EDGE, Verdict, holm
+from gammagpt.claims import EDGE, Verdict, holm, standing
 from gammagpt.comparison import MANY, ONE
 from gammagpt.costs import measured, needed, price, seconds_of_chapters
 from gammagpt.experiments import study
@@ -280,11 +280,8 @@ def _totals(found) -> str:
 
 def _corrected_words(found) -> str:
     """How many verdicts would stand if each paper were judged as a whole."""
-    corrected, told = holm(found), []
-    for name in ("supported", "contradicted"):
-        own = [v.claim.id for v in found if v.verdict == name]
-        stand = sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
-        told.append(f"{stand} of {len(own)} that are {name}")
+    told = [f"{stand} of {count} that are {name}" for name, (count, stand)
+            in standing(found).items() if name in ("supported", "contradicted")]  # fmt: skip
     return (f"Most are asked twice, at one learning rate and tuned, and a few once more on fresh "
             f"seeds. With so many some verdicts are luck: corrected for all that is asked of a "
             f"paper, our questions included, {' and '.join(told)} would stand "

@@ -24,6 +24,7 @@ from gammagpt.claims import (
     paired_interval,
     placebo_rate,
     rule_hashes,
+    standing,
 )
 from gammagpt.experiments import EXPERIMENTS, study
 
@@ -350,6 +351,14 @@ def test_holm_by_hand():
     found = holm(with_p(a=0.04, b=0.01, c=math.nan, d=0.03))
     assert found == pytest.approx({"b": 0.03, "d": 0.06, "a": 0.06})
     assert holm([]) == {}
+
+
+def test_of_each_verdict_those_are_counted_that_the_correction_leaves():
+    """Of three p-values 0.01 is taken three times, and 0.03 twice."""
+    found = with_p(a=0.04, b=0.01, c=math.nan, d=0.03)
+    name = found[0].verdict
+    assert standing(found)[name] == (4, 1)
+    assert all(count == (0, 0) for word, count in standing(found).items() if word != name)
 
 
 def test_holm_counts_each_paper_by_itself():

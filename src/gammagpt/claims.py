@@ -218,6 +218,15 @@ def holm(verdicts) -> dict[str, float]:
     return found
 
 
+def standing(verdicts) -> dict[str, tuple[int, int]]:
+    """Verdict -> (how many claims, how many of them with a corrected p of at most 0.05)."""
+    corrected, found = holm(verdicts), {}
+    for name in ("supported", "contradicted", "inconclusive", "not run"):
+        own = [v.claim.id for v in verdicts if v.verdict == name]
+        found[name] = len(own), sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
+    return found
+
+
 def placebo_rate(claim: Claim, runs, tier: str, draws: int = 200, seed: int = 0) -> float:
     """Negative control: how often the claim is supported when settings are shuffled in a seed."""
     import numpy as np

@@ -10,6 +10,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from .engine import size_of
@@ -42,6 +43,7 @@ def measured() -> dict:
     return json.loads((root() / "benchmarks" / "costs.json").read_text(encoding="utf-8"))
 
 
+@cache
 def price() -> Callable[[RunConfig], float]:
     """A function: the measured seconds of a run's kind; or those of the kind most like it, scaled
     by the tokens that both train on."""
