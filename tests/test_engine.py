@@ -31,7 +31,7 @@ def member_runs(tiny) -> list[RunConfig]:
     """Runs that differ in all that the members of a stack may differ in."""
     optims = [
         OptimConfig(learning_rate=0.02),
-        OptimConfig(learning_rate=0.004, weight_decay=1.0, warmup=0.5, clip=0.1),
+        OptimConfig(learning_rate=0.004, weight_decay=1.0, warmup=0.5, clip=0.1, eps=1e-4),
         OptimConfig(learning_rate=0.01, beta1=0.8, beta2=0.99, clip=0.0, final_ratio=1.0),
         OptimConfig(learning_rate=0.03, weight_decay=0.0, warmup=0.0),
     ]
@@ -52,7 +52,10 @@ def assert_same_outcome(one, other, tolerance):
         other.diverged_at,
     )
 
-    def close(values, name):  # an answer more or less is rounding too
+    def close(values, name):
+        if values is None:  # it never left the unigram plateau
+            return None
+        # an answer more or less is rounding too
         slack = 0.04 if name.endswith("_accuracy") else 0
         return pytest.approx(values, rel=tolerance, abs=slack)
 
@@ -95,10 +98,12 @@ MODELS = [
     {},
     {"gate": True, "tied": True},
     {"gate": True, "gate_scale": 2.0, "gate_trained": False},
+    {"head_bias": "unigram", "qk_norm": True},
+    {"head_bias": "zero"},
 ]
 
 
-@pytest.mark.parametrize("model", MODELS, ids=["plain", "gated, tied", "gate as drawn"])
+@pytest.mark.parametrize("model", MODELS, ids=str)
 def test_every_member_leaves_the_record_that_it_leaves_alone(tiny, model):
     probes = replace(tiny.probes, tokens=3, sinks=3)
     tiny = replace(tiny, steps=24, model=replace(tiny.model, **model), probes=probes)

@@ -17,6 +17,8 @@ VARIANTS = {
     "large eps, other base": {"norm_eps": 0.5, "rope_base": 100.0},
     "own hidden width, four heads": {"hidden": 20, "n_head": 4},
     "learned positions": {"positions": "learned"},
+    "normed queries and keys": {"qk_norm": True},
+    "output bias": {"head_bias": "zero"},
 }
 
 
@@ -24,7 +26,7 @@ def build(seed=0, gamma=0.5, **variant) -> GPT:
     model = gamma_init_(GPT(GPTConfig(**SMALL | variant)), gamma, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
-        if "norm" in name:  # gains other than one, so that they are tested too
+        if "norm" in name or "bias" in name:  # gains other than one, so that they are tested too
             parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator)
     return model
 
@@ -58,6 +60,9 @@ def reference_attention(x, w, prefix, config):
     heads = []
     for chunk in torch.arange(config.width).chunk(config.n_head):
         q, k, v = (x @ w[f"{prefix}{part}.weight"][chunk].T for part in ("query", "key", "value"))
+        if config.qk_norm:
+            q, k = (reference_norm(y, w[f"{prefix}{part}_norm.weight"], config.norm_eps)
+                    for y, part in ((q, "query"), (k, "key")))  # fmt: skip
         if config.positions == "rotary":
             q, k = reference_turn(q, config.rope_base), reference_turn(k, config.rope_base)
         scores = q @ k.T / math.sqrt(len(chunk))
@@ -85,7 +90,7 @@ def reference_logits(w, tokens, config):
         x = x + reference_attention(normed, w, f"{b}attention.", config)
         x = x + reference_mlp(reference_norm(x, w[f"{b}norm2.weight"], eps), w, f"{b}mlp.")
     head = w["embedding.weight"] if config.tied else w["head.weight"]
-    return reference_norm(x, w["norm.weight"], eps) @ head.T
+    return reference_norm(x, w["norm.weight"], eps) @ head.T + w.get("head.bias", 0)
 
 
 def reference_loss(logits, targets):

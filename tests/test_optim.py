@@ -8,8 +8,15 @@ import torch
 from helpers import refusal
 from torch import nn
 
-from gammagpt import GPT, GPTConfig, OptimConfig, RunConfig, gamma_init_
-from gammagpt.optim import StackedAdamW, learning_rate, make_adamw, stacked_adamw_
+from gammagpt import GPT, GPTConfig, OptimConfig, RunConfig, gamma_init_, train
+from gammagpt.engine import shape
+from gammagpt.optim import (
+    StackedAdamW,
+    learning_rate,
+    make_adamw,
+    make_optimizers,
+    stacked_adamw_,
+)
 
 # ---- the schedule ------------------------------------------------------------------------------
 
@@ -163,3 +170,70 @@ def test_a_relative_step_is_the_plain_one_times_the_size_of_the_matrix():
     kept = start[0][1] * (1 - 0.1 * 0.5)
     size = start[0][1].square().mean().sqrt() * 7**0.5
     torch.testing.assert_close(mixed[1] - kept, (plain[1] - kept) * size, rtol=1e-4, atol=1e-6)
+
+
+# ---- other updates of the hidden matrices ------------------------------------------------------
+
+
+def gradients_of(model, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator).to(parameter.dtype)
+
+
+def hidden_of(model) -> set[str]:
+    return {name for name, p in model.named_parameters() if "blocks" in name and p.ndim == 2}
+
+
+@pytest.mark.parametrize("update", ["adamw", "adamh", "muon"])
+def test_every_weight_has_one_optimizer_and_only_hidden_matrices_another(update):
+    model = gamma_init_(GPT(GPTConfig(head_bias="zero", positions="learned")), 0.5)
+    optimizers = make_optimizers(model, OptimConfig(hidden_update=update))
+    names = {id(p): name for name, p in model.named_parameters()}
+    held = [[names[id(p)] for g in o.param_groups for p in g["params"]] for o in optimizers]
+    assert sorted(sum(held, [])) == sorted(names.values())
+    assert len(held) == 1 if update == "adamw" else set(held[1]) == hidden_of(model)
+
+
+def test_adamh_turns_a_matrix_by_a_fixed_share_and_keeps_its_norm():
+    config = OptimConfig(0.01, weight_decay=0.5, hidden_update="adamh")
+    model = gamma_init_(GPT(GPTConfig(vocab_size=50, width=16)), 1.2).double()
+    start = {name: p.detach().clone() for name, p in model.named_parameters()}
+    gradients_of(model)
+    for optimizer in make_optimizers(model, config):
+        optimizer.step()
+    for name, parameter in model.named_parameters():
+        if name not in hidden_of(model):
+            continue
+        old, norm = start[name], start[name].norm()
+        adam = -parameter.grad / (parameter.grad.abs() + config.eps)  # the first step of Adam
+        moved = old + adam * 0.01 * math.sqrt(old.shape[1]) * norm / adam.norm()
+        torch.testing.assert_close(parameter.data, moved * norm / moved.norm(), rtol=1e-9, atol=0)
+
+
+def test_muon_takes_steps_of_equal_singular_values_as_large_as_those_of_adamw():
+    config = OptimConfig(0.01, weight_decay=0.0, hidden_update="muon")
+    model = gamma_init_(GPT(GPTConfig(vocab_size=50, width=16)), 1.2)
+    start = {name: p.detach().clone() for name, p in model.named_parameters()}
+    gradients_of(model)
+    for optimizer in make_optimizers(model, config):
+        optimizer.step()
+    for name in hidden_of(model):
+        move = dict(model.named_parameters())[name].detach() - start[name]
+        values = torch.linalg.svdvals(move) / (0.01 * 0.2 * math.sqrt(max(move.shape)))
+        assert values.max() < 1.3 and values.median() > 0.6  # five iterations leave the least short
+        assert move.square().mean().sqrt() == pytest.approx(0.01 * 0.2, rel=0.25)  # AdamW's size
+
+
+def test_a_run_with_another_update_shares_no_stack(tiny):
+    plain, other = (replace(tiny, optim=replace(tiny.optim, hidden_update=update))
+                    for update in ("adamw", "muon"))  # fmt: skip
+    assert shape(other) == other and shape(plain) == shape(replace(plain, seed=7))
+    assert shape(other) != shape(replace(other, seed=7))
+    assert train(other).final["validation_loss"] != train(plain).final["validation_loss"]
+
+
+def test_an_update_that_is_not_known_is_refused():
+    assert "allowed are adamw, adamh, muon" in refusal(OptimConfig, hidden_update="sgd")
+    assert "relative" in refusal(OptimConfig, hidden_update="muon", relative=True)
+    assert "optim.eps: got 0" in refusal(OptimConfig, eps=0.0)

@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
@@ -213,12 +212,10 @@ def _print_agreement(options) -> None:
 
 def run_audit(options) -> int:
     """Build a GPT, draw it by the gamma rule, and measure every tensor against the rule."""
-    from .engine import build_model
-    from .init import audit_init
+    from .engine import audit
     from .runs import RunConfig
 
-    config = RunConfig.from_dict(_config(options))
-    table = audit_init(build_model(config), **asdict(config.init))
+    table = audit(RunConfig.from_dict(_config(options)))
     rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
     _print(options, rows.to_dict("records"), table.to_string(index=False))
     return 0 if table.ok.all() else 1

@@ -9,17 +9,21 @@ Shapes in comments: M members, B batch, T tokens.
 """
 
 import copy
+import math
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
+import numpy as np
+import pandas as pd
 import torch
 import torch.nn as nn
 from torch.func import functional_call, vmap
 
+from .data import unigrams
 from .device import autocast, compiled_or_not
-from .init import gamma_init_
+from .init import audit_init, gamma_init_
 from .model import GPT, RMSNorm, cross_entropy, library_kernel, written_out
-from .optim import StackedAdamW, learning_rate, make_adamw, stacked_adamw_
+from .optim import StackedAdamW, learning_rate, make_optimizers, stacked_adamw_
 from .parallel import ALONE
 from .probes import mean_scores, score_sums
 from .project import UserError
@@ -31,9 +35,35 @@ MODELS = {"gpt": GPT, "emb_mlp": EmbMLP}
 
 
 def build_model(config: RunConfig) -> nn.Module:
-    """The model of a run at step 0, on the CPU: drawn from its seed by its gamma or std."""
+    """The model of a run at step 0, on the CPU: drawn from its seed by its gamma or std.
+
+    An output bias starts at zero, or at the log frequencies of the tokens of the training text.
+    """
     model = MODELS[config.model.kind](config.model)
-    return gamma_init_(model, **asdict(config.init), seed=config.seed)
+    gamma_init_(model, **asdict(config.init), seed=config.seed)
+    if getattr(config.model, "head_bias", "none") == "unigram":
+        model.head.bias.data.copy_(torch.from_numpy(unigrams.log_frequencies(config.data)))
+    return model
+
+
+def audit(config: RunConfig):
+    """audit_init's frame for the model of a run at step 0, and a row for its output bias.
+
+    A bias is the weight of an input that is always 1, so its d_in is 1; it must be what
+    build_model starts it at, exactly.
+    """
+    model = build_model(config)
+    table = audit_init(model, **asdict(config.init))
+    bias = getattr(model.head, "bias", None)
+    if bias is None:
+        return table
+    unigram = config.model.head_bias == "unigram"
+    start = unigrams.log_frequencies(config.data) if unigram else np.zeros(len(bias))
+    spread = float(np.sqrt(np.square(start).mean()))
+    exact = bool(np.array_equal(bias.detach().numpy(), start.astype("float32")))
+    row = {"tensor": "head.bias", "shape": f"{len(bias)}", "d_in": 1, "std": spread,
+           "gamma": math.nan, "expected": spread, "tolerance": 0.0, "ok": exact}  # fmt: skip
+    return pd.concat([table, pd.DataFrame([row])], ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -57,7 +87,12 @@ def size_of(model) -> Size:
 
 
 def shape(config: RunConfig) -> RunConfig:
-    """What the members of a stack have in common: a run without what each has for itself."""
+    """What the members of a stack have in common: a run without what each has for itself.
+
+    Muon and AdamH are for one model at a time: such a run shares its shape with no other.
+    """
+    if config.optim.hidden_update != "adamw":
+        return config
     default, model = RunConfig(), config.model
     if model.kind == "gpt":
         model = replace(model, norm_eps=default.model.norm_eps)
@@ -93,7 +128,7 @@ class Loss(nn.Module):
 
 
 class Single:
-    """One plain model and torch's fused AdamW."""
+    """One plain model and torch's fused AdamW, or AdamW and another for the hidden matrices."""
 
     def __init__(self, configs, device, compiled: bool, group=ALONE):
         [self.config] = configs
@@ -101,7 +136,7 @@ class Single:
         self.model = build_model(self.config).to(device)
         _choose_attention(self.model, compiled)
         self.loss = group.wrapped(Loss(self.model))
-        self.optimizer = make_adamw(self.model, self.config.optim)
+        self.optimizers = make_optimizers(self.model, self.config.optim)
         self._loss_of = compiled_or_not(single_loss, device, compiled)
 
     def step(self, inputs, targets, step: int):
@@ -112,10 +147,11 @@ class Single:
         loss.backward()
         if optim.clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), optim.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(optim, step, self.config.steps)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(optim, step, self.config.steps)
+            optimizer.step()
+            optimizer.zero_grad()
         return loss.detach()[None]
 
     @torch.no_grad()

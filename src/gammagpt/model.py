@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from .project import UserError
 
 POSITIONS = ("rotary", "learned")
+HEAD_BIASES = ("none", "zero", "unigram")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class GPTConfig:
     gate: bool = False  # elementwise sigmoid gate on the attention output (arXiv 2505.06708)
     gate_scale: float = 1.0  # times the sigmoid, which is 1/2 while the gate's weights are small
     gate_trained: bool = True  # or it stays as it was drawn
+    qk_norm: bool = False  # RMSNorm of each head's queries and keys (arXiv 2302.05442)
+    head_bias: str = "none"  # or "zero", or "unigram": what an output bias starts at
     tied: bool = False  # the head shares the embedding: same d_in, so gamma means the same std
     positions: str = "rotary"  # or "learned": an embedding of the position, as in GPT-2
     rope_base: float = 10000.0
@@ -45,6 +48,11 @@ class GPTConfig:
         if self.positions not in POSITIONS:
             allowed = ", ".join(POSITIONS)
             raise UserError(f"model.positions: got {self.positions!r}, allowed are {allowed}")
+        if self.head_bias not in HEAD_BIASES:
+            allowed = ", ".join(HEAD_BIASES)
+            raise UserError(f"model.head_bias: got {self.head_bias!r}, allowed are {allowed}")
+        if self.tied and self.head_bias != "none":
+            raise UserError(f"model.head_bias: got {self.head_bias!r}, allowed is none when tied")
         if self.head_size % 2 and self.positions == "rotary":
             raise UserError(
                 f"model.width: got {self.width} with {self.n_head} heads, but rotary positions "
@@ -134,6 +142,8 @@ class Attention(nn.Module):
         self.key = nn.Linear(config.width, config.width, bias=False)
         self.value = nn.Linear(config.width, config.width, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
+        norms = [RMSNorm(config.head_size, config.norm_eps) for _ in "qk"] if config.qk_norm else []
+        self.query_norm, self.key_norm = norms or (nn.Identity(), nn.Identity())
         self.gate = nn.Linear(config.width, config.width, bias=False) if config.gate else None
         self.gate_scale = config.gate_scale
         if config.gate:
@@ -146,6 +156,7 @@ class Attention(nn.Module):
             return y.view(B, T, self.n_head, C // self.n_head).transpose(1, 2)
 
         q, k, v = heads(self.query(x)), heads(self.key(x)), heads(self.value(x))  # (B, H, T, D)
+        q, k = self.query_norm(q), self.key_norm(k)
         if self.rotary:
             q, k = rotate(q, table), rotate(k, table)  # (B, H, T, D)
         y = self.attend(q, k, v)  # (B, H, T, D)
@@ -193,7 +204,8 @@ class GPT(nn.Module):
         self.positions = nn.Embedding(config.block_size, config.width) if learned else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm = RMSNorm(config.width, config.norm_eps)
-        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        biased = config.head_bias != "none"  # started by engine.build_model, which has the text
+        self.head = nn.Linear(config.width, config.vocab_size, bias=biased)
         if config.tied:
             self.head.weight = self.embedding.weight  # tied before init: the tensor is drawn once
         self.register_buffer("rotary", rotary_table(config), persistent=False)

@@ -81,6 +81,25 @@ def mean_scores(sums, inputs, targets, batch: int = 64) -> list[dict[str, float]
     return [dict(zip(SCORES, row, strict=True)) for row in means.tolist()]
 
 
+UNIGRAM_GAP = 0.1  # nats per token below the unigram level: the plateau has been left
+
+
+def plateau_end(train_curve, level: float) -> int | None:
+    """The step at which a training curve is first below the unigram `level` by UNIGRAM_GAP.
+
+    `train_curve` holds [step, mean loss since the point before]; None if it never gets there.
+    """
+    return next((step for step, loss in train_curve if loss < level - UNIGRAM_GAP), None)
+
+
+@torch.no_grad()
+def stable_rank(matrix) -> float:
+    """||W||_F^2 / ||W||_2^2, by the smaller Gram matrix: cheap enough for every run."""
+    matrix = matrix.double()
+    gram = matrix.T @ matrix if matrix.shape[0] > matrix.shape[1] else matrix @ matrix.T
+    return (gram.trace() / torch.linalg.eigvalsh(gram)[-1].clamp_min(1e-300)).item()
+
+
 @torch.no_grad()
 def spectra(weights: dict[str, torch.Tensor]) -> dict[str, dict]:
     """The spectrum and the condensation of every matrix among named weights, by its name."""

@@ -32,8 +32,8 @@ WORDS = {float: "a finite number", int: "a whole number", bool: "true or false",
 # The files that a result depends on; their hash is part of a record's provenance.
 SOURCES = (
     "model", "toys", "init", "data/text", "data/logic", "data/stories", "data/arithmetic",
-    "data/facts", "data/anchors", "data/batches", "device", "optim", "probes", "geometry",
-    "tokens", "sinks", "parallel", "engine", "train",
+    "data/facts", "data/unigrams", "data/anchors", "data/batches", "device", "optim", "probes",
+    "geometry", "tokens", "sinks", "parallel", "engine", "train",
 )  # fmt: skip
 
 
@@ -99,6 +99,9 @@ class RunConfig:
         for name in ("neurons", "tokens", "sinks"):
             if (asked := getattr(self.probes, name)) and self.data.kind != "text":
                 raise UserError(f"probes.{name}: got {asked}, allowed is 0 without a text")
+        bias = getattr(self.model, "head_bias", "none")
+        if bias == "unigram" and self.data.kind != "text":
+            raise UserError("model.head_bias: got 'unigram', allowed without a text are none, zero")
         if self.model.kind != "gpt" and self.data.kind == "text":
             raise UserError(f"model.kind: got {self.model.kind!r}, text needs 'gpt'")
 

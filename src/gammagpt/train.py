@@ -10,12 +10,12 @@ import time
 
 import torch
 
-from .data import make_batches
+from .data import make_batches, unigrams
 from .device import describe, keep_freed_memory, pick_device
 from .engine import make_engine, shape
 from .geometry import geometry, neuron_cosines
 from .parallel import ALONE
-from .probes import even_steps, log_steps, spectra
+from .probes import even_steps, log_steps, plateau_end, spectra, stable_rank
 from .project import UserError
 from .runs import Record, RunConfig, provenance
 from .sinks import sinks
@@ -99,6 +99,8 @@ def _measure(engine, logs, batches, step: int) -> None:
 def _finish(engine, logs, batches) -> None:
     for member, (log, found) in enumerate(zip(logs, _scores(engine, batches.final), strict=True)):
         log.end(found)
+        if log.alive and log.config.data.kind == "text":
+            log.add_plateau(engine.weights(member))
         if log.alive and log.config.probes.tokens:
             log.add_at_end("tokens", token_losses(engine.plain(member), log.config))
         if log.alive and log.config.probes.sinks:
@@ -176,6 +178,18 @@ class Log:
         self._check(self.config.steps, scores)
         if self.alive:
             self.final = self._numbers(scores)
+
+    def add_plateau(self, weights: dict) -> None:
+        """Of every run on text: when it left the unigram plateau, and the ranks that it ends with.
+
+        unigram_until: a step, or None (probes.plateau_end); unigram_entropy: nats per token.
+        """
+        level = unigrams.entropy(self.config.data)
+        self.final |= {"unigram_entropy": _short(level),
+                       "unigram_until": plateau_end(self.curves["train"], level)}  # fmt: skip
+        for name in ("embedding", "head"):
+            matrix = weights.get(f"{name}.weight", weights["embedding.weight"])  # a tied head
+            self.final[f"{name}_stable_rank"] = _short(stable_rank(matrix))
 
     def record(self, origin: dict) -> Record:
         return Record(
