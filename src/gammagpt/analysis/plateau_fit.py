@@ -6,10 +6,19 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import least_squares, minimize
 
-from ..optim import OptimConfig
+from ..optim import OptimConfig, learning_rate
 from ..probes import ProbeConfig
 from ..runs import InitConfig
-from .plateau import MARGIN, NONE_BELOW, RULES, VOCABULARY, Rule, small_branch
+from .plateau import (
+    ENTROPIES,
+    MARGIN,
+    NONE_BELOW,
+    RULES,
+    VOCABULARY,
+    Rule,
+    collapse_index,
+    small_branch,
+)
 
 LAST_DAY = "2026-11-26"  # of the first edition: what was trained later tests the laws
 SMALL = 0.9  # gammas from here on have the plateau that collapses
@@ -101,10 +110,14 @@ def fit_rule(rule: Rule, places, happened, exponents: bool = False) -> Rule:
     return made(minimize(surprise, start, method="Nelder-Mead", options=options).x)
 
 
+def small_starts(records) -> list:
+    """Those of the first edition's records that begin with a plateau."""
+    return [r for r in first_edition(records) if (r.config.init.gamma or 0) >= SMALL]
+
+
 def fit_rules(records) -> dict[str, Rule]:
     """All rules of plateau.RULES, fitted on the same runs by the same procedure."""
-    small = [r for r in first_edition(records) if (r.config.init.gamma or 0) >= SMALL]
-    found = outcomes(small)
+    found = outcomes(small_starts(records))
     places = coordinates(run.config for run, _ in found)
     happened = np.array([bad for _, bad in found])
     return {name: fit_rule(rule, places, happened, name == "power")
@@ -189,3 +202,52 @@ def fit_critical(records, least: float = NONE_BELOW) -> float:
              for width, rate, steps, gamma in best_gammas(first_edition(records))
              if gamma is not None and rate >= least * small_branch(width, steps)]  # fmt: skip
     return float(np.exp(np.mean(np.log(found))))
+
+
+def path(config, step: float) -> float:
+    """d x (sum of the learning rates of the steps up to here)."""
+    rates = [learning_rate(config.optim, i, config.steps) for i in range(config.steps)]
+    sums = np.concatenate([[0.0], np.cumsum(rates)])
+    return config.model.width * float(np.interp(step, np.arange(config.steps + 1), sums))
+
+
+def entropy(config) -> float:
+    """H of the text of a run, in nats."""
+    return ENTROPIES[config.data.corpus, config.data.vocab_size]
+
+
+def path_at(record, ahead: float) -> float | None:
+    """The path where the training loss is first `ahead` nats below H; None if it never is."""
+    steps, losses = np.array(record.curves["train"]).T
+    below = np.flatnonzero(losses < (level := entropy(record.config) - ahead))
+    if not len(below) or not below[0]:
+        return None
+    pair = slice(below[0] - 1, below[0] + 1)
+    return path(record.config, np.interp(-level, -losses[pair], steps[pair]))
+
+
+def fit_paths(records, ahead: float) -> tuple[float, float]:
+    """The mean path (of logs) of gamma 1 off the collapse, x < 0.5, and its sd in octaves."""
+    found = [path_at(r, ahead) for r in first_edition(records) if r.config.init.gamma == 1
+             and collapse_index(*(v[0] for v in coordinates([r.config])[:3])) < 0.5]  # fmt: skip
+    logs = np.log2([value for value in found if value])
+    return float(2 ** logs.mean()), float(logs.std())
+
+
+def early(record) -> tuple[float, float]:
+    """(training loss, path) at a fifth of the steps."""
+    step = record.config.steps / 5
+    return float(np.interp(step, *np.array(record.curves["train"]).T)), path(record.config, step)
+
+
+def fit_early(records) -> tuple[float, float, float]:
+    """PACE, TURN and EARLY_SLOPE, under which what happened to small starts is likeliest."""
+    found = outcomes(small_starts(records))
+    happened = np.array([bad for _, bad in found])
+    places = np.array([early(run) for run, _ in found])
+    above = places[:, 0] - [entropy(run.config) for run, _ in found]
+    rows = np.stack([np.ones(len(found)), above, np.log(places[:, 1])], axis=1)
+    sign = np.where(happened, -1, 1)
+    best = minimize(lambda w: np.logaddexp(0, sign * (rows @ w)).mean(), np.zeros(3))
+    level, slope, pace = best.x
+    return pace / slope, float(np.exp(-level / pace)), slope

@@ -7,16 +7,28 @@ seen, but for the group `one layer`, whose depth was. Cheap and decisive groups 
 
 import csv
 import io
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..project import root
+import numpy as np
+
+from ..project import UserError, root
 from ..runs import InitConfig, RunConfig
-from .plateau import RULES, critical_gamma
-from .plateau_fit import coordinates, warmup_steps
+from .plateau import RULES, critical_gamma, early_probability
+from .plateau_fit import (
+    collapsed,
+    coordinates,
+    early,
+    entropy,
+    grid_minimum,
+    loss,
+    warmup_steps,
+)
 
 SEEDS = (200, 201)  # no other study has them
 GAMMAS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # of the grids that look for a critical gamma
+GRID = "gamma " + " ".join(f"{gamma:g}" for gamma in GAMMAS)
 GPT2 = InitConfig(std=0.02, residual_scaling=True)
 FIELDS = ("corpus", "vocab_size", "width", "n_layer", "n_head", "init", "steps", "warmup",
           "warmup_steps", "learning_rate")  # fmt: skip
@@ -126,7 +138,7 @@ def critical_table() -> list[dict]:
     """A row a setting: its fields, and the critical gamma, or `none`."""
     rows = []
     for run in critical_runs():
-        row = _fields(run) | {"init": "gamma " + " ".join(f"{g:g}" for g in GAMMAS)}
+        row = _fields(run) | {"init": GRID}
         found = critical_gamma(run.model.width, run.optim.learning_rate, warmup_steps(run))
         rows.append(row | {"critical_gamma": "none" if found is None else f"{found:.3f}"})
     return rows
@@ -154,6 +166,114 @@ def write(folder: Path | None = None) -> None:
     folder.mkdir(exist_ok=True)
     for name, rows in (("collapse", collapse_table()), ("critical", critical_table())):
         (folder / f"{name}.csv").write_text(as_csv(rows), encoding="utf-8")
+
+
+
+def score(records, folder: Path | None = None) -> dict:
+    """The forecasts in the files against what happened.
+
+    {"collapse": a frame, a row a run: fields, loss, collapsed, and <rule>_probability of each rule
+    and of the early one; "rules": a frame, a row a rule: runs, accuracy, auc, brier, and the same
+    for other vocabularies alone; "critical": a frame, a row a setting: forecast, observed, error;
+    "summary": numbers}. Only what is whole is scored: a group all of whose runs there are, a grid
+    all of whose gammas. Raises UserError if a file lacks or alters a setting.
+    """
+    import pandas as pd
+
+    folder = folder or root() / "predictions"
+    found = {_unpinned(record.config): record for record in records}
+    collapse = pd.DataFrame(_collapse_rows(found, folder))
+    critical = pd.DataFrame(_critical_rows(found, folder))
+    rules = pd.DataFrame([_marks(collapse, rule) for rule in (*RULES, "early") if len(collapse)])
+    return {"collapse": collapse, "rules": rules, "critical": critical,
+            "summary": _summary(critical)}  # fmt: skip
+
+
+def _collapse_rows(found: dict, folder: Path) -> list[dict]:
+    rows = []
+    forecasts = _read(folder / "collapse.csv", [_fields(run) for _, run in collapse_runs()])
+    for group in COLLAPSE:
+        asked = [(run, next(forecasts)) for run in group.runs()]
+        pairs = [(found.get(replace(run, seed=seed)), row) for run, row in asked for seed in SEEDS]
+        if None in [record for record, _ in pairs]:
+            continue
+        rates = [record.config.optim.learning_rate for record, _ in pairs]
+        bad = collapsed(rates, [loss(record) for record, _ in pairs])
+        for (record, row), collapse in zip(pairs, bad, strict=True):
+            rows.append(row | {"seed": record.config.seed, "loss": loss(record),
+                               "collapsed": bool(collapse), "early_probability": _early(record)})
+    return rows
+
+
+def _early(record) -> float:
+    """The early rule's probability; one for a run that diverged."""
+    if record.status != "ok":
+        return 1.0
+    found, way = early(record)
+    return float(early_probability(found, entropy(record.config), way))
+
+
+def _critical_rows(found: dict, folder: Path) -> list[dict]:
+    rows = []
+    runs = critical_runs()
+    fields = [_fields(run) | {"init": GRID} for run in runs]
+    for run, row in zip(runs, _read(folder / "critical.csv", fields), strict=True):
+        grid = [(gamma, found.get(replace(run, init=InitConfig(gamma=gamma), seed=seed)))
+                for gamma in GAMMAS for seed in SEEDS]  # fmt: skip
+        if None in [record for _, record in grid]:
+            continue
+        forecast = None if row["critical_gamma"] == "none" else float(row["critical_gamma"])
+        observed = grid_minimum([g for g, _ in grid], [loss(record) for _, record in grid])
+        both = None not in (forecast, observed)
+        rows.append(row | {"forecast": forecast, "observed": observed,
+                           "error": abs(forecast - observed) if both else None})
+    return rows
+
+
+def _marks(runs, rule: str) -> dict:
+    """Accuracy, AUC and Brier score of a rule's probabilities, over all runs, and over those with
+    another vocabulary."""
+    marks = {"rule": rule}
+    for name, part in {"": runs, "other_vocabulary_": runs[runs.vocab_size != "1024"]}.items():
+        chance = part[f"{rule}_probability"].astype(float)
+        bad = part.collapsed.astype(bool)
+        marks |= {f"{name}runs": len(part), f"{name}accuracy": ((chance >= 0.5) == bad).mean(),
+                  f"{name}auc": auc(chance[bad], chance[~bad]),
+                  f"{name}brier": ((chance - bad) ** 2).mean()}  # fmt: skip
+    return marks
+
+
+def auc(yes, no) -> float:
+    """The chance that a collapsed run has the higher probability; nan without both kinds."""
+    pairs = np.sign(np.subtract.outer(np.asarray(yes), np.asarray(no)))
+    return float((pairs.mean() + 1) / 2) if pairs.size else math.nan
+
+
+def _summary(critical) -> dict:
+    """How far off critical gammas are, and how often none was rightly called."""
+    if not len(critical):
+        return {"settings": 0}
+    called, none = critical.forecast.isna(), critical.observed.isna()
+    return {"settings": len(critical), "mean_error": critical.error.mean(),
+            "largest_error": critical.error.max(), "both_have_one": int((~called & ~none).sum()),
+            "none_called": int(called.sum()), "none_observed": int(none.sum()),
+            "none_right": int((called & none).sum()),
+            "calls_right": int((called == none).sum())}  # fmt: skip
+
+
+def _unpinned(config: RunConfig) -> RunConfig:
+    """As the forecasts have it: without the fingerprint, which needs the tokens."""
+    return replace(config, data=replace(config.data, fingerprint=""))
+
+
+def _read(path: Path, expected: list[dict]):
+    """The rows of a file of forecasts, whose settings must be the expected ones, one by one."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    settings = [{name: row.get(name) for name in FIELDS} for row in rows]
+    if settings != [{name: str(row[name]) for name in FIELDS} for row in expected]:
+        raise UserError(f"{path.name}: its settings are not those of plateau_runs.py")
+    return iter(rows)
 
 
 if __name__ == "__main__":
