@@ -1,0 +1,1 @@
+"""What follows from numbers: laws, their fits and forecasts. Nothing here trains or draws."""
