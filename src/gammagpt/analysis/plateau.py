@@ -131,7 +131,7 @@ class Advice:
     """What the laws say of a size, a learning rate and a warm-up, and what they rest on."""
 
     critical_gamma: float | None  # with the lowest loss; None: smaller is never worse
-    safe_gammas: tuple[float, float] | None  # this rate is not too high for these; None: for all
+    safe_gammas: tuple[float, float] | None  # this rate is not too high for these; None: for none
     least_warmup_steps: int  # for which a small start has never collapsed
     evidence: str  # how many records, of which sizes
     untested: tuple[str, ...]  # inputs outside of those sizes
