@@ -75,7 +75,7 @@ def small_study(tmp_path, monkeypatch, results) -> None:
     """The ledger as it is, and a tier `smoke` of six runs (at least) on the speeches."""
     checkout = project.root()
     monkeypatch.setenv("GAMMAGPT_ROOT", str(tmp_path))
-    shutil.copy(checkout / "claims.yml", tmp_path)
+    shutil.copytree(checkout / "claims", tmp_path / "claims")
     (tmp_path / "notebooks" / "tiers").mkdir(parents=True)
     (tmp_path / "notebooks" / "tiers" / "smoke.yml").write_text(SMALL_TIER)
 

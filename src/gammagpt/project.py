@@ -19,7 +19,7 @@ def root() -> Path:
     if path := os.environ.get("GAMMAGPT_ROOT"):
         return Path(path)
     checkout = Path(__file__).resolve().parents[2]
-    return checkout if (checkout / "claims.yml").exists() else Path.cwd()
+    return checkout if (checkout / "claims").is_dir() else Path.cwd()
 
 
 def cache_folder() -> Path:
@@ -60,12 +60,21 @@ def check_tier(tier: str) -> None:
 
 
 def read_yaml(path: Path) -> dict:
-    """The mapping in a YAML file. Raises UserError if it is missing or is not a mapping."""
+    """The mapping in a YAML file.
+
+    Raises UserError if it is missing, is not a mapping, or gives a name twice.
+    """
     import yaml
 
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # in C: nine times faster
+        def construct_mapping(self, node, deep=False):
+            names = [key.value for key, _ in node.value]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise yaml.YAMLError(f"{twice[0]!r} is used twice")
+            return super().construct_mapping(node, deep)
+
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: nine times faster
-        content = yaml.load(path.read_text(encoding="utf-8"), loader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except FileNotFoundError:
         raise UserError(f"{path.name}: no such file in {path.parent}") from None
     except yaml.YAMLError as error:
