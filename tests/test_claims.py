@@ -26,7 +26,7 @@ from gammagpt.claims import (
     rule_hashes,
     standing,
 )
-from gammagpt.experiments import EXPERIMENTS, study
+from gammagpt.experiments import homes, study
 from gammagpt.pages import meaning
 
 REAL = load_ledger()
@@ -693,7 +693,7 @@ def test_the_notebook_of_a_claim_has_the_parameters_of_its_experiment(tier):
     """A notebook may look at the runs of another one; then it is of the same size."""
     given = project.tier_parameters(tier)
     for claim in REAL:
-        assert given[claim.notebook] == given[EXPERIMENTS[claim.experiment][1]], claim.id
+        assert given[claim.notebook] == given[homes()[claim.experiment]], claim.id
 
 
 @pytest.mark.parametrize("claim", REAL, ids=lambda claim: claim.id)

@@ -38,7 +38,7 @@ class Claim:
     place: str  # where in the paper
     statement: str  # in our words
     notebook: str
-    experiment: str  # a name in experiments.EXPERIMENTS
+    experiment: str  # a study of a chapter, by name
     figure: str  # anchor of the figure that shows it
     metric: str  # a column of the experiment's frame
     unit: str
