@@ -52,7 +52,7 @@ def with_verdicts(text: str, verdicts, line=None) -> str:
     def listed(comment) -> str:
         lost = [name for name in comment[1].split() if name not in known]
         if lost:
-            raise UserError(f"claims: got {lost[0]!r}, allowed are the ids of claims.yml")
+            raise UserError(f"claims: got {lost[0]!r}, allowed are the ids of claims/")
         found = [known[name] for name in comment[1].split()]
         return "\n".join((line or _line)(v) + _alone(v, corrected) for v in found)
 

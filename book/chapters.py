@@ -11,7 +11,7 @@ import nbformat
 
 from gammagpt import Store
 from gammagpt.costs import price
-from gammagpt.experiments import EXPERIMENTS, study
+from gammagpt.experiments import homes, study
 from gammagpt.project import results_folder
 
 LINE = re.compile(r'\n<p class="gg-cost">.*</p>\n')  # of an earlier staging of the same copy
@@ -32,7 +32,7 @@ def runs_of(name: str, notebook, tier: str) -> dict:
     """`{key: record}`: the runs of the chapter's experiments, and those that its figures show."""
     keys = {key for shown in SHOWN.findall(_html(notebook)) for key in shown.split()}
     store = Store(results_folder(tier))
-    for experiment, (_, owner) in EXPERIMENTS.items():
+    for experiment, owner in homes().items():
         if owner == name:
             runs = study(experiment, tier).collect(store)
             keys |= set(runs.key) if len(runs) else set()

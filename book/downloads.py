@@ -3,7 +3,6 @@
 Written before the pages are rendered, so that no page links to a file that is not there.
 """
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -38,7 +37,9 @@ def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> 
         path = folder / f"{name}-{tier}.parquet"
         table.to_parquet(path, compression="zstd", compression_level=9, index=False)
     pack(records, folder / f"records-{tier}.bundle")
-    shutil.copy(root() / "claims.yml", folder)
+    rules = [f"--- # {file.name}\n{file.read_text(encoding='utf-8')}"
+             for file in sorted((root() / "claims").glob("*.yml"))]  # fmt: skip
+    (folder / "claims.yml").write_text("".join(rules), encoding="utf-8")
     page = staging / "book" / "_generated" / "downloads.md"
     page.write_text(_page(folder, tier, tables, books), encoding="utf-8")
 

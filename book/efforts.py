@@ -14,7 +14,7 @@ import nbformat
 
 from gammagpt import Store
 from gammagpt.costs import price
-from gammagpt.experiments import EXPERIMENTS
+from gammagpt.experiments import homes, studies
 from gammagpt.project import UserError, results_folder, tier_parameters
 
 ASKED = re.compile(r"`(?:papermill notebooks/(\w+)\.ipynb \S+ )?(-p [^`]+)`")
@@ -100,15 +100,9 @@ def missing(notebook: str, changed: dict, tier: str, store: Store) -> list | Non
     A best rate that is not known yet counts as a run for each seed that is compared.
     """
     parameters = tier_parameters(tier)
-    own = parameters[notebook]
-    given = {k: v for k, v in own.items() if k != "tier"} | changed
-    makers = {make for make, owner in EXPERIMENTS.values() if parameters[owner] == own}
-    runs = []
-    for make in makers:
-        made = make(**given)
-        for study in made.values() if isinstance(made, dict) else [made]:
-            runs += _needs(study, store)
-    return runs if makers else None
+    owners = {owner for owner in homes().values() if parameters[owner] == parameters[notebook]}
+    made = [study for owner in sorted(owners) for study in studies(owner, tier, **changed).values()]
+    return [run for study in made for run in _needs(study, store)] if owners else None
 
 
 def _needs(study, store) -> list:

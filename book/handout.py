@@ -127,7 +127,7 @@ def expected(verdicts, names) -> str:
     """What the ledger says at this tier of the claims that a lesson meets."""
     found = {verdict.claim.id: verdict for verdict in verdicts}
     if lost := [name for name in names if name not in found]:
-        raise UserError(f"handout: got claim {lost[0]!r}, allowed are those of claims.yml")
+        raise UserError(f"handout: got claim {lost[0]!r}, allowed are the ids of claims/")
     lines = ["| Claim | Effect (95 % interval) | Unit | Verdict |", "|---|---|---|---|"]
     for v in map(found.get, names):
         lines.append(f"| [{v.claim.title}](claim-{v.claim.id}) | {effect(v)} | {v.claim.unit} | "

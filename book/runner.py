@@ -4,7 +4,6 @@ As many run at once as there are cores: what trains waits for its turn (sweep.py
 does not. One bad notebook does not hide the next: all of them run, and every failure is reported.
 """
 
-import ast
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from gammagpt import project
-from gammagpt.project import UserError
+from gammagpt.project import UserError, assignments
 
 
 @dataclass(frozen=True)
@@ -127,17 +126,6 @@ def with_values(source: str, parameters: dict) -> str:
     return code.decode()
 
 
-def assignments(source: str) -> dict[str, ast.Assign | ast.AnnAssign]:
-    """The statements `name = value` of a cell, by name."""
-    found = {}
-    for statement in ast.parse(source).body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value:
-            target = getattr(statement, "targets", [getattr(statement, "target", None)])[0]
-            if isinstance(target, ast.Name):
-                found[target.id] = statement
-    return found
-
-
 def tagged(cell, tag: str) -> bool:
     return tag in cell.metadata.get("tags", [])
 
@@ -151,49 +139,16 @@ def last_line(text: str) -> str:
 
 
 def plan(tier: str, names: list[str] | None = None) -> dict[str, dict]:
-    """The parameters of each notebook to run. Raises UserError with a line for each misfit."""
-    jobs = {name: given or {} for name, given in project.tier_parameters(tier).items()}
+    """The parameters of each notebook to run.
+
+    Raises UserError with a line for each misfit: papermill itself takes unknown parameters
+    silently, and only warns if there is no place for them.
+    """
+    jobs = project.tier_parameters(tier)
     for name in names or []:
         if name not in jobs:
             raise UserError(f"notebook: got {name!r}, tier {tier} has {', '.join(jobs)}")
-    jobs = {name: given for name, given in jobs.items() if not names or name in names}
-    if problems := [line for name, given in jobs.items() for line in misfits(name, given, tier)]:
-        raise UserError("\n".join(problems))
-    return jobs
-
-
-def misfits(name: str, given: dict, tier: str) -> list[str]:
-    """One line for each reason why a notebook cannot take the tier's parameters.
-
-    Papermill itself takes unknown parameters silently and only warns if there is no place for them.
-    """
-    path = notebook_path(name)
-    if not path.exists():
-        return [f"{name}: named by tier {tier}, but there is no {path.name} in {path.parent}"]
-    if not isinstance(given, dict):
-        return [f"{name}: tier {tier} gives {given!r}, expected a mapping of parameters"]
-    try:
-        defined = parameters_of(path)
-    except UserError as error:
-        return [str(error)]
-    unknown = [key for key in given if key not in defined]
-    allowed = ", ".join(defined) or "none"
-    return [f"{name}: unknown parameter {key!r}, allowed are {allowed}" for key in unknown]
-
-
-def parameters_of(path: Path) -> list[str]:
-    """The names that the notebook's `parameters` cell defines, in their order."""
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except ValueError:
-        raise UserError(f"{path.name}: not a notebook (not JSON)") from None
-    cells = [cell for cell in notebook.cells if tagged(cell, "parameters")]
-    if len(cells) != 1:
-        raise UserError(f"{path.name}: needs one cell tagged 'parameters', found {len(cells)}")
-    try:
-        return list(assignments(cells[0].source))
-    except SyntaxError as error:
-        raise UserError(f"{path.name}: parameters cell is not Python ({error.msg})") from None
+    return {name: given for name, given in jobs.items() if not names or name in names}
 
 
 # ---- folders -------------------------------------------------------------------------------

@@ -102,10 +102,10 @@ def repository(tmp_path) -> Path:
     """What one clones: the checkout as it is now, less records."""
     origin = tmp_path / "origin"
     (origin / "results" / "laptop").mkdir(parents=True)
-    for name in ("src", "notebooks"):
+    for name in ("src", "notebooks", "claims"):
         no_ballast = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / name, origin / name, ignore=no_ballast)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "claims.yml", "bootstrap.py"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "bootstrap.py"):
         shutil.copy(ROOT / name, origin)
     who = ("-c", "user.name=n", "-c", "user.email=e@example.org")
     for command in (("init", "-q"), ("add", "."), (*who, "commit", "-q", "-m", "all")):

@@ -26,7 +26,8 @@ from gammagpt.claims import (
     rule_hashes,
     standing,
 )
-from gammagpt.experiments import EXPERIMENTS, study
+from gammagpt.experiments import homes, study
+from gammagpt.pages import meaning
 
 REAL = load_ledger()
 
@@ -470,59 +471,141 @@ def test_the_hashes_in_force_are_those_of_the_ledger():
 
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):
-    """ledger(entry, ...) writes a claims.yml of one's own."""
+    """ledger(question, name=question, ...) writes a file of claims of one's own."""
     monkeypatch.setenv("GAMMAGPT_ROOT", str(tmp_path))
+    (tmp_path / "claims").mkdir()
 
-    def write(*entries):
-        (tmp_path / "claims.yml").write_text(yaml.safe_dump({"claims": list(entries)}))
+    def write(first=None, defaults=None, file="02_gamma_scaling", **more):
+        questions = ({"lower-loss": first} if first else {}) | more
+        content = {"defaults": defaults or {}, "claims": questions}
+        (tmp_path / "claims" / f"{file}.yml").write_text(yaml.safe_dump(content, sort_keys=False))
 
     return write
 
 
-def entry(drop=None, **changes) -> dict:
-    fields = {n: getattr(REAL[0], n) for n in REAL[0].__dataclass_fields__} | changes
+OURS = {"id", "notebook", "means", "primary"}  # of the file, or optional
+COMPARISON = {"baseline": "gamma 0.5", "treatment": "gamma 0.8"}
+
+
+def question(drop=None, **changes) -> dict:
+    """The ledger's first claim, as a question that is asked in one way."""
+    fields = {n: getattr(REAL[0], n) for n in REAL[0].__dataclass_fields__ if n not in OURS}
+    fields |= {"asked": ["common"], "comparison": COMPARISON} | changes
     return {name: value for name, value in fields.items() if name != drop}
 
 
 def test_a_ledger_is_read_as_written(ledger):
-    ledger(entry(), entry(id="another"))
-    assert [claim.id for claim in load_ledger()] == [REAL[0].id, "another"]
-    assert load_ledger()[0] == REAL[0]
+    ledger(question(), another=question())
+    first, second = load_ledger()
+    assert first == replace(REAL[0], id="lower-loss") and second == replace(first, id="another")
 
 
-RULE, COMPARISON = REAL[0].rule, REAL[0].comparison
+def test_defaults_hold_where_a_question_says_nothing_else(ledger):
+    ledger({"title": "T"}, defaults=question(drop="title"), another={"title": "A", "metric": "m"})
+    first, second = load_ledger()
+    assert (first.title, first.metric, first.unit) == ("T", "loss", REAL[0].unit)
+    assert (second.title, second.metric, second.unit) == ("A", "m", REAL[0].unit)
+
+
+def test_a_question_that_is_asked_in_two_ways_is_two_claims(ledger):
+    ways = ["common", "tuned"]
+    expected = {"common": {"gpu": [0, 1]}, "tuned": {"gpu": [2, 3]}}
+    words = "B is lower than A; all at one learning rate, on text."
+    ledger(question(asked=ways, title="T", statement=words, expected=expected, metric="m"))
+    common, tuned = load_ledger()
+    assert (common.id, tuned.id) == ("lower-loss-common", "lower-loss-tuned")
+    assert [c.comparison["learning_rate"] for c in (common, tuned)] == ways
+    assert (common.title, tuned.title) == ("T, at one learning rate", "T, each at its own best")
+    assert common.question == tuned.question == "T" and common.metric == tuned.metric == "m"
+    assert common.statement == words
+    assert tuned.statement == "B is lower than A; each at its own best learning rate, on text."
+    assert (common.expected, tuned.expected) == ({"gpu": [0, 1]}, {"gpu": [2, 3]})
+
+
+def test_a_question_may_say_what_its_titles_add(ledger):
+    ledger(question(title="T", asked={"common": "", "tuned": ", tuned"}))
+    assert [claim.title for claim in load_ledger()] == ["T", "T, tuned"]
+
+
+def test_a_block_is_asked_at_one_rate_first_and_then_tuned(ledger):
+    both = question(asked=["common", "tuned"])
+    ledger(a=both | {"block": "x"}, b=both | {"block": "x"}, c=both)
+    order = ["a-common", "b-common", "a-tuned", "b-tuned", "c-common", "c-tuned"]
+    assert [claim.id for claim in load_ledger()] == order
+
+
+def test_files_come_in_the_order_of_the_chapters_and_give_the_notebook(ledger):
+    ledger(b=question(), file="03_bias")
+    ledger(a=question())
+    places = [(claim.id, claim.notebook) for claim in load_ledger()]
+    assert places == [("a", "02_gamma_scaling"), ("b", "03_bias")]
+
+
+def test_one_file_may_be_anywhere(ledger, tmp_path):
+    ledger(question(notebook="ours"))
+    (tmp_path / "claims" / "02_gamma_scaling.yml").rename(tmp_path / "mine.yml")
+    [claim] = load_ledger(tmp_path / "mine.yml")
+    assert (claim.id, claim.notebook) == ("lower-loss", "ours")
+
+
+def test_what_a_verdict_would_mean_is_read_and_told(ledger):
+    ledger(question(primary=True, means={"supported": "It helps.", "contradicted": "It hurts."}))
+    [claim] = load_ledger()
+    assert claim.primary and claim.rule_hash == REAL[0].rule_hash  # wording is not hashed
+    for losses, words in ((4.7, "It helps."), (5.3, "It hurts.")):
+        made = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(losses, seed=1)}
+        found = judge(claim, made_up_runs(made, claim=claim), "laptop")
+        assert meaning(found) == found.to_dict()["means"] == words
+        assert found.to_dict()["primary"] is True
+    undecided = judge(claim, made_up_runs({}, claim=claim), "laptop")
+    assert meaning(undecided) == "" and "means" not in undecided.to_dict()
+
+
+def test_what_a_verdict_means_may_differ_with_how_it_is_asked(ledger):
+    means = {"common": {"supported": "At one."}, "tuned": {"supported": "At its best."}}
+    ledger(question(asked=["common", "tuned"], means=means))
+    assert [claim.means["supported"] for claim in load_ledger()] == ["At one.", "At its best."]
+
+
+RULE = REAL[0].rule
 BAD = {
-    "a missing field": (entry(drop="title"), "title"),
-    "an unknown field": (entry(verdict="supported"), "verdict"),
+    "a missing field": (question(drop="title"), "title"),
+    "no statement": (question(drop="statement"), "statement"),
+    "an unknown field": (question(verdict="supported"), "verdict"),
     "text instead of a claim": ("lower-loss", "lower-loss"),
-    "an unknown learning rate": (
-        entry(comparison=COMPARISON | {"learning_rate": "best"}), "learning_rate",
-    ),
-    "no treatment": (
-        entry(comparison={"baseline": "gamma 0.5", "learning_rate": "common"}), "comparison",
-    ),
-    "no comparison": (entry(comparison=None), "comparison"),
+    "asked in no way": (question(drop="asked"), "asked must be common, tuned or both, got None"),
+    "asked in an empty list": (question(asked=[]), "asked must be common, tuned or both, got []"),
+    "an unknown learning rate": (question(asked=["best"]), "tuned or both, got ['best']"),
+    "asked as text": (question(asked="common"), "tuned or both, got 'common'"),
+    "asked twice": (question(asked=["common", "common"]), "asked must be common, tuned or both"),
+    "no treatment": (question(comparison={"baseline": "gamma 0.5"}), "comparison"),
+    "no comparison": (question(comparison=None), "comparison"),
     "one setting and another": (
-        entry(comparison=COMPARISON | {"setting": "gamma 0.8"}), "comparison needs learning_rate",
+        question(comparison=COMPARISON | {"setting": "gamma 0.8"}), "comparison needs either",
     ),
     "no setting at all": (
-        entry(comparison={"learning_rate": "common"}), "either setting, or baseline and treatment",
+        question(comparison={}), "either setting, or baseline and treatment",
     ),
     "an unknown word in the comparison": (
-        entry(comparison=COMPARISON | {"best": "seed"}), "comparison needs learning_rate",
+        question(comparison=COMPARISON | {"best": "seed"}), "comparison needs either",
     ),
     "better than what": (
-        entry(comparison=COMPARISON | {"better": "more"}), "better must be higher or lower",
+        question(comparison=COMPARISON | {"better": "more"}), "better must be higher or lower",
     ),
-    "a rule without margin": (entry(rule={"confidence": 0.95, "min_pairs": 3}), "rule"),
-    "a rule with more": (entry(rule=RULE | {"best_seed": True}), "rule"),
-    "certainty": (entry(rule=RULE | {"confidence": 1}), "confidence"),
-    "confidence in words": (entry(rule=RULE | {"confidence": "high"}), "confidence"),
-    "a margin in words": (entry(rule=RULE | {"margin": "small"}), "margin"),
-    "a margin of infinity": (entry(rule=RULE | {"margin": math.inf}), "margin"),
-    "no pairs": (entry(rule=RULE | {"min_pairs": 0}), "min_pairs"),
-    "an unknown tier": (entry(tiers=["laptop", "phone"]), "phone"),
-    "tiers as text": (entry(tiers="laptop"), "tiers"),
+    "against one": (question(comparison=COMPARISON | {"against": ["a"]}), "against must be two"),
+    "a meaning of no verdict": (question(means={"proven": "So."}), "means must give a sentence"),
+    "a meaning without words": (question(means={"supported": ""}), "means must give a sentence"),
+    "meanings in a list": (question(means=["So."]), "means must give a sentence"),
+    "primary in words": (question(primary="very"), "primary must be true or false"),
+    "a rule without margin": (question(rule={"confidence": 0.95, "min_pairs": 3}), "rule"),
+    "a rule with more": (question(rule=RULE | {"best_seed": True}), "rule"),
+    "certainty": (question(rule=RULE | {"confidence": 1}), "confidence"),
+    "confidence in words": (question(rule=RULE | {"confidence": "high"}), "confidence"),
+    "a margin in words": (question(rule=RULE | {"margin": "small"}), "margin"),
+    "a margin of infinity": (question(rule=RULE | {"margin": math.inf}), "margin"),
+    "no pairs": (question(rule=RULE | {"min_pairs": 0}), "min_pairs"),
+    "an unknown tier": (question(tiers=["laptop", "phone"]), "phone"),
+    "tiers as text": (question(tiers="laptop"), "tiers"),
 }  # fmt: skip
 
 
@@ -530,21 +613,30 @@ BAD = {
 def test_an_impossible_claim_is_refused_in_one_line(ledger, bad, words):
     ledger(bad)
     message = refusal(load_ledger)
-    assert message.startswith("claims.yml: ") and words in message
+    assert message.startswith("02_gamma_scaling.yml: claim 'lower-loss': ") and words in message
 
 
-def test_an_id_used_twice_is_refused(ledger):
-    ledger(entry(), entry())
-    assert refusal(load_ledger) == f"claims.yml: the id {REAL[0].id!r} is used 2 times"
+def test_an_id_used_twice_is_refused(ledger, tmp_path):
+    ledger(**{"a-tuned": question(), "a": question(asked=["common", "tuned"])})
+    assert refusal(load_ledger) == "claims: the id 'a-tuned' is used 2 times"
+    text = "claims:\n  a: {title: one}\n  a: {title: two}\n"
+    (tmp_path / "claims" / "02_gamma_scaling.yml").write_text(text)
+    assert refusal(load_ledger) == "02_gamma_scaling.yml: not YAML ('a' is used twice)"
 
 
-def test_a_missing_or_broken_file_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAMMAGPT_ROOT", str(tmp_path))
-    assert "claims.yml: no such file" in refusal(load_ledger)
-    (tmp_path / "claims.yml").write_text("claims: [a, {b")
-    assert "claims.yml: not YAML" in refusal(load_ledger)
-    (tmp_path / "claims.yml").write_text("- a list")
-    assert "claims.yml: expected a mapping" in refusal(load_ledger)
+def test_a_missing_or_broken_file_is_refused(ledger, tmp_path):
+    assert refusal(load_ledger).startswith("claims: got no *.yml in ")
+    assert "mine.yml: no such file" in refusal(load_ledger, tmp_path / "mine.yml")
+    path = tmp_path / "claims" / "02_gamma_scaling.yml"
+    for text, words in {
+        "claims: [a, {b": "not YAML", "- a list": "expected a mapping",
+        "claims: [a]": "claims: expected a mapping, got ['a']",
+        "claims: {a: b}": "claim 'a': expected a mapping, got 'b'",
+        "defaults: [a]": "defaults: expected a mapping, got ['a']",
+    }.items():  # fmt: skip
+        path.write_text(text)
+        message = refusal(load_ledger)
+        assert message.startswith("02_gamma_scaling.yml: ") and words in message
 
 
 def test_what_has_no_number_is_named_and_counted():
@@ -601,7 +693,7 @@ def test_the_notebook_of_a_claim_has_the_parameters_of_its_experiment(tier):
     """A notebook may look at the runs of another one; then it is of the same size."""
     given = project.tier_parameters(tier)
     for claim in REAL:
-        assert given[claim.notebook] == given[EXPERIMENTS[claim.experiment][1]], claim.id
+        assert given[claim.notebook] == given[homes()[claim.experiment]], claim.id
 
 
 @pytest.mark.parametrize("claim", REAL, ids=lambda claim: claim.id)

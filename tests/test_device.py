@@ -43,7 +43,7 @@ def test_the_ceiling_is_a_speed(precision):
 def test_the_projects_folders_follow_their_variables(tmp_path, monkeypatch):
     for name in ("ROOT", "CACHE", "RESULTS"):
         monkeypatch.delenv(f"GAMMAGPT_{name}", raising=False)
-    assert (project.root() / "claims.yml").exists()
+    assert (project.root() / "claims").is_dir()
     assert project.cache_folder() == project.root() / ".cache"
     assert project.results_folder("gpu") == project.root() / "results" / "gpu"
     assert project.results_folder("night") == project.results_folder("laptop")  # one machine

@@ -8,11 +8,13 @@ import pytest
 from helpers import made_up_claim, made_up_record, refusal
 
 from gammagpt import InitConfig, RunConfig, Store, verdicts
+from gammagpt.chapters.c02_gamma_scaling.studies import studies as of_chapter_2
 from gammagpt.claims import judge, load_ledger
 from gammagpt.data.text import FIVE, PINNED
 from gammagpt.engine import build_model
-from gammagpt.experiments import at_tiers, bias, gamma_scaling, labels, lasting, study
-from gammagpt.project import TIERS, check_list, tier_parameters
+from gammagpt.experiments import at_tiers, homes, studies, study
+from gammagpt.lab.settings import parameters
+from gammagpt.project import TIERS, check_list, root, tier_parameters
 from gammagpt.study import LearningRateStudy
 from gammagpt.tokens import CLASSES, classes
 
@@ -26,7 +28,7 @@ PARAMETERS = {
 
 
 def planned(**changes) -> LearningRateStudy:
-    return gamma_scaling(**PARAMETERS | changes)
+    return of_chapter_2(parameters(PARAMETERS | changes))["gamma_scaling"]
 
 
 def bowl(best):
@@ -123,8 +125,25 @@ def test_an_impossible_parameter_is_refused_before_any_training(change, words):
     assert refusal(plan_all).startswith(words)
 
 
-def test_an_unknown_experiment_is_refused():
+def test_an_unknown_experiment_or_parameter_is_refused():
     assert "alpha_scaling" in refusal(study, "alpha_scaling", "laptop")
+    said = refusal(study, "gamma_scaling", "laptop", widht=32)
+    assert said.startswith("02_gamma_scaling: unknown parameter 'widht', allowed are tier, gammas")
+
+
+def test_every_chapter_has_a_room_and_imports_no_other_chapter():
+    rooms = root() / "src" / "gammagpt" / "chapters"
+    names = sorted(path.parent.name for path in rooms.glob("c*/__init__.py"))
+    assert names == [f"c{path.stem}" for path in sorted((root() / "notebooks").glob("*.ipynb"))]
+    for path in rooms.glob("c*/*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not [name for name in names if name != path.parent.name and name in text]
+        assert "chapters" not in text and "from .." not in text.replace("from ...", "")
+
+
+def test_every_claim_is_of_a_study_that_some_chapter_makes():
+    assert {claim.experiment for claim in load_ledger()} <= set(homes())
+    assert set(homes().values()) <= set(tier_parameters("night"))
 
 
 def test_whole_numbers_in_text_are_floats_where_floats_are_meant():
@@ -288,11 +307,6 @@ def test_reasoning_gains_are_asked_of_one_mixture_with_pinned_tokens(tier):
 ANCHOR_STUDIES = ["bias_emb_mlp", "bias_gpt", "labels_ranges", "labels_near"]
 
 
-def smoke(notebook, **changes) -> dict:
-    given = tier_parameters("smoke")[notebook] | changes
-    return {name: value for name, value in given.items() if name != "tier"}
-
-
 @pytest.mark.parametrize("tier", TIERS)
 def test_both_models_learn_the_same_tasks_with_and_without_noise(tier):
     emb_mlp, gpt = (study(name, tier).base for name in ("bias_emb_mlp", "bias_gpt"))
@@ -325,19 +339,19 @@ def test_memory_alone_has_neither_sums_nor_unseen_combinations():
 
 
 @pytest.mark.parametrize(
-    "make, notebook, change, words",
+    "notebook, change, words",
     [
-        (bias, "03_bias", {"tasks": "memory 1..4 guess"}, "data.tasks: got 'memory 1..4 guess'"),
-        (bias, "03_bias", {"emb_gammas": "0.8"}, "gammas: got '0.8', allowed is a list"),
-        (bias, "03_bias", {"seeds": [1000]}, "seeds: [1000] are tuning seeds too"),
-        (bias, "03_bias", {"activation": "sine"}, "model.activation: got 'sine'"),
-        (bias, "03_bias", {"length": 2}, "data.length: got 2, allowed is 3 or more"),
-        (labels, "06_labels", {"near_tasks": "near 1..40 near"}, "data.tasks: near shares tokens"),
-        (labels, "06_labels", {"emb_steps": 0}, "steps: got 0"),
+        ("03_bias", {"tasks": "memory 1..4 guess"}, "data.tasks: got 'memory 1..4 guess'"),
+        ("03_bias", {"emb_gammas": "0.8"}, "emb_gammas: got '0.8', allowed is a list"),
+        ("03_bias", {"seeds": [1000]}, "seeds: [1000] are tuning seeds too"),
+        ("03_bias", {"activation": "sine"}, "model.activation: got 'sine'"),
+        ("03_bias", {"length": 2}, "data.length: got 2, allowed is 3 or more"),
+        ("06_labels", {"near_tasks": "near 1..40 near"}, "data.tasks: near shares tokens"),
+        ("06_labels", {"emb_steps": 0}, "steps: got 0"),
     ],
 )
-def test_an_impossible_parameter_of_the_second_paper_is_refused(make, notebook, change, words):
-    assert refusal(make, **smoke(notebook, **change)).startswith(words)
+def test_an_impossible_parameter_of_the_second_paper_is_refused(notebook, change, words):
+    assert refusal(studies, notebook, "smoke", **change).startswith(words)
 
 
 # ---- verdicts of a tier ------------------------------------------------------------------------
@@ -385,11 +399,9 @@ def test_the_table_of_tiers_has_a_row_a_claim_or_one_where_nothing_was_trained(
 
 
 def test_a_study_without_seeds_is_left_to_a_larger_tier_and_an_ordinary_one_needs_some():
-    given = dict(tier_parameters("laptop")["16_lasting"])
-    del given["tier"]
-    left = lasting(**given)
+    left = study("lasting", "laptop")
     assert (left.tuning(), left.at_common_rate(), left.seeds) == ([], [], ())
-    asked = lasting(**given | {"seeds": [40]})
+    asked = study("lasting", "laptop", seeds=[40])
     assert asked.tuning() and len(asked.at_common_rate()) == len(asked.settings) == 6
     assert refusal(planned, seeds=[]).startswith("seeds: ")
 

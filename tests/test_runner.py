@@ -53,6 +53,43 @@ def test_an_unknown_parameter_is_refused(project):
     assert refusal() == "one: unknown parameter 'step', allowed are steps, gammas"
 
 
+@pytest.mark.parametrize("name, value", [("steps", "many"), ("steps", 1.5), ("steps", True),
+                                         ("gammas", 0.5), ("gammas", "[0.5]")])  # fmt: skip
+def test_a_parameter_of_another_type_is_refused(project, name, value):
+    write(project(one={name: value}), "one")
+    own = {"steps": "1", "gammas": "[0.5, 0.8]"}[name]
+    assert refusal() == f"one: {name}: got {value!r}, allowed is a value like {own}"
+
+
+def test_a_whole_number_will_do_for_a_float(project):
+    write(project(one={"rate": 1}), "one", parameters="rate = 0.5")
+    assert runner.plan("smoke") == {"one": {"rate": 1}}
+
+
+def test_defaults_are_for_all_that_know_them_and_a_notebook_s_own_go_first(project):
+    folder = project(defaults={"steps": 5, "width": 8}, one={"steps": 6})
+    for name, more in (("one", "tier = 'night'"), ("two", "width = 4")):
+        write(folder, name, parameters=f"{PARAMETERS}\n{more}")
+    gammas = {"gammas": [0.5, 0.8]}
+    assert runner.plan("smoke") == {
+        "one": {"steps": 6, **gammas, "tier": "smoke"}, "two": {"steps": 5, **gammas, "width": 8},
+    }  # fmt: skip
+    assert runner.plan("night")["two"] == {"steps": 1, **gammas, "width": 4}  # the cells
+    assert runner.plan("smoke", ["two"]).keys() == {"two"}
+
+
+def test_a_default_that_no_notebook_knows_or_of_another_type_is_refused(project):
+    write(project(defaults={"step": 2}), "one")
+    assert refusal() == "defaults: unknown parameter 'step' in tier smoke"
+    project(defaults={"steps": "many"})
+    assert refusal() == "one: steps: got 'many', allowed is a value like 1"
+
+
+def test_a_parameter_that_is_computed_is_refused(project):
+    write(project(one={"steps": 2}), "one", parameters="steps = 2 * other")
+    assert refusal() == "one.ipynb: parameters cell has more than plain values"
+
+
 @pytest.mark.parametrize("tag", [None, "paramaters"])
 def test_a_missing_or_misspelt_parameters_tag_is_refused(project, tag):
     write(project(one={"steps": 2}), "one", tag=tag)

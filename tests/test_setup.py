@@ -1,6 +1,5 @@
 """What a fresh clone brings: three lists of dependencies that agree, and notebooks fit for git."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -9,11 +8,10 @@ import tomllib
 import generated
 import nbformat
 import pytest
-import runner
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gammagpt import project
+from gammagpt import parameters, project
 
 ROOT = project.root()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -122,21 +120,37 @@ def test_notebooks_are_valid_and_name_a_kernel_that_every_machine_has(notebook):
 
 @pytest.mark.parametrize("tier", project.TIERS)
 def test_each_tier_gives_every_notebook_all_its_parameters_and_no_other(tier):
-    given = {name: sorted(values or {}) for name, values in project.tier_parameters(tier).items()}
-    assert given == {path.stem: sorted(runner.parameters_of(path)) for path in NOTEBOOKS}
+    given = {name: list(values) for name, values in project.tier_parameters(tier).items()}
+    assert given == {path.stem: list(project.cell_parameters(path)) for path in NOTEBOOKS}
 
 
 def test_a_notebook_run_by_itself_has_the_parameters_of_the_pages():
     """So that papermill without a tier finds the committed records."""
     given = project.tier_parameters(project.PAGES)
-    assert {path.stem: defaults(path) for path in NOTEBOOKS} == given
+    assert {path.stem: project.cell_parameters(path) for path in NOTEBOOKS} == given
+    assert not (ROOT / "notebooks" / "tiers" / f"{project.PAGES}.yml").exists()
 
 
-def defaults(path) -> dict:
-    cells = nbformat.read(path, as_version=4).cells
-    cell = next(cell for cell in cells if runner.tagged(cell, "parameters"))
-    statements = runner.assignments(cell.source).items()
-    return {name: ast.literal_eval(statement.value) for name, statement in statements}
+@pytest.mark.parametrize("tier", [tier for tier in project.TIERS if tier != project.PAGES])
+def test_a_tier_says_only_what_differs(tier):
+    given = project.read_yaml(ROOT / "notebooks" / "tiers" / f"{tier}.yml")
+    defaults = given.pop("defaults")
+    cells = {path.stem: project.cell_parameters(path) for path in NOTEBOOKS}
+    for name, own in given.items():
+        usual = cells[name] | defaults
+        assert {key: value for key, value in own.items() if usual[key] == value} == {}, name
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_reads_its_parameters_by_name(path):
+    """And only them: what the cells before it make is no parameter."""
+    sources = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    [place] = [n for n, text in enumerate(sources) if "gg.parameters(globals())" in text]
+    made = {}
+    exec("\n".join(sources[: place + 1]), made)
+    read = vars(parameters(made))
+    read.pop("page", None)  # its name, which some notebooks have
+    assert read == project.cell_parameters(path)
 
 
 def test_every_notebook_is_a_chapter():

@@ -3,6 +3,7 @@
 from .data import DataConfig
 from .experiments import verdicts
 from .init import audit_init, gamma_init_, implied_gamma
+from .lab.settings import parameters
 from .model import GPT, GPTConfig
 from .optim import OptimConfig
 from .probes import ProbeConfig
@@ -16,5 +17,5 @@ __version__ = "0.1.0"
 __all__ = [
     "GPT", "GPTConfig", "InitConfig", "OptimConfig", "DataConfig", "ProbeConfig", "RunConfig",
     "Record", "Store", "UserError", "audit_init", "frame", "gamma_init_", "implied_gamma",
-    "load_records", "pick_gamma", "sweep", "train", "verdicts",
+    "load_records", "parameters", "pick_gamma", "sweep", "train", "verdicts",
 ]  # fmt: skip

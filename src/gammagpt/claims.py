@@ -1,4 +1,4 @@
-"""The ledger: claims and their rules (claims.yml), the statistics, and computed verdicts.
+"""The ledger: claims and their rules (claims/*.yml), the statistics, and computed verdicts.
 
 A rule is written before the runs that it judges, and hashed into their records; a rule that was
 changed afterwards is flagged. No verdict is ever stored: it is computed from records each time.
@@ -9,12 +9,18 @@ import json
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from .project import SAME_MACHINE, TIERS, UserError, read_yaml, root
 
+VERDICTS = ("supported", "contradicted", "inconclusive", "not run")
 LEARNING_RATES = ("common", "tuned")
+ASKED = (["common"], ["tuned"], ["common", "tuned"])
+TITLES = {"common": ", at one learning rate", "tuned": ", each at its own best"}  # asked both ways
+AT_ONE = re.compile(r"(?:(?:both|all) )?at one learning rate")  # in a statement, if not tuned
 CHANGED = "rule changed"
 YOUNGER = "rule younger than some of its runs"  # which another chapter had made before
 EDGE = "best learning rate at the grid's edge"
@@ -24,7 +30,7 @@ SIDES = (PAIR, PAIR | {"against"}, {"setting"})  # what a claim compares
 
 @dataclass(frozen=True)
 class Claim:
-    """One row of the ledger, as claims.yml states it."""
+    """One row of the ledger: a question of claims/*.yml, asked in one of its ways."""
 
     id: str
     title: str
@@ -32,15 +38,17 @@ class Claim:
     place: str  # where in the paper
     statement: str  # in our words
     notebook: str
-    experiment: str  # a name in experiments.EXPERIMENTS
+    experiment: str  # a study of a chapter, by name
     figure: str  # anchor of the figure that shows it
     metric: str  # a column of the experiment's frame
     unit: str
-    comparison: dict  # learning_rate (common or tuned), and the settings: see claims.yml
+    comparison: dict  # learning_rate (common or tuned), and the settings: see claims/README.md
     rule: dict  # margin (in `unit`), confidence, min_pairs
     tiers: list  # where it is judged (judged_at); elsewhere its effect is shown without a verdict
     expected: dict  # tier -> [low, high] of the effect, before the runs
     caveat: str = ""  # what the verdict alone would not say; wording, like title and statement
+    means: dict = field(default_factory=dict)  # verdict -> what we would say then; wording too
+    primary: bool = False  # one of the few questions that the book is about
 
     @property
     def paired(self) -> bool:
@@ -98,7 +106,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the records of one tier say of a claim; see claims.yml for what the effect is."""
+    """What the records of one tier say of a claim; see claims/README.md for what the effect is."""
 
     claim: Claim
     tier: str
@@ -147,20 +155,28 @@ class Verdict:
             if expected and math.isfinite(self.effect)
             else None,
             "runs": [list(pair[:-1]) for pair in self.pairs],
-        }
+        } | self._optional
+
+    @property
+    def _optional(self) -> dict:
+        """Fields of the claim which only some have: whether it is primary, and what it means."""
+        fields = {"primary": self.claim.primary, "means": self.claim.means.get(self.verdict)}
+        return {name: value for name, value in fields.items() if value}
 
 
 def load_ledger(path=None) -> list[Claim]:
-    """All claims of claims.yml, or of a file like it.
+    """All claims of the folder claims/, or of one file like those in it.
 
     Raises UserError for a missing field or an impossible rule.
     """
-    entries = read_yaml(Path(path) if path else root() / "claims.yml").get("claims") or []
-    claims = [_claim(entry) for entry in entries]
-    ids = [claim.id for claim in claims]
-    for name in ids:
-        if ids.count(name) > 1:
-            raise UserError(f"claims.yml: the id {name!r} is used {ids.count(name)} times")
+    folder = root() / "claims"
+    files = [Path(path)] if path else sorted(folder.glob("*.yml"))
+    if not files:
+        raise UserError(f"claims: got no *.yml in {folder}, expected a file a chapter")
+    claims = [claim for file in files for claim in _claims_of(file)]
+    for name, count in Counter(claim.id for claim in claims).items():
+        if count > 1:
+            raise UserError(f"claims: the id {name!r} is used {count} times")
     return claims
 
 
@@ -221,7 +237,7 @@ def holm(verdicts) -> dict[str, float]:
 def standing(verdicts) -> dict[str, tuple[int, int]]:
     """Verdict -> (how many claims, how many of them with a corrected p of at most 0.05)."""
     corrected, found = holm(verdicts), {}
-    for name in ("supported", "contradicted", "inconclusive", "not run"):
+    for name in VERDICTS:
         own = [v.claim.id for v in verdicts if v.verdict == name]
         found[name] = len(own), sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
     return found
@@ -324,25 +340,75 @@ def _decide(claim, tier, pairs, low, high, unresolved, lost=None) -> tuple[str, 
     return "inconclusive", f"the interval holds {claim.bound.split()[1]}"
 
 
-def _claim(entry) -> Claim:
-    name = entry.get("id", "?") if isinstance(entry, dict) else entry
+def _claims_of(file: Path) -> list[Claim]:
+    """The claims of one file: those of a question side by side, or block by block."""
+    content = read_yaml(file)
+    defaults = _mapping(f"{file.name}: defaults", content.get("defaults") or {})
+    questions = _mapping(f"{file.name}: claims", content.get("claims") or {})
+    asked = []
+    for name, own in questions.items():
+        where = f"{file.name}: claim {name!r}"
+        question = {"notebook": file.stem} | defaults | _mapping(where, own)
+        asked.append((question.pop("block", name), _asked(where, name, question)))
+    claims = []
+    for _, block in groupby(asked, key=itemgetter(0)):
+        ways = [ways for _, ways in block]
+        claims += [each[rate] for rate in LEARNING_RATES for each in ways if rate in each]
+    return claims
+
+
+def _mapping(where: str, value) -> dict:
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: expected a mapping, got {value!r}")
+    return value
+
+
+def _asked(where: str, name: str, question: dict) -> dict[str, Claim]:
+    """A question in each way that it is asked: {"common": claim, "tuned": claim}, or one."""
+    ways = question.pop("asked", None)
+    if not isinstance(ways, list | dict) or list(ways) not in ASKED:
+        raise UserError(f"{where}: asked must be common, tuned or both, got {ways!r}")
+    both = len(ways) == 2
+    ends = ways if isinstance(ways, dict) else TITLES if both else {ways[0]: ""}
+    claims = {}
+    for rate in ways:
+        fields = _fields(question, rate, both, ends[rate])
+        claims[rate] = _checked(where, {"id": f"{name}-{rate}" if both else name} | fields)
+    return claims
+
+
+def _fields(question: dict, rate: str, both: bool, end: str) -> dict:
+    """A question's fields as a claim has them: what is said of each way, and words that follow."""
+    fields = dict(question)
+    for name, value in question.items():
+        if isinstance(value, dict) and [*value] == [*LEARNING_RATES]:
+            fields[name] = value[rate]
+        elif name == "title":
+            fields[name] = f"{value}{end}"
+        elif name == "statement" and both and rate == "tuned":
+            fields[name] = AT_ONE.sub("each at its own best learning rate", str(value))
+        elif name == "comparison" and isinstance(value, dict):
+            fields[name] = value | {"learning_rate": rate}
+    return fields
+
+
+def _checked(where: str, fields: dict) -> Claim:
+    """The claim of these fields. Raises UserError if one is missing, unknown or impossible."""
     try:
-        claim = Claim(**entry)
+        claim = Claim(**fields)
     except TypeError as error:
-        raise UserError(f"claims.yml: claim {name!r}: {str(error).split('() ')[-1]}") from None
+        raise UserError(f"{where}: {str(error).split('() ')[-1]}") from None
     rule = {"margin", "confidence", "min_pairs"}
     if not isinstance(claim.rule, dict) or set(claim.rule) != rule:
-        raise UserError(f"claims.yml: claim {name!r}: rule needs exactly {sorted(rule)}")
+        raise UserError(f"{where}: rule needs exactly {sorted(rule)}")
     given = set(claim.comparison) if isinstance(claim.comparison, dict) else set()
     if given - {"better"} not in [{"learning_rate", *sides} for sides in SIDES]:
         raise UserError(
-            f"claims.yml: claim {name!r}: comparison needs learning_rate and either setting, "
-            "or baseline and treatment (and against, two more)"
+            f"{where}: comparison needs either setting, or baseline and treatment "
+            "(and against, two more)"
         )
     margin, confidence, min_pairs = (claim.rule[n] for n in ("margin", "confidence", "min_pairs"))
     must = {
-        "learning_rate must be common or tuned":
-            claim.comparison["learning_rate"] in LEARNING_RATES,
         "better must be higher or lower":
             claim.comparison.get("better", "lower") in ("higher", "lower"),
         "against must be two settings": len(claim.comparison.get("against", "ab")) == 2,
@@ -351,10 +417,14 @@ def _claim(entry) -> Claim:
         "min_pairs must be a whole number from 2": type(min_pairs) is int and min_pairs >= 2,
         f"tiers must be a list from {', '.join(TIERS)}, got {claim.tiers!r}":
             isinstance(claim.tiers, list) and set(claim.tiers) <= set(TIERS),
+        f"means must give a sentence for some of {', '.join(VERDICTS)}":
+            isinstance(claim.means, dict) and set(claim.means) <= set(VERDICTS)
+            and all(isinstance(text, str) and text for text in claim.means.values()),
+        "primary must be true or false": isinstance(claim.primary, bool),
     }  # fmt: skip
     for words, holds in must.items():
         if not holds:
-            raise UserError(f"claims.yml: claim {name!r}: {words}")
+            raise UserError(f"{where}: {words}")
     return claim
 
 

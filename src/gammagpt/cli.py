@@ -197,7 +197,7 @@ def _named(ids):
 
     known = {claim.id: claim for claim in load_ledger()}
     if unknown := [name for name in ids if name not in known]:
-        raise UserError(f"claims: got {unknown[0]!r}, allowed are the ids of claims.yml")
+        raise UserError(f"claims: got {unknown[0]!r}, allowed are the ids of claims/")
     return [known[name] for name in ids or known]
 
 
@@ -341,7 +341,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(verbs)
     _add_carrying(verbs)
     claims = _verb(verbs, "claims", run_claims, "claims --against results/laptop")
-    claims.add_argument("ids", nargs="*", metavar="CLAIM", help="ids of claims.yml (default: all)")
+    claims.add_argument("ids", nargs="*", metavar="CLAIM", help="ids of claims/ (default: all)")
     claims.add_argument("--tier", **_tier(PAGES))
     claims.add_argument("--against", metavar="FOLDER",
                         help="compare with the records in a folder: does mine agree?")  # fmt: skip

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from .engine import size_of
-from .experiments import EXPERIMENTS, study
+from .experiments import homes, study
 from .probes import ProbeConfig
 from .project import results_folder, root
 from .runs import RunConfig, Store
@@ -75,7 +75,7 @@ def needed(tier: str, folder: Path | None = None) -> dict[str, list[RunConfig]]:
     they know the best rates.
     """
     store, seen, found = Store(folder or results_folder(tier, committed=True)), set(), {}
-    for experiment, (_, notebook) in EXPERIMENTS.items():
+    for experiment, notebook in homes().items():
         asked = study(experiment, tier)
         runs = [*asked.at_common_rate(), *asked.tuning(),
                 *asked.at_best_rate(asked.best_rates(asked.collect(store)))]  # fmt: skip

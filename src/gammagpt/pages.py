@@ -27,6 +27,11 @@ def effect(verdict: Verdict) -> str:
     return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
+def meaning(verdict: Verdict) -> str:
+    """What its claim said beforehand that this verdict would mean, or nothing."""
+    return verdict.claim.means.get(verdict.verdict, "")
+
+
 def sides(claim) -> str:
     """What a claim sets beside each other, in the names of its settings."""
     asked = claim.comparison

@@ -1,13 +1,16 @@
 """Where the project's files are, what a tier says, and the one error that users meet."""
 
+import ast
+import json
 import math
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 TIERS = ("smoke", "laptop", "night", "gpu")
 SAME_MACHINE = {"night": "laptop"}  # what a night of a laptop trains includes what two hours do
-PAGES = "night"  # the tier that the published pages show
+PAGES = "night"  # the tier that the published pages show: the values in the notebooks' own cells
 
 
 class UserError(ValueError):
@@ -19,7 +22,7 @@ def root() -> Path:
     if path := os.environ.get("GAMMAGPT_ROOT"):
         return Path(path)
     checkout = Path(__file__).resolve().parents[2]
-    return checkout if (checkout / "claims.yml").exists() else Path.cwd()
+    return checkout if (checkout / "claims").is_dir() else Path.cwd()
 
 
 def cache_folder() -> Path:
@@ -60,12 +63,21 @@ def check_tier(tier: str) -> None:
 
 
 def read_yaml(path: Path) -> dict:
-    """The mapping in a YAML file. Raises UserError if it is missing or is not a mapping."""
+    """The mapping in a YAML file.
+
+    Raises UserError if it is missing, is not a mapping, or gives a name twice.
+    """
     import yaml
 
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # in C: nine times faster
+        def construct_mapping(self, node, deep=False):
+            names = [key.value for key, _ in node.value]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise yaml.YAMLError(f"{twice[0]!r} is used twice")
+            return super().construct_mapping(node, deep)
+
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: nine times faster
-        content = yaml.load(path.read_text(encoding="utf-8"), loader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except FileNotFoundError:
         raise UserError(f"{path.name}: no such file in {path.parent}") from None
     except yaml.YAMLError as error:
@@ -76,9 +88,88 @@ def read_yaml(path: Path) -> dict:
 
 
 def tier_parameters(tier: str) -> dict[str, dict]:
-    """The papermill parameters of each notebook of a tier: `{"01_gamma": {"steps": 200}, ...}`."""
+    """The parameters of each notebook at a tier: `{"01_gamma": {"steps": 200, ...}, ...}`.
+
+    Their home is the notebook's cell tagged `parameters`, which is what tier PAGES has; a file
+    tiers/*.yml says what differs, for all notebooks that know it (`defaults`), or for one. Raises
+    UserError, a line a problem, for what a cell does not know, and for another type.
+    """
     check_tier(tier)
-    return read_yaml(root() / "notebooks" / "tiers" / f"{tier}.yml")
+    folder = root() / "notebooks"
+    given = {} if tier == PAGES else read_yaml(folder / "tiers" / f"{tier}.yml")
+    defaults, found = given.pop("defaults", None) or {}, {}
+    paths = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
+    problems = [f"{name}: named by tier {tier}, but there is no {name}.ipynb in {folder}"
+                for name in given if name not in paths]  # fmt: skip
+    for name, path in paths.items():
+        try:
+            found[name] = _at_tier(tier, path, defaults, given.get(name) or {})
+        except UserError as error:
+            problems.append(str(error))
+    lost = set(defaults).difference(*found.values()) if not problems else ()
+    problems += [f"defaults: unknown parameter {name!r} in tier {tier}" for name in sorted(lost)]
+    if problems:
+        raise UserError("\n".join(problems))
+    return found
+
+
+def _at_tier(tier: str, path: Path, defaults: dict, own) -> dict:
+    """A notebook's parameters with what a tier changes."""
+    cell, name = cell_parameters(path), path.stem
+    if not isinstance(own, dict):
+        raise UserError(f"{name}: tier {tier} gives {own!r}, expected a mapping of parameters")
+    allowed = ", ".join(cell) or "none"
+    problems = [f"{name}: unknown parameter {key!r}, allowed are {allowed}"
+                for key in own if key not in cell]  # fmt: skip
+    changes = {key: value for key, value in (defaults | own).items() if key in cell}
+    problems += [f"{name}: {key}: got {value!r}, allowed is a value like {cell[key]!r}"
+                 for key, value in changes.items() if not _alike(value, cell[key])]  # fmt: skip
+    if problems:
+        raise UserError("\n".join(problems))
+    return cell | ({"tier": tier} if "tier" in cell else {}) | changes
+
+
+def _alike(value, other) -> bool:
+    """Whether a value has the type of another one; a whole number will do for a float."""
+    return type(value) is type(other) or (type(value) is int and type(other) is float)
+
+
+def cell_parameters(path: Path) -> dict:
+    """Name -> value of a notebook's cell tagged `parameters`, in their order.
+
+    Raises UserError if there is not one such cell, or it is more than plain values with names.
+    """
+    return dict(_cell_parameters(path, path.stat().st_mtime_ns))
+
+
+@cache
+def _cell_parameters(path: Path, modified: int) -> dict:
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path.name}: not a notebook (not JSON)") from None
+    sources = ["".join(cell["source"]) for cell in cells
+               if "parameters" in cell["metadata"].get("tags", [])]  # fmt: skip
+    if len(sources) != 1:
+        raise UserError(f"{path.name}: needs one cell tagged 'parameters', found {len(sources)}")
+    try:
+        statements = assignments(sources[0]).items()
+        return {name: ast.literal_eval(statement.value) for name, statement in statements}
+    except SyntaxError as error:
+        raise UserError(f"{path.name}: parameters cell is not Python ({error.msg})") from None
+    except ValueError:
+        raise UserError(f"{path.name}: parameters cell has more than plain values") from None
+
+
+def assignments(source: str) -> dict[str, ast.Assign | ast.AnnAssign]:
+    """The statements `name = value` of a cell, by name."""
+    found = {}
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value:
+            target = getattr(statement, "targets", [getattr(statement, "target", None)])[0]
+            if isinstance(target, ast.Name):
+                found[target.id] = statement
+    return found
 
 
 def check_count(count) -> None:
@@ -92,8 +183,6 @@ def check_list(name: str, value, kind=float, empty: bool = False) -> list:
 
     Raises UserError if it is not a list of distinct numbers of this kind, or is empty.
     """
-    import json
-
     allowed = f"a list of distinct numbers like {[0.5, 0.8] if kind is float else [0, 1, 2]}"
     try:
         items = json.loads(value) if isinstance(value, str) else list(value)

@@ -1,1 +1,1 @@
-"""A room a chapter: its studies, numbers, figures and exercises; no chapter imports another."""
+"""One package a chapter: `studies` makes its runs of its notebook's parameters."""

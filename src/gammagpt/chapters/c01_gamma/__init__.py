@@ -1,0 +1,1 @@
+"""Chapter 1: the gamma rule, and what it is as a standard deviation."""

@@ -1,0 +1,1 @@
+"""Chapter 2: does a smaller initialization train better?"""

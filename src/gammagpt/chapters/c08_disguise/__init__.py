@@ -1,0 +1,1 @@
+"""Chapter 8: is gamma a learning rate in disguise?"""

@@ -1,0 +1,18 @@
+"""Is small initialization a learning rate in disguise? Two interventions."""
+
+from ...lab.settings import gpt_on_text, starts, study
+from ...runs import InitConfig
+from ...study import LearningRateStudy
+
+
+def studies(p) -> dict[str, LearningRateStudy]:
+    """relative: every matrix takes steps in proportion to its own size. parts: all is drawn with
+    gamma `usual` but one of the `parts`, with gamma `small`. Raises UserError for bad values."""
+    base, rest = gpt_on_text(p), (p.learning_rates, p.tuning_seeds, p.seeds)
+    ways = {"": {}, ", relative steps": {"relative": True}}
+    parts = [InitConfig(gamma=p.usual, parts=f"{name.strip()} {p.small:g}")
+             for name in p.parts.split(",")]  # fmt: skip
+    return {
+        "disguise_relative": study(starts(base, gammas=p.gammas).over("optim", ways), *rest),
+        "disguise_parts": study(starts(base, *parts, gammas=[p.usual, p.small]), *rest),
+    }

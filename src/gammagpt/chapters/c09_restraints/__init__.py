@@ -1,0 +1,1 @@
+"""Chapter 9: what holds small initialization back?"""

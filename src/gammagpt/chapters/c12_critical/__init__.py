@@ -1,0 +1,1 @@
+"""Chapter 12: how small is too small?"""

@@ -1,0 +1,1 @@
+"""Chapter 13: does the gain grow with the model?"""

@@ -1,0 +1,1 @@
+"""Chapter 15: the rule, and what to do tomorrow."""
