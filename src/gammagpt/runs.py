@@ -33,7 +33,7 @@ WORDS = {float: "a finite number", int: "a whole number", bool: "true or false",
 SOURCES = (
     "model", "toys", "init", "data/text", "data/logic", "data/stories", "data/arithmetic",
     "data/facts", "data/unigrams", "data/anchors", "data/batches", "device", "optim", "probes",
-    "geometry", "tokens", "sinks", "parallel", "engine", "train",
+    "geometry", "tokens", "sinks", "norm_outputs", "parallel", "engine", "train",
 )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ class RunConfig:
                 f"model.block_size: got {self.model.block_size}, "
                 f"must equal data.length = {self.data.length}"
             )
-        for name in ("neurons", "tokens", "sinks"):
+        for name in ("neurons", "tokens", "sinks", "norms"):
             if (asked := getattr(self.probes, name)) and self.data.kind != "text":
                 raise UserError(f"probes.{name}: got {asked}, allowed is 0 without a text")
         bias = getattr(self.model, "head_bias", "none")
