@@ -1,4 +1,4 @@
-"""Where a norm's epsilon bites: the root mean square of what each RMSNorm gets, and of what it gives.
+"""Where a norm's epsilon bites: the root mean square of what each RMSNorm gets and gives.
 
 A norm gives x / sqrt(mean(x^2) + eps), before its gain: its root mean square is 1 where eps is
 small beside mean(x^2), and less where it is not.

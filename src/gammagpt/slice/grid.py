@@ -114,6 +114,19 @@ def _missing(group: Group, named, store: Store) -> list[RunConfig]:
     return [run for _, run in sorted(compared, key=lambda pair: pair[0]) if store.get(run) is None]
 
 
+def runs_of(group, groups, known) -> list[RunConfig]:
+    """Every run of a group that is known by now: its tuning, and at the best rates that are."""
+    named = {g.name: g for g in groups}
+    source = named.get(group.best_of, group)
+    found = []
+    for name in group.settings:
+        found += group.tuning(name, group.grown(name, known))
+        rate = source.best(name, known)
+        rates = {rate, group.rates[name][0]} if group.best_of else {rate}
+        found += [run for r in rates if r is not None for run in group.compared(name, r)]
+    return found
+
+
 def flops(config: RunConfig) -> float:
     """Of training a run: its tokens, times those of forward and backward."""
     return config.tokens * flops_per_token(config.model)
@@ -196,8 +209,8 @@ WIDE = {  # at width 1,024
 LONG = {"gamma 0.5, bias": (1e-3,), "std 0.02, bias": (5e-4,), "gamma 1, bias": (5e-4,)}
 CRITICAL_RATE, CRITICAL_GAMMAS = 1e-3, (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 NARROW = (  # at widths 128 and 256, with fewer steps of warm-up
-    {"gamma 0.5": (4e-3, 8e-3, 1.6e-2), "std 0.02": (2e-3, 4e-3, 8e-3),
+    {"gamma 0.5": (4e-3, 8e-3, 1.6e-2), "std 0.02": (5e-4, 1e-3, 2e-3),
      "gamma 1": (5e-4, 1e-3, 2e-3)},
-    {"gamma 0.5": (1e-3, 2e-3, 4e-3), "std 0.02": (1e-3, 2e-3, 4e-3),
+    {"gamma 0.5": (1e-3, 2e-3, 4e-3), "std 0.02": (5e-4, 1e-3, 2e-3),
      "gamma 1": (2.5e-4, 5e-4, 1e-3)},
 )  # fmt: skip
