@@ -69,6 +69,11 @@ class Group:
     def compared(self, name: str, rate: float) -> list[RunConfig]:
         return [at(self.settings[name], rate, seed) for seed in self.seeds]
 
+    def name_of(self, run: RunConfig) -> str:
+        """The setting of one of the group's runs."""
+        return next(name for name, config in self.settings.items()
+                    if at(config, run.optim.learning_rate, run.seed) == run)  # fmt: skip
+
     def size(self) -> list[RunConfig]:
         """As many runs as it takes if no grid grows, each at some rate: to plan with."""
         runs = []
@@ -147,7 +152,7 @@ def make_groups(
     def base(width: int, steps: int = steps, warmup: int = warmup_steps) -> RunConfig:
         model = GPTConfig(n_layer=n_layer, n_head=max(1, width // head_size), width=width,
                           block_size=block_size, vocab_size=vocab_size)  # fmt: skip
-        probes = ProbeConfig(windows=windows, final_windows=8 * windows, sinks=windows,
+        probes = ProbeConfig(min(12, 2 + steps // 4), windows, 8 * windows, sinks=windows,
                              norms=windows)  # fmt: skip
         return RunConfig(model, USUAL, OptimConfig(warmup=warmup / steps),
                          DataConfig(corpus, vocab_size), probes, steps, batch_size, tuning_seed,

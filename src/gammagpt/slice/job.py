@@ -137,16 +137,15 @@ class Slice:
 
     def _note(self, group, runs, records, seconds: float) -> None:
         """What a job took, in the report and on the screen."""
-        names = {config.init.label for config in runs}
         work = sum(map(flops, runs))
         entry = {"group": group.name, "keys": [run.key for run in runs], "flops": work,
                  "seconds": round(seconds, 2)}  # fmt: skip
         self.report["runs"].append(entry)
         losses = [record.final["validation_loss"] for record in records]
         told = ", ".join("diverged" if loss is None else f"{loss:.4f}" for loss in losses[:3])
-        rates = f"lr {runs[0].optim.learning_rate:g}, seed {runs[0].seed}"
-        more = f"{len(runs)} runs" if len(runs) > 1 else f"{', '.join(names)}, {rates}"
-        self.say(f"  {self.clock.spent:5.0f} s {group.name}: {more}: {told or 'no record'} "
+        one = f"{group.name_of(runs[0])}, lr {runs[0].optim.learning_rate:g}, seed {runs[0].seed}"
+        what = one if len(runs) == 1 else f"{len(runs)} runs as one stack"
+        self.say(f"  {self.clock.spent:5.0f} s {group.name}, {what}: {told or 'no record'} "
                  f"({seconds:.1f} s, {work / seconds / 1e12:.3g} TFLOP/s)")  # fmt: skip
 
     # ---- files ---------------------------------------------------------------------------------
