@@ -159,7 +159,8 @@ def test_with_the_whole_grid_every_prediction_has_an_outcome(groups):
         known.add(config, valley(config), probes, unigram_until=100)
     table = outcomes.beside(groups, known).set_index("name")
     assert set(table.outcome) == {"inside", "outside"}
-    assert table.found["eps-end"] == 0.97 and table.outcome["sinks-small"] == "outside"
+    assert table.found["eps-end"] == pytest.approx(0.97)
+    assert table.outcome["sinks-small"] == "outside"
     assert table.found["plateau"] == 100 and table.outcome["no-collapse-slow"] == "inside"
     low, high = table.interval["gain"]
     assert low < table.found["gain"] < high
@@ -213,10 +214,10 @@ def test_a_slice_that_is_killed_loses_what_is_in_flight_and_the_next_one_goes_on
     assert len(kept) >= 2
 
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path / "another machine"))
-    start, budget = time.monotonic(), 30
+    start, budget = time.monotonic(), 40
     done = subprocess.run(command(budget, out), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - start < 1.1 * budget + 8  # Python and torch start before the clock
+    assert time.monotonic() - start < 1.1 * budget + 3
     report = strict_json((out / "slice.json").read_text())
     assert report["seconds"] < 1.1 * budget
     keys = [key for run in report["runs"] for key in run["keys"]]
@@ -233,9 +234,10 @@ def test_a_run_that_fails_ends_nothing_and_is_left_out(rehearsed, tmp_path, monk
 
     monkeypatch.setattr(job, "train_stack", fail)
     monkeypatch.setattr(job, "measure", lambda *given: {})
+    monkeypatch.setattr(job, "run_checks", lambda *given: {})
     heard = []
-    report = job.run_slice("smoke", 20.0, str(tmp_path / "out"), say=heard.append)
-    assert report["runs"] and len(report["failed"]) >= 18
+    report = job.run_slice("smoke", 6.0, str(tmp_path / "out"), say=heard.append)
+    assert len(report["failed"]) >= 3
     assert "failed: RuntimeError: no memory" in "\n".join(heard)
     assert not list(Store(tmp_path / "results" / "smoke"))
 

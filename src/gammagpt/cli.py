@@ -120,6 +120,7 @@ def run_sweep(options) -> None:
 
 def run_gpu(options) -> int:
     """Use a GPU for some minutes: check it, measure it, and train what its grid lacks."""
+    from .slice.clock import age_of_process
     from .slice.job import run_slice
     from .slice.plan import tier_plan
 
@@ -130,8 +131,9 @@ def run_gpu(options) -> int:
         return 0
     say = (lambda text: print(text, file=sys.stderr, flush=True)) if options.json else _say
     report = run_slice(
-        tier, seconds("--budget", options.budget), options.out, options.earlier, options.peer, say
-    )
+        tier, seconds("--budget", options.budget), options.out, options.earlier, options.peer, say,
+        age_of_process(),
+    )  # fmt: skip
     if options.json:
         _print(options, report, "")
     return 0 if all(c is None or c["right"] for c in report["checks"].values()) else 1

@@ -7,6 +7,7 @@ small ones without the unigram bias, n being the steps of warm-up.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ..comparison import flops_per_token
 from ..data import DataConfig
@@ -88,6 +89,7 @@ class Group:
         return {rate: float("inf") if loss is None else loss for rate, loss in losses.items()}
 
 
+@lru_cache(maxsize=4096)  # asked for after every run; to make a configuration takes time
 def at(config: RunConfig, rate: float, seed: int | None = None) -> RunConfig:
     optim = replace(config.optim, learning_rate=rate)
     return replace(config, optim=optim, seed=config.seed if seed is None else seed)

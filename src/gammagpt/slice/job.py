@@ -50,10 +50,12 @@ class Known:
 class Slice:
     """One call of the command, with its plan, its clock and its three files."""
 
-    def __init__(self, tier: str, budget: float, out: Path, earlier=None, peer=None, say=print):
+    def __init__(
+        self, tier: str, budget: float, out: Path, earlier=None, peer=None, say=print, spent=0.0
+    ):
         """`earlier`: a folder with what slices before have left. Raises UserError if unreadable."""
         self.device = pick_device()
-        self.clock = Clock(budget, self.device)
+        self.clock = Clock(budget, self.device, spent)
         self.budget, self.out, self.peer, self.say = budget, out, peer, say
         self.rehearsal = tier == "smoke"
         self.groups = make_groups(**parameters(tier))
@@ -199,14 +201,19 @@ class Slice:
         return words + (f"; WRONG: {', '.join(wrong)}" if wrong else "")
 
 
-def run_slice(tier: str, budget: float, out: str, earlier=None, peer=None, say=print) -> dict:
-    """A slice of `budget` seconds; see Slice. Raises UserError for folders that cannot be used."""
+def run_slice(
+    tier: str, budget: float, out: str, earlier=None, peer=None, say=print, spent=0.0
+) -> dict:
+    """A slice of `budget` seconds, of which some are `spent`; see Slice. Returns its report.
+
+    Raises UserError for folders that cannot be used.
+    """
     if earlier and not Path(earlier).is_dir():
         raise UserError(f"--from: got {earlier!r}, allowed is a folder that an earlier slice left")
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out: got {out!r}, allowed is a folder")
-    return Slice(tier, budget, folder, Path(earlier) if earlier else None, peer, say).run()
+    return Slice(tier, budget, folder, Path(earlier) if earlier else None, peer, say, spent).run()
 
 
 def predictions_hash() -> str:
