@@ -44,9 +44,10 @@ def measurements(groups, rehearsal: bool, peer: str | None) -> list[Measurement]
     gpu = device.type == "cuda"
     precision = groups[0].settings["gamma 0.5"].precision
     one = Setting(precision, BLOCKS if gpu and rule.compile else False)
-    grid = {run.model.width: run for g in groups for run in g.settings.values() if not g.stacked}
+    runs = [g.settings["gamma 0.5"] for g in groups if "gamma 0.5" in g.settings and not g.stacked]
+    grid = {run.model.width: run for run in runs}
     found = [
-        Measurement(f"width {width}", Shape(replace(run.model, norm_eps=1e-5), run.batch_size),
+        Measurement(f"width {width}", Shape(run.model, run.batch_size),
                     one, 15) for width, run in grid.items()
     ]  # fmt: skip
     gpt2 = TINY_GPT2 if rehearsal else LADDER[GPT2]
