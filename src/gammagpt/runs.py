@@ -255,7 +255,8 @@ def provenance(device: str, seconds: float, rules: dict | None) -> dict:
     import torch
 
     return {
-        "commit": _git("rev-parse", "--short=12", "HEAD") or "unknown",
+        "commit": _git("rev-parse", "--short=12", "HEAD")
+        or os.environ.get("GAMMAGPT_COMMIT", "unknown"),  # a copy without its history
         "source": source_hash(),
         "semantics": SEMANTICS,
         "device": device,

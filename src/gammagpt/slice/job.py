@@ -29,6 +29,7 @@ BUNDLE, REPORT, COMPILED = "records.bundle", "slice.json", "compiled.bin"
 LARGEST = 16 * 2**20  # bytes of a file that comes back from a lent machine
 CHECKS, SPEEDS = 40, 60  # seconds at most, and shares of the budget at most:
 SHARES = (1 / 15, 1 / 10)
+FOR_A_PEER = 30  # seconds more; it compiles all of its layers
 PREDICTIONS = "predictions/gpu.yml"
 
 
@@ -57,7 +58,7 @@ class Slice:
         self.device = pick_device()
         self.clock = Clock(budget, self.device, spent)
         self.budget, self.out, self.peer, self.say = budget, out, peer, say
-        self.rehearsal = tier == "smoke"
+        self.rehearsal, self.eager = tier == "smoke", False
         self.groups = make_groups(**parameters(tier))
         self.known = Known(Store(results_folder(tier)))
         self.rules = {"gpu": predictions_hash()}
@@ -76,7 +77,7 @@ class Slice:
         self.report["checks"] = run_checks(checks, self.say)
         self._save()
         self.say("speeds:")
-        self._measure(min(SPEEDS, SHARES[1] * self.budget))
+        self._measure(min(SPEEDS + FOR_A_PEER * bool(self.peer), SHARES[1] * self.budget))
         self._save()
         self._train()
         self._save_compiled()
@@ -122,20 +123,21 @@ class Slice:
         return None
 
     def _records(self, runs: list[RunConfig]) -> list[Record]:
-        """Of a job; one that fails is tried once more without the compiler, and then left out."""
-        compiled = BLOCKS if self._compiles() and len(runs) == 1 else False
-        for way in dict.fromkeys((compiled, False)):
+        """Of a job; one that fails compiled is the last one so: it is tried again, then left out."""
+        for way in (BLOCKS, False) if self._compiles() and len(runs) == 1 else (False,):
             try:
                 return train_stack(runs, compiled=way, rules=self.rules)
             except Exception as error:  # out of memory, or no compiler
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                self.say(f"  failed{' compiled' * bool(way)}: {reason}")
+                self.say(f"  failed{', compiled' * bool(way)}: {reason}")
+            self.eager |= bool(way)
         self.report["failed"] |= {run.key: reason for run in runs}
         return []
 
     def _compiles(self) -> bool:
-        gpu = self.device.type == "cuda"  # a CPU would compile longer than a rehearsal lasts
-        return gpu and policy(self.device).compile and can_compile(self.device)
+        if self.eager or self.device.type != "cuda":  # a CPU would compile for too long
+            return False
+        return policy(self.device).compile and can_compile(self.device)
 
     def _note(self, group, runs, records, seconds: float) -> None:
         """What a job took, in the report and on the screen."""

@@ -47,13 +47,13 @@ def measurements(groups, rehearsal: bool, peer: str | None) -> list[Measurement]
     runs = [g.settings["gamma 0.5"] for g in groups if "gamma 0.5" in g.settings and not g.stacked]
     grid = {run.model.width: run for run in runs}
     found = [
-        Measurement(f"width {width}", Shape(run.model, run.batch_size),
-                    one, 15) for width, run in grid.items()
-    ]  # fmt: skip
+        Measurement(f"width {width}", Shape(run.model, run.batch_size), one, 12)
+        for width, run in grid.items()
+    ]
     gpt2 = TINY_GPT2 if rehearsal else LADDER[GPT2]
-    found.append(Measurement(GPT2, gpt2, one, 20))
+    found.insert(1, Measurement(GPT2, gpt2, one, 15))
     if peer:
-        found.append(Measurement(PEER, gpt2, replace(one, compiled=gpu, peer=peer), 40))
+        found.insert(2, Measurement(PEER, gpt2, replace(one, compiled=gpu, peer=peer), 40))
     toy = LADDER["toy"]
     found.append(Measurement("1 toy", toy, replace(one, precision="float32"), 8))
     for members in (8,) if rehearsal else (64, 8):
