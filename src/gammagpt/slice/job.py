@@ -77,7 +77,7 @@ class Slice:
         self.report["checks"] = run_checks(checks, self.say)
         self._save()
         self.say("speeds:")
-        self._measure(min(SPEEDS + FOR_A_PEER * bool(self.peer), SHARES[1] * self.budget))
+        self._measure(min(SPEEDS, SHARES[1] * self.budget) + FOR_A_PEER * bool(self.peer))
         self._save()
         self._train()
         self._save_compiled()
@@ -123,7 +123,7 @@ class Slice:
         return None
 
     def _records(self, runs: list[RunConfig]) -> list[Record]:
-        """Of a job; one that fails compiled is the last one so: it is tried again, then left out."""
+        """Of a job; if it fails compiled, it and all others go on without, or else it is left out."""
         for way in (BLOCKS, False) if self._compiles() and len(runs) == 1 else (False,):
             try:
                 return train_stack(runs, compiled=way, rules=self.rules)
