@@ -118,6 +118,31 @@ def run_sweep(options) -> None:
     _print(options, {"runs": counts, "missing": missing}, text)
 
 
+def run_gpu(options) -> int:
+    """Use a GPU for some minutes: check it, measure it, and train what its grid lacks."""
+    from .slice.clock import age_of_process
+    from .slice.job import run_slice
+    from .slice.plan import tier_plan
+
+    tier = "smoke" if options.rehearse else "gpu"
+    if options.plan:
+        rows, text = tier_plan(tier)
+        _print(options, rows, text)
+        return 0
+    say = (lambda text: print(text, file=sys.stderr, flush=True)) if options.json else _say
+    report = run_slice(
+        tier, seconds("--budget", options.budget), options.out, options.earlier, options.peer, say,
+        age_of_process(),
+    )  # fmt: skip
+    if options.json:
+        _print(options, report, "")
+    return 0 if all(c is None or c["right"] for c in report["checks"].values()) else 1
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
 def run_import(options) -> None:
     """Add the records of bundles to a tier; the ones that it has already stay as they are."""
     from .bundle import add, read_bundle
@@ -346,6 +371,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--against", metavar="FOLDER",
                         help="compare with the records in a folder: does mine agree?")  # fmt: skip
     _add_bench(verbs)
+    _add_gpu(verbs)
     _verb(verbs, "doctor", run_doctor, "doctor")
     return parser
 
@@ -381,6 +407,20 @@ def _add_bench(verbs) -> None:
     bench.add_argument("--only", metavar="PART", help="shapes whose name has this part")
     bench.add_argument("--peer", metavar="FOLDER", help="a checkout of karpathy/nanoGPT, timed too")
     bench.add_argument("--out", metavar="FILE", help="write the report there, after every shape")
+
+
+def _add_gpu(verbs) -> None:
+    """gpu."""
+    gpu = _verb(verbs, "gpu", run_gpu, "gpu --budget 10m --out slice")
+    gpu.add_argument("--budget", default="10m", metavar="TIME", help="in all (default: 10m)")
+    gpu.add_argument("--out", default="slice", metavar="FOLDER",
+                     help="for its three files (default: slice); with those of an earlier call "
+                     "it goes on from there")  # fmt: skip
+    gpu.add_argument("--from", dest="earlier", metavar="FOLDER", help="what another slice left")
+    gpu.add_argument("--peer", metavar="FOLDER", help="a checkout of karpathy/nanoGPT, timed too")
+    gpu.add_argument("--plan", action="store_true", help="print the plan, and do nothing")
+    gpu.add_argument("--rehearse", action="store_true",
+                     help="the same at a sixteenth of the widths: minutes on a CPU")  # fmt: skip
 
 
 def _add_carrying(verbs) -> None:

@@ -22,7 +22,7 @@ from torch.func import functional_call, vmap
 from .data import unigrams
 from .device import autocast, compiled_or_not
 from .init import audit_init, gamma_init_
-from .model import GPT, RMSNorm, cross_entropy, library_kernel, written_out
+from .model import GPT, RMSNorm, cross_entropy, library_kernel, run_block, written_out
 from .optim import StackedAdamW, learning_rate, make_optimizers, stacked_adamw_
 from .parallel import ALONE
 from .probes import mean_scores, score_sums
@@ -32,6 +32,7 @@ from .toys import EmbMLP
 
 WRITTEN_OUT_UP_TO = 256  # tokens; beyond, the library's attention wins (benchmarks/README.md)
 MODELS = {"gpt": GPT, "emb_mlp": EmbMLP}
+BLOCKS = "blocks"  # a way to compile: see _compile_blocks
 
 
 def build_model(config: RunConfig) -> nn.Module:
@@ -99,8 +100,11 @@ def shape(config: RunConfig) -> RunConfig:
     return replace(config, model=model, init=default.init, optim=default.optim, seed=default.seed)
 
 
-def make_engine(configs: list[RunConfig], device: torch.device, compiled: bool, group=ALONE):
+def make_engine(configs: list[RunConfig], device: torch.device, compiled, group=ALONE):
     """A Single for one run (of this process, or of a group of them), a Stack for several.
+
+    `compiled` is False, True (the whole step) or BLOCKS, which compiles a GPT's block once for all
+    its layers and all runs of its shape; a Stack, whose layers are small, is then compiled whole.
 
     torch's AdamW knows no relative steps: a run with these is a Stack of one.
     """
@@ -117,6 +121,8 @@ def make_engine(configs: list[RunConfig], device: torch.device, compiled: bool, 
 class Loss(nn.Module):
     """A model whose forward pass ends with its loss: what vmap and data parallelism can wrap."""
 
+    entropy = staticmethod(cross_entropy)  # or a compiled one: the engine chooses
+
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
@@ -124,20 +130,24 @@ class Loss(nn.Module):
     def forward(self, inputs, targets, measured: bool = False):
         """The mean loss; or, to measure it, the sums of probes.score_sums."""
         logits = self.model(inputs, last=targets.ndim == 1)
-        return score_sums(logits, targets) if measured else cross_entropy(logits, targets)
+        return score_sums(logits, targets) if measured else self.entropy(logits, targets)
 
 
 class Single:
     """One plain model and torch's fused AdamW, or AdamW and another for the hidden matrices."""
 
-    def __init__(self, configs, device, compiled: bool, group=ALONE):
+    def __init__(self, configs, device, compiled, group=ALONE):
         [self.config] = configs
         self.device = device
-        self.model = build_model(self.config).to(device)
-        _choose_attention(self.model, compiled)
-        self.loss = group.wrapped(Loss(self.model))
+        self.model = build_model(self.config)
+        loss, whole = Loss(self.model), compiled and compiled != BLOCKS
+        if compiled == BLOCKS:
+            _compile_blocks(loss, device)
+        self.model.to(device)
+        _choose_attention(self.model, device, compiled)
+        self.loss = group.wrapped(loss)
         self.optimizers = make_optimizers(self.model, self.config.optim)
-        self._loss_of = compiled_or_not(single_loss, device, compiled)
+        self._loss_of = compiled_or_not(single_loss, device, whole)
 
     def step(self, inputs, targets, step: int):
         """Train on a batch, inputs and targets (1, B, T); the loss before the step, (1,)."""
@@ -172,7 +182,7 @@ class Single:
 class Stack:
     """Several models of one shape; the same surface as a Single, with M members."""
 
-    def __init__(self, configs, device, compiled: bool):
+    def __init__(self, configs, device, compiled):
         self.config, self.device = configs[0], device
         losses = [Loss(build_model(config)) for config in configs]
         self._weights = _stacked([dict(loss.named_parameters()) for loss in losses], device)
@@ -180,7 +190,7 @@ class Stack:
         self._trained = [w.requires_grad_() for n, w in self._weights.items() if n in trained]
         self._eps = _stacked([_eps_as_buffers(loss) for loss in losses], device)
         self._base = losses[0].to(device)  # only its structure is used
-        _choose_attention(self._base.model, compiled, stacked=True)
+        _choose_attention(self._base.model, device, compiled, stacked=True)
         self._losses_of = compiled_or_not(stacked_losses, device, compiled)
         update = compiled_or_not(stacked_adamw_, device, compiled)
         optims = [config.optim for config in configs]
@@ -251,8 +261,27 @@ def _eps_as_buffers(model) -> dict[str, torch.Tensor]:
     return {f"{name}.eps": norm.eps for name, norm in norms.items()}
 
 
-def _choose_attention(model: nn.Module, compiled: bool, stacked: bool = False) -> None:
-    """vmap and the compiler gain from plain operations; at long T the scores weigh too much."""
+def _compile_blocks(loss: Loss, device) -> None:
+    """Compile a model's block and the cross-entropy, while it trains: seconds, not a minute.
+
+    A program fits all layers and all runs of a shape, whatever the norms' eps and the head.
+    """
+    _eps_as_buffers(loss.model)  # an eps that is a number would be a program of its own
+    block = compiled_or_not(run_block, device, True)
+
+    def run(*arguments):
+        return (block if torch.is_grad_enabled() else run_block)(*arguments)
+
+    loss.model.run_block = run
+    loss.entropy = compiled_or_not(cross_entropy, device, True)
+
+
+def _choose_attention(model: nn.Module, device, compiled, stacked: bool = False) -> None:
+    """vmap and the compiler gain from plain operations; at long T the scores weigh too much.
+
+    On a GPU they always do, but under vmap, which has no rule for the library's kernel.
+    """
     short = model.config.block_size <= WRITTEN_OUT_UP_TO
+    plain = short and (stacked or (compiled and device.type == "cpu"))
     for block in getattr(model, "blocks", ()):
-        block.attention.attend = written_out if short and (compiled or stacked) else library_kernel
+        block.attention.attend = written_out if plain else library_kernel

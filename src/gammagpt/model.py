@@ -193,8 +193,15 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
+def run_block(block, x, table):
+    """A function and no method, so that all blocks of one shape share one compiled program."""
+    return block(x, table)
+
+
 class GPT(nn.Module):
     """A decoder-only Transformer. Call it with token ids (B, T); get logits (B, T, V)."""
+
+    run_block = staticmethod(run_block)  # or a compiled one: the engine chooses
 
     def __init__(self, config: GPTConfig):
         super().__init__()
@@ -221,7 +228,7 @@ class GPT(nn.Module):
         if self.positions is not None:
             x = x + self.positions.weight[: tokens.size(-1)]  # (B, T, C)
         for block in self.blocks:
-            x = block(x, self.rotary)
+            x = self.run_block(block, x, self.rotary)
         return self.head(self.norm(x[..., -1, :] if last else x))
 
     def loss(self, tokens, targets):

@@ -22,7 +22,9 @@ MOST_ROWS = 1024  # rows compared by cosine; of a larger matrix the first ones
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    OPTIONAL: ClassVar = ("spectra", "geometry", "neurons", "tokens", "sinks")  # 0: not measured
+    OPTIONAL: ClassVar = (  # 0: not measured
+        "spectra", "geometry", "neurons", "tokens", "sinks", "norms",
+    )  # fmt: skip
 
     losses: int = 12  # validation losses along the run, evenly spaced, first and last step included
     windows: int = 64  # validation windows for each of them
@@ -32,6 +34,7 @@ class ProbeConfig:
     neurons: int = 0  # times that cosines between neurons are kept, likewise (geometry.py)
     tokens: int = 0  # validation windows whose every token's loss is kept at the end (tokens.py)
     sinks: int = 0  # validation windows on which attention sinks are looked for, at the end
+    norms: int = 0  # validation windows on which the norms' outputs are measured, at the end
 
     def __post_init__(self):
         for name in ("losses", "windows", "final_windows", *self.OPTIONAL):

@@ -33,7 +33,7 @@ WORDS = {float: "a finite number", int: "a whole number", bool: "true or false",
 SOURCES = (
     "model", "toys", "init", "data/text", "data/logic", "data/stories", "data/arithmetic",
     "data/facts", "data/unigrams", "data/anchors", "data/batches", "device", "optim", "probes",
-    "geometry", "tokens", "sinks", "parallel", "engine", "train",
+    "geometry", "tokens", "sinks", "norm_outputs", "parallel", "engine", "train",
 )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ class RunConfig:
                 f"model.block_size: got {self.model.block_size}, "
                 f"must equal data.length = {self.data.length}"
             )
-        for name in ("neurons", "tokens", "sinks"):
+        for name in ("neurons", "tokens", "sinks", "norms"):
             if (asked := getattr(self.probes, name)) and self.data.kind != "text":
                 raise UserError(f"probes.{name}: got {asked}, allowed is 0 without a text")
         bias = getattr(self.model, "head_bias", "none")
@@ -255,7 +255,8 @@ def provenance(device: str, seconds: float, rules: dict | None) -> dict:
     import torch
 
     return {
-        "commit": _git("rev-parse", "--short=12", "HEAD") or "unknown",
+        "commit": _git("rev-parse", "--short=12", "HEAD")
+        or os.environ.get("GAMMAGPT_COMMIT", "unknown"),  # a copy without its history
         "source": source_hash(),
         "semantics": SEMANTICS,
         "device": device,

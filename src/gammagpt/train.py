@@ -14,6 +14,7 @@ from .data import make_batches, unigrams
 from .device import describe, keep_freed_memory, pick_device
 from .engine import make_engine, shape
 from .geometry import geometry, neuron_cosines
+from .norm_outputs import norm_outputs
 from .parallel import ALONE
 from .probes import even_steps, log_steps, plateau_end, spectra, stable_rank
 from .project import UserError
@@ -105,6 +106,8 @@ def _finish(engine, logs, batches) -> None:
             log.add_at_end("tokens", token_losses(engine.plain(member), log.config))
         if log.alive and log.config.probes.sinks:
             log.add_at_end("sinks", sinks(engine.plain(member), log.config))
+        if log.alive and log.config.probes.norms:
+            log.add_at_end("norms", norm_outputs(engine.plain(member), log.config))
 
 
 def _scores(engine, sets) -> list[dict]:
