@@ -12,9 +12,8 @@ import pandas as pd
 
 from .claims import paired_interval
 from .data.anchors import AnchorConfig, keys, parse_tasks, tasks
+from .ledger.estimate import QUESTIONS as ROLES
 from .measures import chance_losses
-
-ROLES = {"common": "one common learning rate", "tuned": "each at its own best"}
 
 
 # ---- what could be known without a run -----------------------------------------------------------

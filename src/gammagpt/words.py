@@ -3,8 +3,8 @@
 import math
 
 from .claims import paired_interval
+from .ledger.estimate import QUESTIONS as ROLES  # noqa: F401
 
-ROLES = {"common": "at the common rate", "tuned": "each at its own best rate"}
 
 
 def interval(values) -> tuple[float, float, float]:

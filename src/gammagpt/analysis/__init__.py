@@ -1,0 +1,1 @@
+"""Numbers and pictures that several chapters share."""
