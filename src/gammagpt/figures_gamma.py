@@ -55,7 +55,8 @@ def eps_effect(widths, gammas, eps_values) -> Picture:
         told = f"eps {eps:g}: {number(rms(widths[-1], gammas[-1], eps), '.2f')}"
         return Curves(table=table, hue="gamma", spread="none", title=f"eps = {eps:g}", head="",
                       label="RMS after the first norm", xlabel="width d", size=6,
-                      axes={"xscale": "log", "ylim": (0, 1.08)}, told=lambda: told)
+                      axes={"ylim": (0, 1.08)}, told=lambda: told,
+                      also=lambda axes: axes.set_xscale("log", base=2))
 
     panels = [panel(eps) for eps in eps_values]
     told = "; ".join(panels[i].told() for i in (0, -1))

@@ -24,7 +24,7 @@ from .plots import (
     points,
     provenance,
 )
-from .plots.style import LOOKS, stroke
+from .plots.style import LOOKS, stroke, style
 from .readings_restraints import HABITS, habit_changes, habit_gains, only
 
 SINKS = {
@@ -53,8 +53,8 @@ def norm_levels(levels, widths) -> Picture:
             axes.set_xticks(widths[::2], widths[::2])
 
         return Curves(table=rows[rows.eps == usual], hue="norm", run="eps", x="width", y="rms",
-                      spread="none", title=f"gamma {gamma:g}", xlabel="width", size=6, also=more,
-                      label="RMS after the norm", axes={"ylim": (0, 1.08)},
+                      spread="none", title=f"gamma {gamma:g}", xlabel="width", look=_nested,
+                      label="RMS after the norm", axes={"ylim": (0, 1.08)}, also=more,
                       told=lambda: _range(widest[widest.gamma == gamma]))
 
     caption = (f"Solid: eps {usual:g}, a line a norm, by what reads it. Dashed: the mean over "
@@ -64,6 +64,11 @@ def norm_levels(levels, widths) -> Picture:
             f"{levels.width.max()}, from the lowest norm to the highest")
     return compose("fig-norms", head, [panel(*pair) for pair in levels.groupby("gamma")],
                    caption=caption, legend=4)
+
+
+def _nested(i: int) -> dict:
+    """They nearly coincide: markers get smaller, so that none hides another."""
+    return {**style(i), "markersize": max(3, 11 - 2 * i)}
 
 
 def _range(levels) -> str:

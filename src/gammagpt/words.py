@@ -6,7 +6,6 @@ from .claims import paired_interval
 from .ledger.estimate import QUESTIONS as ROLES  # noqa: F401
 
 
-
 def interval(values) -> tuple[float, float, float]:
     """Mean and 95 % Student interval over seeds; nan as soon as one of them is."""
     return paired_interval(list(values), 0.95)

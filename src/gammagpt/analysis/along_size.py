@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..ledger.estimate import QUESTIONS, Estimate
-from ..valleys import bottom
+from ..valleys import LOST, bottom
 from .gains import less, parted
 
 PLACE = ["role", "relaxed", "x"]
@@ -153,6 +153,32 @@ def growth_table(runs, axis: str = "width", over: str | None = None) -> pd.DataF
     columns = ["question", "initialization", "gain at the smallest", "gain at the largest",
                "change", "best rates inside"]
     return as_text(pd.DataFrame(rows, columns=columns))
+
+
+def released_table(runs) -> pd.DataFrame:
+    """A row a question and width: by how much relaxing changes the gain."""
+    rows = [(QUESTIONS[role], x, Estimate.of(group.change), bool(group.resolved.all()))
+            for (role, x), group in released(runs).groupby(["role", "x"], sort=False)]
+    columns = ["question", "width", "change of the gain", "best rates inside"]
+    return as_text(pd.DataFrame(rows, columns=columns))
+
+
+def stragglers(runs, axis: str = "width") -> pd.DataFrame:
+    """Settings whose runs do not end together: how many end within LOST of the best, and the last.
+
+    A row a setting and question; a run that diverged ends nowhere.
+    """
+    rows = []
+    for (role, x, *setting), group in along(runs, axis).groupby(["role", *PLACE[2:], *LINE[:0:-1]],
+                                                                sort=False):
+        losses = group.loss.astype(float).sort_values()
+        near = int((losses <= losses.iloc[0] + LOST).sum())
+        if near < len(losses):
+            last = f"{losses.iloc[-1]:.2f}" if np.isfinite(losses.iloc[-1]) else "diverged"
+            rows.append((QUESTIONS[role], place(x, axis), name(*setting),
+                         f"{near} of {len(losses)}", f"{losses.iloc[0]:.2f}", last))
+    columns = ["question", "where", "setting", f"within {LOST:g} nats", "best", "last"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def missed_rates(best, common: float, axis: str = "width") -> pd.DataFrame:

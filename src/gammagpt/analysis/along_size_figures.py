@@ -63,15 +63,14 @@ def relaxed(runs, tier: str, anchor: str = "fig-scaling-relaxed") -> Picture:
 
 def x_axis(xs, axis: str, beyond: bool) -> Callable:
     """Ticks where there are runs, and, shaded, where nothing was trained."""
-    label, unit = AXES[axis]
-    ticks = [*xs, *[max(xs) * BEYOND] * beyond]
+    unit = AXES[axis][1]
+    ticks = [*xs, *(max(xs) * BEYOND for _ in range(beyond))]
 
-    def draw(axes):
+    def draw(axes):  # of runs that there are
         axes.set_xscale("log", base=2)
         axes.set_xlim(min(ticks) / 1.15, max(ticks) * 1.15)
         axes.set_xticks(ticks, [f"{x:,.0f}" if unit == 1 else f"{x / unit:.2g}" for x in ticks])
         axes.minorticks_off()
-        axes.set_xlabel(label)
         if beyond:
             axes.axvspan(max(xs) * BEYOND**0.25, max(xs) * BEYOND * 1.1, **SHADE)
 
@@ -93,7 +92,6 @@ class _Extrapolation:
 
         def draw(axes):
             axis(axes)
-            axes.set_xlabel("")
             for init, line in self.of_role(role).items():
                 colour = COLOURS[self.looks[init] % 6]
                 xs = np.geomspace(line.xs[-1], BEYOND * line.xs[-1], 9)

@@ -36,7 +36,7 @@ class Curves(Panel):
     run: str = "seed"
     x: str = "x"
     y: str = "y"
-    spread: str = "range"  # over runs: "range", "interval", or "none"
+    spread: str = "range"  # over runs: "range", "interval", "dots" or "none"
     xscale: str = "linear"  # or "symlog": linear up to 1, then logarithmic
     doublings: bool = False  # a logarithmic axis of y with plain numbers
     mark: Callable | None = None  # a point of the mean to mark: pd.Series.idxmin, ...
@@ -117,7 +117,9 @@ def band(axes, table, spread: str = "range", **look) -> None:
         low, high = np.array([Estimate.of(column)[1:] for column in values.T]).T
     else:
         low, high = values.min(0), values.max(0)
-    if spread != "none":
+    if spread == "dots":
+        axes.plot(x, values.T, ".", color=look["color"], markersize=3)
+    elif spread != "none":
         axes.fill_between(x, low, high, color=look["color"], alpha=0.3)
 
 

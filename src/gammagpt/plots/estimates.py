@@ -28,6 +28,8 @@ class Estimates(Panel):
     upright: bool = True  # values upwards; else a row a name, from the top down
     line: bool = False  # through the means
     dots: bool = True
+    means: bool = True
+    order: tuple = ()  # of names on the axis of x, if not that of the table
     zero: float | None = None  # where a dotted line is drawn
     log: float | None = None  # base of the axis of x
     ticks: Callable = "{:g}".format  # of a value of x
@@ -63,15 +65,18 @@ class Estimates(Panel):
         """Where the k-th hue stands: side by side, not one over the other."""
         middle = k - (count - 1) / 2
         if self._named:
-            return list(self.table[self.x].unique()).index(x) + middle * 0.5 / max(1, count - 0.5)
+            return self._names().index(x) + middle * 0.5 / max(1, count - 0.5)
         if self.log:
             return x * 1.02 ** (2 * middle)
         values = self.table[self.x].astype(float)
         return x + 0.016 * middle * (values.max() - values.min())
 
+    def _names(self) -> list:
+        return list(self.order or self.table[self.x].unique())
+
     def _marks(self, axes, rows, name, i: int) -> None:
         """Dots, means, and a line through these if it is wanted; once in the legend."""
-        label, means = name, []
+        label, means = None if self.line and i > 5 else name, []  # the legend shows dashes, too
         for at, group in sorted(rows, key=lambda row: not _resolved(row[1])):  # full in the legend
             values = group[self.y].to_numpy(float)
             finite = values[np.isfinite(values)]
@@ -80,13 +85,13 @@ class Estimates(Panel):
                 points = (here, finite) if self.upright else (finite, here)
                 dots_beside(axes, *points, COLOURS[i % 6], (-5, 0) if self.upright else (0, 5))
             estimate = Estimate.of(values)
-            if math.isfinite(estimate.mean):
+            if self.means and math.isfinite(estimate.mean):
                 self._mean(axes, at, estimate, dot(i, not _resolved(group)) | {"label": label})
                 label = None
                 means.append((at, estimate.mean))
         if self.line and means:
-            look = {"color": COLOURS[i % 6], "linestyle": style(i)["linestyle"]}
-            axes.plot(*zip(*sorted(means), strict=True), **look)
+            dashed = {"label": name, **style(i)} if i > 5 else {"color": COLOURS[i]}
+            axes.plot(*zip(*sorted(means), strict=True), zorder=1.5, **dashed)
 
     def _mean(self, axes, at: float, estimate: Estimate, look: dict) -> None:
         at, mean = ([at], [estimate.mean]) if self.upright else ([estimate.mean], [at])
@@ -94,7 +99,7 @@ class Estimates(Panel):
         axes.errorbar(at, mean, capsize=3, **error, **look)
 
     def _axis(self, axes) -> None:
-        values = self.table[self.x].unique()
+        values = self._names()
         if not self._named:
             if self.log:
                 axes.set_xscale("log", base=self.log)

@@ -154,10 +154,8 @@ def _label(all_axes, rows, share) -> None:
 
 
 def _colour_bar(figure, all_axes, images, kind: str, label: str) -> None:
-    if kind == "all":
-        image = next(image for image in images if image is not None)
-        figure.colorbar(image, ax=list(all_axes), label=label, shrink=0.9)
-        return
-    for axes, image in zip(all_axes, images, strict=True):
-        if image is not None:
-            figure.colorbar(image, ax=axes, label=label)
+    shown = [(axes, image) for axes, image in zip(all_axes, images, strict=True) if image]
+    for axes, image in shown[:1] if kind == "all" else shown:
+        extend = "max" if image.get_array().max() > image.norm.vmax else "neither"
+        figure.colorbar(image, ax=list(all_axes) if kind == "all" else axes, label=label,
+                        extend=extend)
