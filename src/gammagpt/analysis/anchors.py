@@ -13,6 +13,7 @@ import pandas as pd
 from ..data.anchors import AnchorConfig
 from ..measures import chance_losses
 from .frames import columns_of
+from .levels import crossing
 from .pictures import tuning_plane
 
 
@@ -27,15 +28,6 @@ def left_at(run, done: str, left: str, level: float) -> float:
     step = crossing(share_left(run, done), level)
     shares = share_left(run, left)
     return float(np.interp(step, *shares.T).clip(max=1)) if math.isfinite(step) else math.nan
-
-
-def crossing(points, level: float) -> float:
-    """The step, on a line between two points, at which a curve first falls to a level, or nan."""
-    below = np.flatnonzero(points[:, 1] <= level)
-    if len(below) == 0:
-        return math.nan
-    (s0, v0), (s1, v1) = points[max(0, below[0] - 1)], points[below[0]]
-    return float(s1 if v0 <= level else s0 + (s1 - s0) * (v0 - level) / (v0 - v1))
 
 
 def when_passed(runs, task: str, level: float) -> pd.DataFrame:

@@ -19,7 +19,8 @@ EDGE = "hollow: a best learning rate at its grid's edge"
 class Estimates(Panel):
     """`table` has the columns x, y and, where named, hue; a column `resolved` makes marks hollow.
 
-    A group with a value that is missing or infinite has dots and no mean.
+    A group with a value that is missing or infinite has dots and no mean. A table with columns low
+    and high holds estimates as they are, one a row: then there are no dots.
     """
 
     x: str
@@ -29,10 +30,12 @@ class Estimates(Panel):
     line: bool = False  # through the means
     dots: bool = True
     means: bool = True
+    apart: bool = True  # hues stand side by side
     order: tuple = ()  # of names on the axis of x, if not that of the table
     zero: float | None = None  # where a dotted line is drawn
     log: float | None = None  # base of the axis of x
     ticks: Callable = "{:g}".format  # of a value of x
+    rotation: float = 0  # of names on the axis of x
     shaded: tuple = ()  # names on the axis of x that stand on grey
     form: str = ".3f"  # of the numbers in words
     interval: bool = True  # also in words
@@ -68,6 +71,8 @@ class Estimates(Panel):
             return self._names().index(x) + middle * 0.5 / max(1, count - 0.5)
         if self.log:
             return x * 1.02 ** (2 * middle)
+        if not self.apart:
+            return x
         values = self.table[self.x].astype(float)
         return x + 0.016 * middle * (values.max() - values.min())
 
@@ -80,11 +85,11 @@ class Estimates(Panel):
         for at, group in sorted(rows, key=lambda row: not _resolved(row[1])):  # full in the legend
             values = group[self.y].to_numpy(float)
             finite = values[np.isfinite(values)]
-            if self.dots:
+            if self.dots and "low" not in group:
                 here = [at] * len(finite)
                 points = (here, finite) if self.upright else (finite, here)
                 dots_beside(axes, *points, COLOURS[i % 6], (-5, 0) if self.upright else (0, 5))
-            estimate = Estimate.of(values)
+            estimate = self._estimate(group)
             if self.means and math.isfinite(estimate.mean):
                 self._mean(axes, at, estimate, dot(i, not _resolved(group)) | {"label": label})
                 label = None
@@ -92,6 +97,11 @@ class Estimates(Panel):
         if self.line and means:
             dashed = {"label": name, **style(i)} if i > 5 else {"color": COLOURS[i]}
             axes.plot(*zip(*sorted(means), strict=True), zorder=1.5, **dashed)
+
+    def _estimate(self, group) -> Estimate:
+        if "low" in group:
+            return Estimate(*map(float, group[[self.y, "low", "high"]].iloc[0]))
+        return Estimate.of(group[self.y])
 
     def _mean(self, axes, at: float, estimate: Estimate, look: dict) -> None:
         at, mean = ([at], [estimate.mean]) if self.upright else ([estimate.mean], [at])
@@ -107,7 +117,8 @@ class Estimates(Panel):
             axes.minorticks_off()
         elif self.upright:
             _shade(axes, values, self.shaded)
-            axes.set_xticks(range(len(values)), values, fontsize=10)
+            turn = {"rotation": self.rotation, "ha": "right"} if self.rotation else {}
+            axes.set_xticks(range(len(values)), values, fontsize=10, **turn)
         else:
             name_rows(axes, values)
 
@@ -123,8 +134,9 @@ class Estimates(Panel):
         return groups[:1] + groups[1:][-1:] if self.only == "ends" else groups
 
     def _words(self, x, group) -> str:
-        estimate = Estimate.of(group[self.y])
+        estimate = self._estimate(group)
         value = f"{estimate:{self.form}}" if self.interval else number(estimate.mean, self.form)
+        value += "" if _resolved(group) else " (edge)"
         if self._named:
             return f"{x} {value}".strip()
         return f"{value} at {self.place(x) if self.place else f'{self.x} {x:g}'}"

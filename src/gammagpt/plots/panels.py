@@ -62,12 +62,13 @@ class Panel:
 
 def compose(anchor: str, head: str, grid, *, caption: str = "", source: Source = NO_SOURCE,
             size=None, share=("all", "all"), legend: int | None = 7, legend_title=None, bar=None,
-            first=None, ratios=None, told: str | None = None, supylabel: str = "") -> Picture:
+            first=None, ratios=None, widths=None, told: str | None = None) -> Picture:
     """A Picture of panels: a list of rows of them, or one list, which is cut into rows of three.
 
     share: of the x and of the y axis, as matplotlib's subplots has it. legend: columns of the one
     legend below all panels, None without. bar: a colour bar, "each" or "all", of that label.
-    first {name: number}: looks that are not to be chosen here. told: the alt text after its head,
+    first {name: number}: looks that are not to be chosen here. ratios, widths: of the rows and of
+    the columns. told: the alt text after its head,
     if it is not to be read off the panels.
     """
     rows = grid if grid and isinstance(grid[0], list) else _in_rows(grid)
@@ -77,11 +78,9 @@ def compose(anchor: str, head: str, grid, *, caption: str = "", source: Source =
     numbers = looks(name for panel in panels for name in panel.names()) | (first or {})
 
     def draw(figure):
-        all_axes = subplots(figure, [len(row) for row in rows], share, ratios)
+        all_axes = subplots(figure, [len(row) for row in rows], share, ratios, widths)
         images = [panel.show(axes, numbers) for axes, panel in zip(all_axes, panels, strict=True)]
         _label(all_axes, rows, share)
-        if supylabel:
-            figure.supylabel(supylabel, fontsize=11)
         if bar:
             _colour_bar(figure, all_axes, images, *bar)
         if legend:
@@ -92,7 +91,7 @@ def compose(anchor: str, head: str, grid, *, caption: str = "", source: Source =
                    size or (7.2, 1.2 + 2.6 * len(rows)), source)
 
 
-def subplots(figure, counts: list[int], share=("all", "all"), ratios=None) -> list:
+def subplots(figure, counts: list[int], share=("all", "all"), ratios=None, widths=None) -> list:
     """Axes, row by row, as many in each as `counts` says; every row fills the whole width.
 
     A last row of fewer axes than those above stays short if all are of one scale.
@@ -101,7 +100,7 @@ def subplots(figure, counts: list[int], share=("all", "all"), ratios=None) -> li
     same = share[0] == share[1] == "all"
     if same or set(counts) == {most}:
         grid = figure.subplots(len(counts), most, squeeze=False, sharex=share[0], sharey=share[1],
-                               height_ratios=ratios)
+                               height_ratios=ratios, width_ratios=widths)
         for axes in (axes for row, count in zip(grid, counts, strict=True) for axes in row[count:]):
             axes.set_axis_off()
         return [axes for row, count in zip(grid, counts, strict=True) for axes in row[:count]]
