@@ -1,83 +1,85 @@
 """Figures of language: one model learns two texts; which one is ahead, and by which measure.
 
 Runs are rows of a frame (sweep.frame, with roles) on a mixture such as "logic+stories". Its first
-text is the one that is said to be ahead. What a Picture is, figures.py says.
+text is the one that is said to be ahead. Numbers: readings_language.
 """
 
 import math
 
-import numpy as np
+import pandas as pd
 
-from .claims import paired_interval
-from .figures import HOLLOW, Picture, looks, nothing, provenance, style
-from .figures_parts import GREY, band, dots_and_means, legend_below, panels_of
+from .analysis.frames import columns_of, compared
+from .analysis.pictures import RANGE, by_question
+from .ledger.estimate import QUESTIONS
 from .measures import EARLY, HALF, rank_correlation
-from .readings_bias import ROLES
+from .plots import (
+    GREY,
+    Curves,
+    Estimates,
+    Picture,
+    Ways,
+    compose,
+    nothing,
+    points,
+    provenance,
+)
+from .plots.style import HOLLOW, style
 from .readings_language import (
     MEASURES,
     along,
     at_equal_loss,
     chain_scores,
-    compared,
     early_step,
     over_runs,
     pair,
 )
+
+SCORES = {"accuracy": "tokens of chain and answer", "exact": "whole chains and answers"}
+TOKENS = "training tokens (millions)"
 
 
 def losses(runs, tier: str, anchor="fig-language") -> Picture:
     """Of each text the share left of the loss of guessing by frequency, a panel a setting."""
     if not len(runs):
         return nothing(anchor)
-    texts, settings = pair(runs), list(runs.setting.unique())
+    texts = pair(runs)
 
-    def draw(figure):
-        panels = panels_of(figure, len(settings))
-        for axes, setting in zip(panels, settings, strict=True):
-            mine = runs[runs.setting == setting]
-            for i, name in enumerate(texts):
-                band(axes, *over_runs(mine, name), label=name, **style(i))
-            at, left = _half_way(mine, texts)
+    def panel(setting, rows):
+        at, left = _half_way(rows, texts)
+
+        def half(axes):
             axes.plot(at, left, "x", color=GREY, markersize=7, zorder=5)
             axes.axhline(HALF, color=GREY, linestyle=":")
-            axes.set(title=setting, xlabel="training tokens (millions)")
-        panels[0].set(ylabel="share of the loss left", ylim=(0, 1.05))
-        panels[0].legend(fontsize=9)
 
-    ends = [f"{s}: {_ends_in_words(runs[runs.setting == s], texts)}" for s in settings]
-    alt = f"Share left of the loss of guessing by frequency, of two texts. {'; '.join(ends)}."
-    caption = (
-        f"Mean over seeds; the band is their range. A cross, one a run: what is left of {texts[1]} "
-        f"when {texts[0]} is half learned. {provenance(runs, tier)}"
-    )
-    return Picture(anchor, draw, alt, caption, _size(len(settings)))
+        table = pd.concat([over_runs(rows, name).assign(text=name) for name in texts])
+        known = bool(left.notna().any())
+        words = f"{left.mean():.2f} of {texts[1]} is left when {texts[0]} is half learned, " * known
+        ends = Curves(table=table, hue="text").describe()
+        return Curves(table=table, hue="text", title=setting, xlabel=TOKENS, also=half,
+                      label="share of the loss left", axes={"ylim": (0, 1.05)},
+                      told=lambda: f"{words}at the end {ends}")
+
+    caption = (f"{RANGE} A cross, one a run: what is left of {texts[1]} when {texts[0]} is half "
+               "learned.")
+    return compose(anchor, "Share left of the loss of guessing by frequency, of two texts",
+                   [panel(*item) for item in runs.groupby("setting", sort=False)],
+                   caption=caption, source=provenance(runs, tier))
 
 
 def delta(runs, tier: str) -> Picture:
     """Delta L, and the difference of shares, over training: a line a setting, with 95 %."""
-    runs = compared(runs)
+    runs = by_question(compared(runs))
     if not len(runs):
         return nothing("fig-delta")
-    lines = {(m, role): _intervals(runs[runs.role == role], m) for m in MEASURES for role in ROLES}
-
-    def draw(figure):
-        grid = figure.subplots(len(MEASURES), len(ROLES), sharex=True, sharey="row")
-        for row, (measure, words) in zip(grid, MEASURES.items(), strict=True):
-            for axes, role in zip(row, ROLES, strict=True):
-                _draw_intervals(axes, lines[measure, role])
-            row[0].set_ylabel(words)
-        for axes, words in zip(grid[0], ROLES.values(), strict=True):
-            axes.set_title(words, fontsize=11)
-        for axes in grid[-1]:
-            axes.set_xlabel("training tokens (millions)")
-        legend_below(figure, grid, columns=5)
-
-    alt = f"{_ratio(runs)} and the same of shares, over training. At the end: {_finals(runs)}."
-    caption = (
-        f"Above: {_ratio(runs)}. Below: the same difference, each loss as a share of that of "
-        f"guessing by frequency. Mean over seeds with 95 % intervals. {provenance(runs, tier)}"
-    )
-    return Picture("fig-delta", draw, alt, caption, (7.2, 5.6))
+    by = list(runs.groupby("question", sort=False))
+    grid = [[Curves(table=over_runs(rows, measure), spread="interval", size=3, xlabel=TOKENS,
+                    label=words, title=question if measure == "delta" else "")
+             for question, rows in by] for measure, words in MEASURES.items()]
+    caption = (f"Above: {_ratio(runs)}. Below: the same difference, each loss as a share of that "
+               "of guessing by frequency. Mean over seeds with 95 % intervals.")
+    return compose("fig-delta", f"{_ratio(runs)} and the same of shares, over training. At the end",
+                   grid, told=_finals(runs), caption=caption, share=("all", "row"), legend=5,
+                   source=provenance(runs, tier), size=(7.2, 5.6))
 
 
 def delta_without_clock(runs, tier: str) -> Picture:
@@ -85,158 +87,111 @@ def delta_without_clock(runs, tier: str) -> Picture:
     runs = runs[runs.status == "ok"]
     if not len(runs):
         return nothing("fig-without-clock")
+    grid = []
+    for measure, words in MEASURES.items():
+        top = measure == "delta"
+        ways = points(compared(runs), lambda run, measure=measure: _way(run, measure))
+        grid.append([
+            _Ends(table=runs, x="loss", y=measure, label=words, xlabel=MEAN_LOSS,
+                  title="the end of every run" if top else "", also=_falling),
+            Ways(table=ways, dashed="tuned", xlabel=MEAN_LOSS, also=_falling,
+                 title="the way there" if top else ""),
+        ])
+    told = (f"{_ends_correlated(runs)}Where the compared runs are at one mean loss: "
+            f"{_finals(at_equal_loss(runs))}")
+    caption = ("Learning goes to the right. Left: every run at every learning rate, hollow if it "
+               "only tuned. Right: the compared runs, dashed where each setting has its own best "
+               "rate.")
+    return compose("fig-without-clock", f"{_ratio(runs)} against the mean of both losses", grid,
+                   told=told, caption=caption, share=("col", "row"), legend=5,
+                   source=provenance(runs, tier), size=(7.2, 6.0))
 
-    def draw(figure):
-        grid = figure.subplots(len(MEASURES), 2, sharex="col", sharey="row")
-        for row, (measure, words) in zip(grid, MEASURES.items(), strict=True):
-            for setting, i in looks(runs.setting).items():
-                _draw_ends(row[0], runs[runs.setting == setting], measure, i)
-                _draw_ways(row[1], compared(runs[runs.setting == setting]), measure, i)
-            row[0].set_ylabel(words)
-        for axes, title in zip(grid[0], ("the end of every run", "the way there"), strict=True):
-            axes.set_title(title, fontsize=11)
-            axes.invert_xaxis()
-        for axes in grid[-1]:
-            axes.set_xlabel("mean loss of both texts (nats per token)")
-        legend_below(figure, grid, columns=5)
 
-    alt = (
-        f"{_ratio(runs)} against the mean of both losses. {_ends_correlated(runs)} Where the "
-        f"compared runs are at one mean loss: {_finals(at_equal_loss(runs))}."
-    )
-    caption = (
-        "Learning goes to the right. Left: every run at every learning rate, hollow if it only "
-        "tuned. Right: the compared runs, dashed where each setting has its own best rate. "
-        f"{provenance(runs, tier)}"
-    )
-    return Picture("fig-without-clock", draw, alt, caption, (7.2, 6.0))
+MEAN_LOSS = "mean loss of both texts (nats per token)"
+
+
+class _Ends(Ways):
+    """A mark for each run: those that were compared are filled."""
+
+    def __init__(self, *, x: str, y: str, table, **more):
+        super().__init__(table=table.assign(x=table[x], y=table[y]), **more)
+
+    def draw(self, axes, numbers: dict) -> None:
+        for setting, runs in self.table.groupby("setting", sort=False):
+            look, filled = style(numbers[setting]), runs.role.isin(QUESTIONS)
+            for chosen, face in ((~filled, HOLLOW), (filled, look["color"])):
+                axes.scatter(runs.x[chosen], runs.y[chosen], s=18, marker=look["marker"],
+                             edgecolors=look["color"], facecolors=face, alpha=0.8)
+
+
+def _way(run, measure: str):
+    table = along(run)
+    return table.loss, table[measure]
+
+
+def _falling(axes) -> None:
+    if not axes.xaxis_inverted():  # they share one axis
+        axes.invert_xaxis()
 
 
 def groups(runs, tier: str) -> Picture:
     """Mean cosine between the embeddings of each text's own tokens, a panel a setting."""
     if not len(runs):
         return nothing("fig-groups")
-    texts, settings = pair(runs), list(runs.setting.unique())
+    texts, early = pair(runs), early_step(runs)
 
-    def draw(figure):
-        panels = panels_of(figure, len(settings))
-        for axes, setting in zip(panels, settings, strict=True):
-            mine = runs[runs.setting == setting]
-            for i, name in enumerate(texts):
-                band(axes, *_group_cosines(mine, name), label=name, **style(i))
-            axes.axvline(EARLY * mine.steps.max(), color=GREY, linestyle=":")
-            axes.set_xscale("symlog", linthresh=1)
-            axes.set(title=setting, xlabel="step (log from 1)", xlim=(-0.2, 1.2 * mine.steps.max()))
-        panels[0].set_ylabel("mean cosine of a text's own tokens")
-        panels[0].legend(fontsize=9)
+    def panel(setting, rows):
+        table = pd.concat([points(rows[rows.status == "ok"], lambda run, name=name:
+                                  _cosines(run, name), text=name) for name in texts])
 
-    words = [f"{s}: {_groups_in_words(runs[runs.setting == s], texts)}" for s in settings]
-    alt = f"Mean cosine between embeddings of tokens that one text has for itself. {words[0]}"
-    alt = "; ".join([alt, *words[1:]]) + "."
-    caption = (
-        "Mean over seeds; the band is their range. Dotted: a tenth of the training. "
-        f"{provenance(runs, tier)}"
-    )
-    return Picture("fig-groups", draw, alt, caption, _size(len(settings)))
+        def tenth(axes):
+            axes.axvline(EARLY * rows.steps.max(), color=GREY, linestyle=":")
+            axes.set_xlim(-0.2, 1.2 * rows.steps.max())
+
+        def tell(mean, form):
+            return f"{mean[early]:{form}} at step {early}, {mean.iloc[-1]:{form}} at the end"
+
+        return Curves(table=table, hue="text", title=setting, xscale="symlog", also=tenth,
+                      xlabel="step (log from 1)", label="mean cosine of a text's own tokens",
+                      tell=tell)
+
+    return compose("fig-groups", "Mean cosine between embeddings of tokens that one text has for "
+                   "itself", [panel(*item) for item in runs.groupby("setting", sort=False)],
+                   caption=f"{RANGE} Dotted: a tenth of the training.",
+                   source=provenance(runs, tier))
+
+
+def _cosines(run, name: str):
+    """(steps, cosines) of the tokens that a text has for itself."""
+    probes = [probe for probe in run.probes if "geometry" in probe]
+    return ([probe["step"] for probe in probes],
+            [probe["geometry"]["groups"].get(name, math.nan) for probe in probes])
 
 
 def chains(runs, tier: str) -> Picture:
     """Scores on chains of thought of new problems by depth, a panel a score, with 95 %."""
-    if not len(runs):
-        return nothing("fig-chains")
-    scores = chain_scores(runs)
-    kinds = list(scores.score.unique())
-
-    def draw(figure):
-        panels = panels_of(figure, len(kinds))
-        for axes, kind in zip(panels, kinds, strict=True):
-            for place, (setting, rows) in enumerate(_by_setting(scores, kind)):
-                beside = rows.assign(x=rows.depth + 0.08 * (place - 1))
-                dots_and_means(axes, beside, "value", looks(scores.setting)[setting], setting)
-            axes.axvline(3.5, color=GREY, linestyle=":")
-            axes.set(title=SCORES[kind], xlabel="depth of the proof (rules)", ylim=(-0.03, 1.03))
-            axes.set_xticks(sorted(scores.depth.unique()))
-        panels[0].set_ylabel("share")
-        legend_below(figure, panels, columns=5)
-
-    words = [_chains_in_words(scores[scores.score == kind], SCORES[kind]) for kind in kinds]
-    alt = f"Chains of thought of problems with new names, by depth. {'; '.join(words)}."
-    caption = (
-        "Dots are runs, bars 95 % intervals; right of the dotted line no proof in the training "
-        f"text is as long. {provenance(runs, tier)}"
-    )
-    return Picture("fig-chains", draw, alt, caption, (7.2, 3.8))
+    scores = chain_scores(runs) if len(runs) else pd.DataFrame(columns=["score", "depth", "value"])
+    scores = scores.assign(depth=scores.depth.astype(float))
+    panels = [Estimates(table=rows, x="depth", y="value", hue="setting", line=True, form=".2f",
+                        interval=False, title=SCORES[kind], label="share",
+                        xlabel="depth of the proof (rules)", axes={"ylim": (-0.03, 1.03)},
+                        also=lambda axes: axes.axvline(3.5, color=GREY, linestyle=":"))
+              for kind, rows in scores.groupby("score", sort=False)]
+    caption = ("Dots are runs, bars 95 % intervals; right of the dotted line no proof in the "
+               "training text is as long.")
+    return compose("fig-chains", "Chains of thought of problems with new names, by depth. Shares",
+                   panels or [[]], caption=caption, legend=5, source=provenance(runs, tier),
+                   size=(7.2, 3.8))
 
 
-SCORES = {"accuracy": "tokens of chain and answer", "exact": "whole chains and answers"}
-
-
-# ---- parts of figures ----------------------------------------------------------------------------
-
-
-def _size(count: int) -> tuple[float, float]:
-    """Of a figure with so many panels."""
-    return 7.2, 0.6 + 2.5 * math.ceil(count / 3)
-
-
-def _intervals(runs, measure: str) -> dict:
-    """{setting: (tokens, mean, low, high)} of what `along` calls so; nan where no interval is."""
-    found = {}
-    for setting, mine in runs.groupby("setting", sort=False):
-        tokens, values = over_runs(mine, measure)
-        if len(values):
-            found[setting] = (
-                tokens,
-                *zip(*(paired_interval(list(v), 0.95) for v in values.T), strict=True),
-            )
-    return found
-
-
-def _draw_intervals(axes, lines: dict) -> None:
-    for setting, i in looks(lines).items():
-        tokens, mean, low, high = lines[setting]
-        axes.plot(tokens, mean, label=setting, **{"markersize": 3, **style(i)})
-        axes.fill_between(tokens, low, high, color=style(i)["color"], alpha=0.3)
-
-
-def _draw_ends(axes, runs, measure: str, i: int) -> None:
-    """A mark for each run: those that were compared are filled."""
-    look, filled = style(i), runs.role.isin(ROLES)
-    for chosen, face in ((~filled, HOLLOW), (filled, look["color"])):
-        axes.scatter(runs.loss[chosen], runs[measure][chosen], s=18, marker=look["marker"],
-                     edgecolors=look["color"], facecolors=face, alpha=0.8)  # fmt: skip
-
-
-def _draw_ways(axes, runs, measure: str, i: int) -> None:
-    for number, run in enumerate(runs.itertuples()):
-        way = along(run)
-        line = {"color": style(i)["color"], "linestyle": "-" if run.role == "common" else "--"}
-        label = run.setting if number == 0 else None
-        axes.plot(way.loss, way[measure], linewidth=1, alpha=0.8, label=label, **line)
-
-
-def _by_setting(scores, kind: str):
-    return scores[scores.score == kind].groupby("setting", sort=False)
+# ---- numbers -------------------------------------------------------------------------------------
 
 
 def _half_way(runs, texts):
     """(tokens, share) of each run: where the first is half learned, what is left of the other."""
     names = [f"steps_to_{texts[0]}", f"{texts[1]}_left_at_{texts[0]}"]
-    found = runs.reindex(columns=[*names, "batch_size", "block_size"]).astype(float)
-    return found[names[0]] * found.batch_size * found.block_size / 1e6, found[names[1]]
-
-
-def _group_cosines(runs, name: str):
-    """(steps, cosines (seeds, probes)) of the tokens that a text has for itself."""
-    found = []
-    for run in runs[runs.status == "ok"].itertuples():
-        probes = [probe for probe in run.probes if "geometry" in probe]
-        found += [[(p["step"], p["geometry"]["groups"].get(name, math.nan)) for p in probes]]
-    points = np.array([row for row in found if row])
-    return (points[0, :, 0], points[:, :, 1]) if points.size else (np.array([]), np.empty((0, 0)))
-
-
-# ---- words ---------------------------------------------------------------------------------------
+    half = columns_of(runs, [*names, "batch_size", "block_size"]).astype(float)
+    return half[names[0]] * half.batch_size * half.block_size / 1e6, half[names[1]]
 
 
 def _ratio(runs) -> str:
@@ -245,13 +200,13 @@ def _ratio(runs) -> str:
 
 
 def _finals(runs) -> str:
-    """'one common learning rate: delta L 0.31 and difference of shares 0.05 at gamma 0.3, ...'."""
+    """'at one learning rate: 0.31 and +0.050 at gamma 0.3, ...': delta L, and that of shares."""
     parts = []
-    for role, words in ROLES.items():
+    for role, words in QUESTIONS.items():
         means = runs[runs.role == role].groupby("setting", sort=False)[list(MEASURES)].mean()
-        found = [f"{row.delta:.2f} and {row.delta_normalised:+.3f} at {setting}"
-                 for setting, row in means.iterrows()]  # fmt: skip
-        parts.append(f"{words}: {', '.join(found) or 'no runs'}")
+        ends = [f"{row.delta:.2f} and {row.delta_normalised:+.3f} at {setting}"
+                for setting, row in means.iterrows()]
+        parts += [f"{words}: {', '.join(ends)}"] if ends else []
     return "; ".join(parts)
 
 
@@ -261,34 +216,4 @@ def _ends_correlated(runs) -> str:
     if len(ends) < 3:
         return ""
     value = rank_correlation(ends.delta, ends.loss)
-    return f"Its rank correlation with that mean, over the ends of {len(ends)} runs: {value:.2f}."
-
-
-def _ends_in_words(runs, texts) -> str:
-    one, other = texts
-    ends = [f"{name} {values[:, -1].mean():.2f}"
-            for name in texts for _, values in [over_runs(runs, name)] if len(values)]  # fmt: skip
-    left = _half_way(runs, texts)[1].mean()
-    half = f"{left:.2f} of {other} is left when {one} is half learned, " if left == left else ""
-    return f"{half}at the end {', '.join(ends)}" if ends else "no run that ended well"
-
-
-def _groups_in_words(runs, texts) -> str:
-    """The cosines at the early probe and at the end."""
-    early, parts = early_step(runs), []
-    for name in texts:
-        steps, values = _group_cosines(runs, name)
-        if len(values) and early is not None:
-            value = values[:, list(steps).index(early)].mean()
-            last = values[:, -1].mean()
-            parts.append(f"{name} {value:.2f} at step {early}, {last:.2f} at the end")
-    return ", ".join(parts) or "no such tokens"
-
-
-def _chains_in_words(rows, score: str) -> str:
-    parts = []
-    for setting, mine in rows.groupby("setting", sort=False):
-        means = mine.groupby("depth").value.mean()
-        listed = ", ".join(f"{value:.2f} at depth {depth}" for depth, value in means.items())
-        parts.append(f"{setting} {listed}")
-    return f"Share of {score}: {'; '.join(parts) or 'no runs'}"
+    return f"Its rank correlation with that mean, over the ends of {len(ends)} runs: {value:.2f}. "

@@ -4,8 +4,9 @@ import html
 import math
 
 from .claims import Verdict
+from .ledger.estimate import QUESTIONS, capital
 
-ASKED = {"common": "At one learning rate", "tuned": "Each at its own best"}
+ASKED = {way: capital(words) for way, words in QUESTIONS.items()}
 SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "~", "not run": "…"}
 
 

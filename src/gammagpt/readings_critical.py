@@ -1,7 +1,7 @@
 """What the chapter on the critical gamma reads off runs: minima, how they move, plateaus.
 
 The paper's definition of a critical initialization is not public: all definitions here are ours.
-Pictures and words: figures_critical.py.
+Pictures: figures_critical.py.
 """
 
 import math
@@ -11,9 +11,10 @@ from math import nan
 import numpy as np
 import pandas as pd
 
+from .analysis.frames import of_role
+from .ledger.estimate import Estimate
 from .measures import half_learned
 from .valleys import bottom, trend, valleys_of
-from .words import shown
 
 SIZES = {"width": "width", "n_layer": "layers", "steps": "steps"}  # column -> name
 FLAT = 0.5  # of the grid that an interval must cover for the bottom to be called flat
@@ -48,14 +49,12 @@ class Minimum:
         }  # fmt: skip
         return next((name for name, holds in tests.items() if holds), "inside")
 
+    @property
+    def estimate(self) -> Estimate:
+        return Estimate(self.value, self.low, self.high)
+
     def __str__(self) -> str:
-        words = shown((self.value, self.low, self.high), "", 2)
-        end = ", the end of the grid" if self.edge else ""
-        return words if self.kind == "not run" else f"gamma {words}{end}"
-
-
-def of_role(runs, *roles: str) -> pd.DataFrame:
-    return runs[runs.role.isin(roles)] if len(runs) else runs
+        return f"{self.estimate:.2f}" + ", the end of the grid" * bool(self.edge)
 
 
 def by_gamma(runs, metric: str = "loss") -> pd.DataFrame:
@@ -85,6 +84,24 @@ def vertex(gammas, mean) -> float:
     exact = bottom(2.0**gammas, mean)  # which works on the logarithm
     at = gammas[mean.argmin()] if np.isfinite(mean).any() else nan
     return float(exact if math.isfinite(exact) else at)
+
+
+def minima(tables: dict) -> pd.DataFrame:
+    """{name: table as of `by_gamma`} -> a row a name: where the loss is least, and how it is known.
+
+    `grid`: the share of the grid of gammas that the interval covers. `kind`: that of Minimum.
+    """
+    rows = [(name, f"{least.least:g}", str(least), f"{least.share:.0%}", least.kind)
+            for name, least in ((name, minimum(table)) for name, table in tables.items())
+            if least.kind != "not run"]
+    return pd.DataFrame(rows, columns=["", "least at", "minimum", "grid", "kind"])
+
+
+def as_table(places: dict) -> pd.DataFrame:
+    """{x: Minimum} as a table of estimates for a figure: x, y, low, high, resolved."""
+    rows = [(x, *place.estimate, not place.edge) for x, place in places.items()
+            if place.kind != "not run"]
+    return pd.DataFrame(rows, columns=["x", "y", "low", "high", "resolved"])
 
 
 def across_rates(runs, metric: str = "loss") -> dict[float, Minimum]:

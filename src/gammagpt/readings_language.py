@@ -4,17 +4,18 @@ Runs are rows of a frame (sweep.frame, with roles) on a mixture such as "logic+s
 text is the one that is said to be ahead. Pictures: figures_language.py.
 """
 
-import math
 import re
 from dataclasses import fields
 
 import numpy as np
 import pandas as pd
 
+from .analysis import levels
+from .analysis.frames import compared
 from .data.text import DataConfig, corpora
 from .measures import EARLY, unigrams
+from .plots import points
 from .project import UserError
-from .readings_bias import ROLES
 
 MEASURES = {"delta": "delta L", "delta_normalised": "difference of shares"}
 
@@ -29,10 +30,6 @@ def pair(runs_or_corpus) -> tuple[str, str]:
     if len(names) != 2:
         raise UserError(f"corpus: got {corpus!r}, allowed are two texts joined by +")
     return names[0], names[1]
-
-
-def compared(runs) -> pd.DataFrame:
-    return runs[runs.role.isin(ROLES)]
 
 
 def along(run) -> pd.DataFrame:
@@ -53,12 +50,14 @@ def along(run) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def over_runs(runs, column: str):
-    """(tokens, values (seeds, points)) of what `along` calls so, of runs that ended well."""
-    ways = [along(run) for run in runs[runs.status == "ok"].itertuples()]
-    if not ways:
-        return np.array([]), np.empty((0, 0))
-    return ways[0].tokens.to_numpy(), np.array([way[column] for way in ways])
+def over_runs(runs, column: str) -> pd.DataFrame:
+    """What `along` calls so, of runs that ended well, as a tidy table: x is tokens (millions)."""
+
+    def way(run):
+        table = along(run)
+        return table.tokens, table[column]
+
+    return points(runs[runs.status == "ok"], way)
 
 
 def peaks(runs) -> pd.DataFrame:
@@ -67,26 +66,16 @@ def peaks(runs) -> pd.DataFrame:
     Columns: role, setting, highest, tokens (millions, where that is) and end.
     """
     rows = []
-    for (role, setting), mine in compared(runs).groupby(["role", "setting"], sort=False):
-        tokens, values = over_runs(mine, "delta")
-        if len(values):
-            mean = values.mean(0)
-            rows.append((role, setting, mean.max(), tokens[mean.argmax()], mean[-1]))
+    for (role, setting), group in compared(runs).groupby(["role", "setting"], sort=False):
+        mean = over_runs(group, "delta").groupby("x").y.mean()
+        if len(mean):
+            rows.append((role, setting, mean.max(), mean.idxmax(), mean.iloc[-1]))
     return pd.DataFrame(rows, columns=["role", "setting", "highest", "tokens", "end"])
 
 
 def at_equal_loss(runs) -> pd.DataFrame:
-    """The compared runs, both measures not taken at the end but at one mean loss of both texts.
-
-    It is the lowest that all runs of a role have reached, in the column `at_loss`.
-    """
-    parts = []
-    for _, mine in compared(runs[runs.status == "ok"]).groupby("role"):
-        ways = [along(run) for run in mine.itertuples()]
-        level = max((way.loss.min() for way in ways), default=math.nan)
-        found = [{name: _passing(way, name, level) for name in MEASURES} for way in ways]
-        parts.append(mine.assign(at_loss=level, **pd.DataFrame(found, index=mine.index)))
-    return pd.concat(parts) if parts else runs.assign(at_loss=math.nan).iloc[:0]
+    """The compared runs, both measures not taken at the end but at one mean loss of both texts."""
+    return levels.at_equal_loss(runs, along, {name: name for name in MEASURES})
 
 
 def exchanged(runs) -> pd.DataFrame:
@@ -127,13 +116,6 @@ def early_step(runs) -> int | None:
         if steps:
             return steps[-1]
     return None
-
-
-def _passing(way, measure: str, level: float) -> float:
-    """The measure where the loss first falls to a level, between two points by a line."""
-    at = int(np.argmax(way.loss.to_numpy() <= level))
-    part = way.iloc[max(0, at - 1) : at + 1]
-    return float(np.interp(-level, -part.loss, part[measure]))
 
 
 def _chance(run) -> dict[str, float]:

@@ -3,8 +3,7 @@
 import math
 
 from .claims import paired_interval
-
-ROLES = {"common": "at the common rate", "tuned": "each at its own best rate"}
+from .ledger.estimate import QUESTIONS as ROLES  # noqa: F401
 
 
 def interval(values) -> tuple[float, float, float]:

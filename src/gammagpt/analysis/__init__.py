@@ -1,1 +1,1 @@
-"""What follows from numbers: laws, their fits and forecasts. Nothing here trains or draws."""
+"""Numbers and pictures that several chapters share: gains, learning rates, laws, probed runs."""

@@ -1,7 +1,7 @@
 """What gamma is."""
 
+from ..analysis.norms import biting_width
 from ..init import implied_gamma
-from ..readings_restraints import biting_width
 from .kinds import Function, Number
 
 WIDTH, GAMMA, EPS = 2048, 0.8, 1e-6  # of the tasks in the notebook

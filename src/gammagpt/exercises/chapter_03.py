@@ -4,8 +4,8 @@ import itertools
 import math
 from functools import cache
 
+from ..analysis.label_losses import told_losses
 from ..data.anchors import AnchorConfig
-from ..readings_bias import told_losses
 from .kinds import Choice, Number
 
 PATHS = ("along the diagonal", "along the bottom", "along the left side")

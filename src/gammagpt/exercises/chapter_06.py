@@ -5,8 +5,8 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
+from ..analysis.label_losses import told_losses
 from ..data.anchors import AnchorConfig, parse_tasks
-from ..readings_bias import told_losses
 from .kinds import Exercise, Number, _kind
 
 SIZES = (3, 4, 5, 7)  # of the ring on which a law is tried

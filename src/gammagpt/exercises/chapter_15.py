@@ -4,7 +4,7 @@ import math
 from functools import cache
 
 from ..data.anchors import AnchorConfig
-from ..readings_rule import told
+from ..readings_rule import uncertainty
 from .kinds import Function, Number, draw
 
 
@@ -13,7 +13,7 @@ def told_by_the_key() -> float:
     """Nats that the key tells of a ring of ten keys, if two anchors are among eight and not ten."""
     data = AnchorConfig(keys="21..30", tasks="ring 51..58 modulo", held_out="", vocab_size=61,
                         length=3, samples=0)  # fmt: skip
-    row = told(data).loc["ring"]
+    row = uncertainty(data).loc["ring"]
     return float(row["nothing"] - row["the key"])
 
 

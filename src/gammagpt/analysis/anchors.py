@@ -1,0 +1,92 @@
+"""Runs on anchor functions: when a task is learned, and what is left of another one then.
+
+Runs are rows of a frame (sweep.frame, with roles).
+"""
+
+import math
+from dataclasses import fields
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from ..data.anchors import AnchorConfig
+from ..measures import chance_losses
+from .frames import columns_of
+from .levels import crossing
+from .pictures import tuning_plane
+
+
+def share_left(run, task: str):
+    """(points, 2) of step and share left, of a row of a frame: loss over that of guessing."""
+    chance = chance_losses(data_of(run), run.seed).get(task, math.nan)
+    return points_of(run, task) * (1, 1 / chance) if task in run.curves else np.empty((0, 2))
+
+
+def left_at(run, done: str, left: str, level: float) -> float:
+    """The share of one task that is left when of another only `level` is; nan if never."""
+    step = crossing(share_left(run, done), level)
+    shares = share_left(run, left)
+    return float(np.interp(step, *shares.T).clip(max=1)) if math.isfinite(step) else math.nan
+
+
+def when_passed(runs, task: str, level: float) -> pd.DataFrame:
+    """When each run's loss on a task first falls to a level, and its accuracy on it just then.
+
+    Columns: setting, seed, step, accuracy; nan where it never does.
+    """
+    rows = []
+    for run in runs.itertuples():
+        step, accuracy = crossing(points_of(run, task), level), math.nan
+        if math.isfinite(step):
+            accuracy = float(np.interp(step, *points_of(run, f"{task}_accuracy").T))
+        rows.append((run.setting, run.seed, step, accuracy))
+    return pd.DataFrame(rows, columns=["setting", "seed", "step", "accuracy"])
+
+
+def half_steps(runs, names) -> pd.DataFrame:
+    """The mean steps to half of each task, and how many runs of how many got there."""
+    rows = []
+    for setting, group in runs.groupby("setting", sort=False) if len(runs) else ():
+        row = {"setting": setting}
+        for name in names:
+            steps = columns_of(group, [f"steps_to_{name}"]).iloc[:, 0]
+            mean = f"{steps.mean():.0f} " if steps.count() else ""
+            row[f"steps to {name}"] = f"{mean}({steps.count()} of {len(steps)})"
+        rows.append(row | {"final loss": f"{group.loss.mean():.2f}"})
+    columns = ["setting", *(f"steps to {name}" for name in names), "final loss"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def exchanged_rates(runs, measure: str, sides) -> dict:
+    """The difference between two settings in a measure: each at the rate that the tuning chose for
+    it, then both at the first one's rate, then both at the second's. On the tuning seeds.
+    """
+    plane, losses = tuning_plane(runs, measure), tuning_plane(runs, "loss")
+    if not set(sides) <= set(plane.index):
+        return {}
+    finite = losses.loc[list(sides)].where(lambda loss: loss < math.inf)
+    if finite.isna().all(axis=1).any():
+        return {}
+    one, other = (finite.loc[side].idxmin() for side in sides)
+    pairs = {"each at its own": (one, other), f"both at that of {sides[0]}": (one, one),
+             f"both at that of {sides[1]}": (other, other)}  # fmt: skip
+    return {words: float(plane.loc[sides[1], late] - plane.loc[sides[0], early])
+            for words, (early, late) in pairs.items()}  # fmt: skip
+
+
+def data_of(runs) -> AnchorConfig:
+    """What a run (or the first one of a frame) was trained on."""
+    row = runs.iloc[0] if isinstance(runs, pd.DataFrame) else runs
+    row = row if isinstance(row, pd.Series) else row._asdict()
+    return _anchor_config(*(row[field.name] for field in fields(AnchorConfig)))
+
+
+@cache  # asked for at every curve, and its values are checked each time
+def _anchor_config(*values) -> AnchorConfig:
+    return AnchorConfig(*values)
+
+
+def points_of(run, curve: str):
+    """(points, 2) of step and value of one curve of a row of a frame; none: no points."""
+    return np.array(run.curves.get(curve, [])).reshape(-1, 2)

@@ -1,0 +1,88 @@
+"""Gains: by how much one setting ends lower than another, seed by seed. One for all chapters.
+
+Runs are rows of a frame (sweep.frame, with roles). An initialization is the first part of a
+setting, as "gamma 0.5" of "gamma 0.5, gate"; the rest is its variant, or PLAIN.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from ..ledger.estimate import QUESTIONS
+
+PLAIN = "as usual"
+PAIR = ["role", "variant", "seed"]  # what the two sides of a gain have in common
+
+
+def parted(runs) -> pd.DataFrame:
+    """The compared runs, each once, with init ("gamma 0.5") and variant ("eps 1e-12, gate")."""
+    runs = runs.reindex(columns=runs.columns.union(["role", "key", "setting"], sort=False))
+    runs = runs[runs.role.isin(QUESTIONS)].drop_duplicates(["role", "key"])
+    parts = runs.setting.astype(str).str.partition(", ")
+    if not len(runs):
+        parts = pd.DataFrame(columns=range(3))
+    return runs.assign(init=parts[0], variant=parts[2].replace("", PLAIN))
+
+
+def ends(runs) -> tuple[str, str] | None:
+    """The initializations with the smallest and the largest gamma; None without such a pair."""
+    if not len(runs) or not runs.gamma.nunique() > 1:
+        return None
+    return f"gamma {runs.gamma.min():g}", f"gamma {runs.gamma.max():g}"
+
+
+def less(one, other, keys: list, value: str, name: str) -> pd.DataFrame:
+    """A value of `one` minus that of `other` where they share the keys, under a new name.
+
+    Infinite where a side diverged, so that it is not taken for one that is missing. A column
+    `resolved` is true only where it is for both sides.
+    """
+    both = one.merge(other[[*keys, value, *({"resolved"} & {*one, *other})]], on=keys,
+                     suffixes=("", "_other"))
+    difference = both[value].astype(float) - both[f"{value}_other"].astype(float)
+    both[name] = difference.where(np.isfinite(difference), math.inf)
+    if "resolved_other" in both:
+        both["resolved"] = both.resolved.astype(bool) & both.resolved_other.astype(bool)
+    both = both.drop(columns=[column for column in both if column.endswith("_other")])
+    return both if name == value else both.drop(columns=value)
+
+
+def gains(runs) -> pd.DataFrame:
+    """Loss of the smallest gamma minus that of the largest: role, variant, seed, gain (nats)."""
+    runs = parted(runs)
+    pair = ends(runs)
+    if pair is None:
+        return pd.DataFrame(columns=[*PAIR, "gain"])
+    one, other = (runs.loc[runs.init == init, [*PAIR, "loss"]] for init in pair)
+    return less(one, other, PAIR, "loss", "gain")
+
+
+def changes(runs, against: str = PLAIN) -> pd.DataFrame:
+    """By how much each variant's gain exceeds that of `against`: role, variant, seed, change."""
+    table = gains(runs)
+    plain = table.variant == against
+    return less(table[~plain], table[plain], ["role", "seed"], "gain", "change")
+
+
+def effects(runs) -> pd.DataFrame:
+    """Loss of a variant minus that of the same gamma as usual: init, role, variant, seed, effect.
+
+    Below zero the variant trains better. It tells which side of a gain has moved.
+    """
+    runs = parted(runs).reindex(columns=["init", *PAIR, "loss"])
+    plain = runs.variant == PLAIN
+    return less(runs[~plain], runs[plain], ["init", "role", "seed"], "loss", "effect")
+
+
+def over(runs, role: str, baseline: str) -> pd.DataFrame:
+    """Loss of a baseline less that of each other setting: a row a seed, a column a setting.
+
+    Empty without the baseline; nan where a run diverged.
+    """
+    chosen = runs[runs.role == role] if len(runs) else runs
+    if not len(chosen) or baseline not in set(chosen.setting):
+        return pd.DataFrame()
+    table = chosen.pivot_table(index="seed", columns="setting", values="loss", sort=False)
+    table = table.where(np.isfinite(table))
+    return table.rsub(table[baseline], axis=0).drop(columns=baseline)

@@ -1,0 +1,1 @@
+"""What was claimed, what was measured, and how a verdict is read off both."""
