@@ -78,7 +78,7 @@ def moves(runs, tier: str, anchor: str = "fig-critical-moves") -> Picture:
     left = _minima(rates, xlabel="learning rate", also=_then(
         _rate_axis(rates), lambda axes: _relative_step(axes, rates, runs.width.iloc[0])))
     ends = {step: steps[step] for step in [*steps][:1] + [*steps][-1:]}
-    right = _minima(steps, xlabel="step", log=None, head="Along training",
+    right = _minima(steps, xlabel="step", log=None, head="Along training", few=True,
                     told=_minima(ends, place="step {:g}".format).describe)
     exponent = f"exponent {Estimate(*read.exchange(runs)):.2f}"
     told = f"By learning rate: {left.describe()}; {exponent}. {right.words()}"

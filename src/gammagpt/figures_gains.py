@@ -4,7 +4,6 @@ Runs are rows of a frame (sweep.frame, with roles) on a mixture of texts. Number
 """
 
 import pandas as pd
-from matplotlib.ticker import AutoLocator
 
 from .analysis.pictures import RANGE, by_question
 from .data.text import corpora
@@ -90,8 +89,8 @@ def headroom(runs, tier: str, anchor: str = "fig-headroom") -> Picture:
     rest = table.assign(x=mean + 0.02, y=table.beyond, resolved=False)  # beside: may be alike
     rest = rest[table.beyond.notna().groupby([table.question, table.text]).transform("all")]
     panels = [Estimates(table=rows, x="x", y="y", hue="text", title=question, apart=False, zero=0,
-                        dots=False, label=FACTOR, xlabel=f"share of guessing left with {base}",
-                        also=lambda axes: axes.xaxis.set_major_locator(AutoLocator()))
+                        dots=False, few=True, label=FACTOR,
+                        xlabel=f"share of guessing left with {base}")
               for question, rows in pd.concat([whole, rest]).groupby("question", sort=False)]
     left = ", ".join(f"{text} {value:.2f}"
                      for text, value in table.groupby("text", sort=False).left.mean().items())

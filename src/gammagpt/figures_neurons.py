@@ -5,8 +5,8 @@ Runs are rows of a frame (sweep.frame) whose records hold cosines between neuron
 
 import numpy as np
 
-from .figures import Picture, nothing, provenance
 from .geometry import full_matrix
+from .plots import Matrix, Picture, compose, provenance
 
 MAPS = 6  # of a run: the start, the end, and those in between
 
@@ -17,12 +17,12 @@ def maps(run) -> dict[int, np.ndarray]:
     That is the order of the first principal axis of the cosines (as in the heat maps of "From
     Condensation to Rank Collapse", NeurIPS 2025) where they are largest; the same at all steps.
     """
-    found = {p["step"]: full_matrix(p["neurons"]) for p in run.probes if "neurons" in p}
-    if not found:
+    cosines = {p["step"]: full_matrix(p["neurons"]) for p in run.probes if "neurons" in p}
+    if not cosines:
         return {}
-    clearest = max(found.values(), key=mean_cosine)
+    clearest = max(cosines.values(), key=mean_cosine)
     order = np.argsort(np.linalg.eigh(clearest)[1][:, -1])
-    return {step: cosines[np.ix_(order, order)] for step, cosines in found.items()}
+    return {step: matrix[np.ix_(order, order)] for step, matrix in cosines.items()}
 
 
 def mean_cosine(cosines) -> float:
@@ -32,43 +32,28 @@ def mean_cosine(cosines) -> float:
 
 def neuron_cosines(runs, tier: str) -> Picture:
     """Cosines between neurons' input weights: a row of heat maps a run, from start to end."""
-    shown = {run.setting: found for run in runs.itertuples() if (found := maps(run))}
-    if not shown:
-        return nothing("fig-neurons")
-    steps = _some(list(next(iter(shown.values()))))
-
-    def draw(figure):
-        grid = figure.subplots(len(shown), len(steps), squeeze=False)
-        for row, (setting, found) in zip(grid, shown.items(), strict=True):
-            for axes, step in zip(row, steps, strict=True):
-                image = axes.imshow(found[step], cmap="RdBu_r", vmin=-1, vmax=1)
-                axes.set(xticks=[], yticks=[])
-                axes.grid(False)
-            row[0].set_ylabel(f"{setting}\nneuron")
-        for axes, step in zip(grid[0], steps, strict=True):
-            axes.set_title(f"step {step}", fontsize=10)
-        figure.colorbar(image, ax=grid, label="cosine", shrink=0.8)
-
-    alt = f"Cosines between neurons as heat maps. Mean |cosine|: {'; '.join(_told(shown))}."
-    count = len(next(iter(shown.values()))[steps[0]])
-    caption = (
-        f"Each map compares {count} neurons of the first MLP, two by two; their order is the same "
-        f"along a row. Strong colours off the diagonal: a few common directions. "
-        f"{provenance(runs, tier)}"
-    )
-    return Picture("fig-neurons", draw, alt, caption, (7.6, 0.6 + 1.25 * len(shown)))
+    shown = {run.setting: matrices for run in runs.itertuples() if (matrices := maps(run))}
+    grid = []
+    for setting, matrices in shown.items():
+        steps = _some(list(next(iter(shown.values()))))
+        grid.append([Matrix(values=matrices[step], title="" if grid else f"step {step}", head="",
+                            label=f"{setting}\nneuron" * (step == steps[0])) for step in steps])
+    count = len(grid[0][0].values) if grid else 0
+    caption = (f"Each map compares {count} neurons of the first MLP, two by two; their order is "
+               "the same along a row. Strong colours off the diagonal: a few common directions.")
+    return compose("fig-neurons", "Cosines between neurons as heat maps. Mean |cosine|",
+                   grid or [[]], told="; ".join(map(_words, shown, shown.values())), legend=None,
+                   caption=caption, bar=("all", "cosine"), source=provenance(runs, tier),
+                   size=(7.6, 0.6 + 1.25 * len(grid)))
 
 
-def _told(shown) -> list[str]:
-    """Of each setting: mean |cosine| at the start, the largest on the way, and at the end."""
-    lines = []
-    for setting, found in shown.items():
-        means = {step: mean_cosine(cosines) for step, cosines in found.items()}
-        (_, first), *_, (_, last) = means.items()
-        top = max(means, key=means.get)
-        lines.append(f"{setting} {first:.2f} at the start, at most {means[top]:.2f} at step {top}, "
-                     f"{last:.2f} at the end")  # fmt: skip
-    return lines
+def _words(setting: str, matrices: dict) -> str:
+    """Mean |cosine| at the start, the largest on the way, and at the end."""
+    means = {step: mean_cosine(cosines) for step, cosines in matrices.items()}
+    (_, first), *_, (_, last) = means.items()
+    top = max(means, key=means.get)
+    return (f"{setting} {first:.2f} at the start, at most {means[top]:.2f} at step {top}, "
+            f"{last:.2f} at the end")
 
 
 def _some(steps: list[int]) -> list[int]:

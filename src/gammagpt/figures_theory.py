@@ -1,7 +1,6 @@
 """Figures of embeddings: label laws, first gradients, cosines, ranks.
 
-What arXiv 2502.04375 derives stands beside what was trained. Every figure takes frames of runs and
-draws the settings and tasks that are in them.
+What arXiv 2502.04375 derives stands beside what was trained. Runs are rows of a frame.
 """
 
 import math
@@ -12,69 +11,75 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap
 
+from .analysis.anchor_figures import kind_of
+from .analysis.frames import contrast
+from .analysis.pictures import RANGE, by_question
 from .data.anchors import AnchorConfig, keys, label_laws, parse_tasks, training_sequences
-from .figures import COLOURS, LOOKS, MARKERS, Picture, looks, nothing, provenance, style
-from .figures_parts import (
+from .geometry import full_matrix
+from .ledger.estimate import number
+from .measures import law_cosines
+from .plots import (
     GREY,
     SHADE,
-    bands_along,
-    dot,
-    error_bars,
-    kind_of,
-    legend_below,
-    listed,
+    Curves,
+    Estimates,
+    Matrix,
+    Panel,
+    Picture,
+    compose,
+    nothing,
+    points,
+    provenance,
 )
-from .geometry import full_matrix
-from .measures import law_cosines
-from .readings_bias import ROLES
+from .plots.curves import start_and_end
+from .plots.style import MARKERS, stroke
 from .readings_theory import (
-    at_probes,
+    PAPER,
     blocks,
     by_distance,
-    by_setting,
-    contrast,
-    contrasted,
     data_of,
     geometry_at,
     next_in_plane,
     one_each,
+    over_probes,
     probed,
     reasoning,
     references,
     trained,
-)  # fmt: skip
+)
 
 LINES = {"label law": "-", "closed form": "--", "law less its task's mean": ":"}  # the theory's
+ONE = "One run each"
 
 
 def laws(data: AnchorConfig, seed: int) -> Picture:
     """P_s of the first, the middle and the last anchor of every task."""
     found, _ = label_laws(training_sequences(data, seed), data.vocab_size)
-    parts = parse_tasks(data)
-
-    def draw(figure):
-        panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
-        for axes, (name, among, _) in zip(panels, parts, strict=True):
-            for i, anchor in enumerate(_few(among)):
-                line = {"color": COLOURS[i], "linestyle": ("-", "--", "-.")[i]}
-                axes.plot(100 * found[anchor], label=f"anchor {anchor}", **line)
-            axes.axhline(100 / data.vocab_size, color=GREY, linestyle=":")
-            axes.set(xlabel="label", title=name)
-            axes.legend(fontsize=9)
-        panels[0].set_ylabel("share of the sequences (%)")
-
     means = found @ np.arange(data.vocab_size)
-    words = "; ".join(
-        f"{name}: mean label {', '.join(f'{means[a]:.1f}' for a in _few(among))} for anchors "
-        f"{', '.join(map(str, _few(among)))}"
-        for name, among, _ in parts
-    )
-    alt = f"Label laws of three anchors of each task. {words}."
-    caption = (
-        "How often each label follows each anchor; dotted: one over the size of the vocabulary. "
-        f"Counted in the training sequences of seed {seed}; no training."
-    )
-    return Picture("fig-laws", draw, alt, caption, (7.2, 3.4))
+
+    def panel(name, among):
+        few = list(dict.fromkeys([among[0], among[len(among) // 2], among[-1]]))
+        table = pd.DataFrame([(f"anchor {anchor}", 0, label, 100 * found[anchor][label])
+                              for anchor in few for label in range(data.vocab_size)],
+                             columns=["anchor", "seed", "x", "y"])
+        words = ", ".join(f"{means[anchor]:.1f} for anchor {anchor}" for anchor in few)
+        return Curves(table=table, hue="anchor", spread="none", look=stroke, title=name,
+                      xlabel="label", label="share of the sequences (%)", told=lambda: words,
+                      also=_level_and_legend(100 / data.vocab_size))
+
+    caption = ("How often each label follows each anchor; dotted: one over the size of the "
+               f"vocabulary. Counted in the training sequences of seed {seed}; no training.")
+    return compose("fig-laws", "Label laws of three anchors of each task. Mean labels",
+                   [[panel(name, among) for name, among, _ in parse_tasks(data)]],
+                   caption=caption, legend=None, size=(7.2, 3.4))
+
+
+def _level_and_legend(level: float):
+    def draw(axes):
+        axes.axhline(level, color=GREY, linestyle=":")
+        axes.legend(fontsize=9)
+
+    return draw
 
 
 def gradient(runs, tier: str, fresh) -> Picture:
@@ -84,39 +89,31 @@ def gradient(runs, tier: str, fresh) -> Picture:
     """
     runs = probed(runs)
     groups = [name for name in fresh if name not in ("gamma", "seed")]
-    along = {
-        setting: at_probes(group, lambda at: np.mean(list(at["gradient"].values())))
-        for setting, group in by_setting(runs)
-    }
-
-    def draw(figure):
-        first, later = figure.subplots(1, 2, sharey=True)
-        for i, name in enumerate(groups):
-            means = fresh.groupby("gamma")[name].mean()
-            first.plot(means.index, means, label=name, markersize=5, **style(i))
-        dots = [geometry_at(run)["start"][1]["gradient"].values() for run in runs.itertuples()]
-        first.scatter(runs.gamma, [np.mean(list(d)) for d in dots], marker="x", color=GREY,
-                      label="mean, of the records", zorder=3)  # fmt: skip
-        first.set(xlabel="gamma", ylabel="cosine of predicted and measured", title="at the start")
-        first.legend(fontsize=9)
-        bands_along(later, along)
-        later.set(xlabel="step", title="along training, mean of all")
-
+    table = fresh.melt(["gamma", "seed"], groups, "group", "y").rename(columns={"gamma": "x"})
     ends = fresh.groupby("gamma")[groups].mean().iloc[[0, -1]]
-    words = " and ".join(
-        f"{', '.join(f'{n} {row[n]:.3f}' for n in groups)} at gamma {gamma:g}"
-        for gamma, row in ends.iterrows()
-    )
-    late = ", ".join(f"{s} {values[-1].mean():.2f}" for s, (_, values) in along.items())
-    alt = (
-        f"Cosine between the predicted and the measured gradient of an embedding. At the start: "
-        f"{words}. At the end of training: {late or 'no run'}."
-    )
-    caption = (
-        f"Lines at the left: models drawn just now, mean over seeds {listed(fresh.seed)}. "
-        f"Right: mean over seeds; the band is their range. {provenance(runs, tier)}"
-    )
-    return Picture("fig-gradient", draw, alt, caption, (7.2, 3.8))
+    start = " and ".join(f"{', '.join(f'{name} {row[name]:.3f}' for name in groups)} at gamma "
+                         f"{gamma:g}" for gamma, row in ends.iterrows())
+
+    def of_records(axes):
+        starts = [_mean_gradient(geometry_at(run)["start"][1]) for run in runs.itertuples()]
+        axes.scatter(runs.gamma, starts, marker="x", color=GREY, label="mean, of the records",
+                     zorder=3)
+
+    first = Curves(table=table, hue="group", spread="none", title="at the start", xlabel="gamma",
+                   label="cosine of predicted and measured", size=5, also=of_records,
+                   told=lambda: start)
+    later = Curves(table=over_probes(runs, _mean_gradient), xscale="symlog", xlabel="step",
+                   title="along training, mean of all", head="At the end of training", size=5)
+    seeds = ", ".join(map(str, sorted(set(fresh.seed))))
+    caption = (f"Lines at the left: models drawn just now, mean over seeds {seeds}. Right: mean "
+               "over seeds; the band is their range.")
+    return compose("fig-gradient", "Cosine between the predicted and the measured gradient of an "
+                   "embedding", [[first, later]], caption=caption, share=(False, "all"), legend=4,
+                   source=provenance(runs, tier), size=(7.2, 4.2))
+
+
+def _mean_gradient(geometry: dict) -> float:
+    return float(np.mean(list(geometry["gradient"].values())))
 
 
 def cosine_matrices(runs, tier: str, anchor: str = "fig-cosines") -> Picture:
@@ -125,268 +122,28 @@ def cosine_matrices(runs, tier: str, anchor: str = "fig-cosines") -> Picture:
     if not len(shown):
         return nothing(anchor)
     parts, seed = blocks(data_of(shown.iloc[0])), shown.iloc[0].seed
+    frames = {name: block for name, _, block, _ in parts}
+
+    def panel(values, title, head, label=""):
+        return Matrix(values=values, blocks=frames, title=title, head=head, label=label,
+                      tell=lambda values: _block_words(values, parts))
+
+    grid = []
+    for run in shown.itertuples():
+        moments = {when: at for when, at in geometry_at(run).items() if when != "start"}
+        grid.append([panel(full_matrix(at["cosine"]), f"{when}, step {step}",
+                           f"{run.setting} {when}, step {step}", run.setting * (when == "early"))
+                     for when, (step, at) in moments.items()])
     law = law_cosines(data_of(shown.iloc[0]), seed)
-    matrices = {
-        (run.setting, f"{when}, step {step}"): full_matrix(found["cosine"])
-        for run in shown.itertuples()
-        for when, (step, found) in geometry_at(run).items() if when != "start"
-    }  # fmt: skip
-
-    def draw(figure):
-        grid = figure.add_gridspec(len(shown), 3)
-        panels = [figure.add_subplot(grid[:, 2])]
-        image = _heat(panels[0], law, parts, "label laws")
-        for i, ((setting, title), matrix) in enumerate(matrices.items()):
-            panels.append(figure.add_subplot(grid[i // 2, i % 2]))
-            _heat(panels[-1], matrix, parts, title)
-            panels[-1].set_ylabel("" if i % 2 else setting, fontweight="bold")
-        figure.colorbar(image, ax=panels, label="cosine", shrink=0.9)
-
-    named = [(f"{setting} {when}", m) for (setting, when), m in matrices.items()]
-    words = "; ".join(f"{n}: {_block_words(m, parts)}" for n, m in [*named, ("label laws", law)])
-    alt = f"Cosines between the embeddings of all anchors, and between their laws. {words}."
-    caption = (f"{kind_of(shown)}. One run each; the verdicts use all seeds. "
-               f"{provenance(shown, tier)}")  # fmt: skip
-    return Picture(anchor, draw, alt, caption, (7.2, 2.6 + 2.0 * (len(shown) - 1)))
-
-
-def cosines_by_distance(studies: dict, tier: str) -> Picture:
-    """Trained cosines between reasoning anchors against |i - j|, and what theory gives for them.
-
-    `studies` maps the name of a kind of model to its frame: a row of panels each.
-    """
-    studies = {name: probed(runs) for name, runs in studies.items()}
-    studies = {n: runs for n, runs in studies.items() if len(runs) and reasoning(data_of(runs))}
-    if not studies:
-        return nothing("fig-law")
-
-    def draw(figure):
-        grid = figure.subplots(len(studies), 2, sharex=True, sharey=True, squeeze=False)
-        for row, (name, runs) in zip(grid, studies.items(), strict=True):
-            theory = references(runs.iloc[0])
-            for axes, when in zip(row, ("early", "late"), strict=True):
-                for label, matrix in theory.items():
-                    _profile_line(axes, [matrix], color=GREY, linestyle=LINES[label], label=label)
-                pair = contrasted(runs)
-                for setting, i in looks(setting for setting, _ in pair).items():
-                    found = [trained(run, when) for run in dict(pair)[setting].itertuples()]
-                    _profile_line(axes, found, label=setting, markersize=5, **style(i))
-                axes.set_title(f"{name}, {when}")
-            row[0].set_ylabel("cosine")
-        for axes in grid[-1]:
-            axes.set_xlabel("distance of the numbers")
-        legend_below(figure, grid, columns=3)
-
-    words = "; ".join(_farthest(name, runs) for name, runs in studies.items())
-    alt = f"Cosine between reasoning anchors against the distance of their numbers. {words}."
-    runs = pd.concat(list(studies.values()))
-    runs = runs[runs.setting.isin({s for r in studies.values() for s in contrast(r)})]
-    caption = (
-        "Coloured: trained embeddings, mean over pairs and seeds; the band is the range of the "
-        f"seeds. Grey: theory, before any training. {provenance(runs, tier)}"
-    )
-    return Picture("fig-law", draw, alt, caption, (7.2, 1.6 + 2.5 * len(studies)))
-
-
-def cosines_along(studies: dict, tier: str) -> Picture:
-    """Cosines between reasoning anchors against |i - j| at every probe: one run of each model.
-
-    It is of the smaller initialization of the two that `contrast` sets side by side.
-    """
-    shown = {name: one_each(probed(runs))[-1:] for name, runs in studies.items()}
-    shown = {n: runs for n, runs in shown.items() if len(runs) and reasoning(data_of(runs))}
-    if not shown:
-        return nothing("fig-law-along")
-    along = {n: at_probes(runs, lambda at: full_matrix(at["cosine"])) for n, runs in shown.items()}
-
-    def draw(figure):
-        panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
-        for axes, (name, runs) in zip(panels, shown.items(), strict=True):
-            for label, matrix in references(runs.iloc[0]).items():
-                _profile_line(axes, [matrix], color=GREY, linestyle=LINES[label])
-            block, (steps, values) = reasoning(data_of(runs))[1], along[name]
-            for i, (step, matrix) in enumerate(zip(steps, values[:, 0], strict=True)):
-                colour = plt.cm.viridis(0.85 - 0.55 * i / max(1, len(steps) - 1))
-                look = {"color": colour, "marker": MARKERS[i % 6], "markersize": 5}
-                _profile_line(axes, [matrix[block, block]], label=f"step {step}", **look)
-            axes.set(xlabel="distance of the numbers", title=f"{name}, {runs.iloc[0].setting}")
-            axes.legend(fontsize=8, ncols=3, loc="lower center")
-        panels[0].set(ylabel="cosine", ylim=(-1.5, 1.1))  # room for the legend below
-
-    words = "; ".join(
-        f"{name}: " + ", ".join(f"{by_distance(m[block, block])[-1]:.2f} at step {step}"
-                                for step, m in zip(steps, values[:, 0], strict=True))
-        for name, (steps, values) in along.items()
-        for _, block in [reasoning(data_of(shown[name]))]
-    )  # fmt: skip
-    alt = f"Cosine between the farthest reasoning anchors along training. {words}."
-    caption = (
-        "The later, the darker; grey as in the figure above. One run each. "
-        f"{provenance(pd.concat(list(shown.values())), tier)}"
-    )
-    return Picture("fig-law-along", draw, alt, caption, (7.2, 3.8))
-
-
-def number_plane(runs, tier: str, anchor: str = "fig-pca") -> Picture:
-    """Embeddings at the end on their first two principal axes, coloured by number."""
-    shown = one_each(probed(runs))
-    if not len(shown):
-        return nothing(anchor)
-    data = data_of(shown.iloc[0])
-    planes = {run.setting: geometry_at(run)["late"][1]["pca"] for run in shown.itertuples()}
-    orders = {run.setting: getattr(run, "order_late", math.nan) for run in shown.itertuples()}
-
-    def draw(figure):
-        panels = figure.subplots(1, len(planes), squeeze=False)[0]
-        for axes, (setting, pca) in zip(panels, planes.items(), strict=True):
-            image = _plane(axes, pca, parse_tasks(data))
-            first, second = (f"{share:.0%}" for share in pca["shares"][:2])
-            axes.set(xlabel=f"first axis ({first} of variance)", ylabel=f"second axis ({second})")
-            axes.set(title=setting, xticks=[], yticks=[])
-        legend_below(figure, panels[0], columns=4)
-        figure.colorbar(image, ax=panels, label="number (token)")
-
-    words = "; ".join(
-        f"{s}: the first axis holds {planes[s]['shares'][0]:.0%} of the variance, and its rank "
-        f"correlation with the numbers of reasoning anchors and keys is {_or_none(orders[s])}; "
-        f"{next_in_plane(planes[s], keys(data)):.0%} of the keys have a neighbour in number nearest"
-        for s in planes
-    )
-    alt = f"Embeddings of anchors and keys on their first two principal axes. {words}."
-    caption = (f"{kind_of(shown)}. One run each, at the end; the line joins the keys. "
-               f"{provenance(shown, tier)}")  # fmt: skip
-    return Picture(anchor, draw, alt, caption, (7.2, 4.2))
-
-
-def ranks(runs, tier: str) -> Picture:
-    """Stable rank of the embeddings in use, and the share of pairs alike, along training."""
-    runs = probed(runs)
-    if not len(runs):
-        return nothing("fig-rank")
-    names = {"stable_rank": "stable rank", "pairs_alike": "share of pairs with a cosine above 0.7"}
-    found = {
-        name: {s: at_probes(g, lambda at, n=name: at["used"][n]) for s, g in by_setting(runs)}
-        for name in names
-    }
-
-    def draw(figure):
-        panels = figure.subplots(1, 2)
-        for axes, (name, label) in zip(panels, names.items(), strict=True):
-            bands_along(axes, found[name], legend=axes is panels[1])
-            axes.set(xlabel="step", ylabel=label)
-        panels[0].set_ylim(0, None)
-        panels[1].set_ylim(-0.02, 1)
-
-    words = "; ".join(
-        f"{s}: stable rank {values[0].mean():.1f} at the start and {values[-1].mean():.1f} at the "
-        f"end, pairs alike at most {found['pairs_alike'][s][1].mean(1).max():.0%}"
-        for s, (_, values) in found["stable_rank"].items()
-    )
-    alt = f"Rank and likeness of the embeddings of anchors and keys along training. {words}."
-    caption = f"Mean over seeds; the band is their range. {provenance(runs, tier)}"
-    return Picture("fig-rank", draw, alt, caption, (7.2, 3.8))
-
-
-def by_gamma(judged, tier: str, anchor: str = "fig-every-gamma") -> Picture:
-    """The measure of each claim for every gamma; `judged` holds pairs of a claim and its frame."""
-    judged = [(c, runs) for c, runs in judged if c.metric in runs and len(_compared(c, runs))]
-    if not judged:
-        return nothing(anchor)
-
-    columns = min(len(judged), 2 if len(judged) == 4 else 3)
-    rows = math.ceil(len(judged) / columns)
-
-    def draw(figure):
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, (claim, runs) in zip(panels, judged, strict=False):
-            for i, (role, words) in enumerate(ROLES.items()):
-                some = _compared(claim, runs, [role])
-                groups = [(gamma, group[claim.metric]) for gamma, group in some.groupby("gamma")]
-                look = {"markersize": 5, "linestyle": "-" if i == 0 else "none", "label": words}
-                error_bars(axes, groups, **look, **dot(LOOKS[role], hollow=i == 1))
-            _mark_margin(axes, claim)
-            axes.set_title("\n".join(textwrap.wrap(claim.title, 72 // columns)), fontsize=9)
-            axes.set(xlabel="gamma", ylabel=claim.unit)
-        for axes in panels[len(judged) :]:
-            axes.axis("off")
-        legend_below(figure, panels)
-
-    words = "; ".join(_every_gamma(claim, runs) for claim, runs in judged)
-    alt = f"The measures of the claims for every gamma. {words}."
-    every = pd.concat([_compared(claim, runs) for claim, runs in judged])
-    caption = (
-        "Mean over seeds with 95 % intervals; filled: at the common learning rate; hollow: each at "
-        "its own best; a claim holds where the interval lies in the shade. "
-        f"{provenance(every, tier)}"
-    )
-    return Picture(anchor, draw, alt, caption, (7.2, 0.7 + 2.5 * rows))
-
-
-# ---- parts of figures ----------------------------------------------------------------------------
-
-
-def _compared(claim, runs, roles=tuple(ROLES)) -> pd.DataFrame:
-    """The runs of some roles that have a claim's measure."""
-    return runs[runs.role.isin(roles) & np.isfinite(runs[claim.metric])]
-
-
-def _profile_line(axes, matrices, **look) -> None:
-    profiles = np.array([by_distance(matrix) for matrix in matrices])
-    distances = range(1, profiles.shape[1] + 1)
-    axes.plot(distances, profiles.mean(0), **look)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.fill_between(distances, profiles.min(0), profiles.max(0), color=look["color"], alpha=0.3)
-
-
-def _heat(axes, matrix, parts, title: str):
-    """A matrix of cosines with the block of every task framed and named."""
-    image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
-    middles = [(block.start + block.stop - 1) / 2 for _, _, block, _ in parts]
-    names = [name for name, *_ in parts]
-    axes.set_xticks(middles, names, fontsize=9)
-    axes.set_yticks(middles, names, fontsize=9, rotation=90, va="center")
-    axes.tick_params(length=0)
-    axes.grid(False)
-    axes.set_title(title, fontsize=10)
-    for _, among, block, _ in parts:
-        corner = (block.start - 0.5, block.start - 0.5)
-        frame = {"fill": False, "linewidth": 1.2, "edgecolor": "black"}
-        axes.add_patch(plt.Rectangle(corner, len(among), len(among), **frame))
-    return image
-
-
-def _plane(axes, pca: dict, tasks):
-    """Points on a plane: keys, and the anchors of every task with a marker of their own."""
-    plane, tokens = np.array(pca["plane"]), np.array(pca["tokens"])
-    anchors = [token for _, among, _ in tasks for token in among]
-    rest = [token for token in tokens if token not in anchors]
-    groups = {"keys": rest} | {f"{name} anchors": list(among) for name, among, _ in tasks}
-    seen = ListedColormap(plt.cm.viridis(np.linspace(0.25, 1, 256)))  # on a dark ground as well
-    scale = {"cmap": seen, "vmin": tokens.min(), "vmax": tokens.max()}
-    line = plane[np.isin(tokens, rest)]
-    axes.plot(*line.T, color=GREY, linewidth=0.8, alpha=0.7, zorder=1)
-    for i, (name, group) in enumerate(groups.items()):
-        points = plane[np.isin(tokens, group)]
-        look = {"marker": MARKERS[i % 6], "edgecolors": GREY, "linewidths": 0.6, "label": name}
-        image = axes.scatter(*points.T, c=sorted(group), s=40, zorder=2, **scale, **look)
-    return image
-
-
-def _mark_margin(axes, claim) -> None:
-    """Shade the side of the margin on which a claim about one setting holds; show all intervals."""
-    margin = -claim.rule["margin"] if claim.turned else claim.rule["margin"]
-    low, high = axes.get_ylim()
-    room = 0.1 * (high - low)
-    low, high = min(low, margin - room), max(high, margin + room)
-    axes.axhspan(*((low, margin) if claim.turned else (margin, high)), **SHADE)
-    axes.set_ylim(low, high)
-
-
-# ---- words ---------------------------------------------------------------------------------------
+    grid[0].append(panel(law, "label laws", "label laws"))
+    return compose(anchor, "Cosines between the embeddings of all anchors, and between their laws",
+                   grid, caption=f"{kind_of(shown)}. {ONE}; the verdicts use all seeds.",
+                   bar=("all", "cosine"), legend=None, source=provenance(shown, tier),
+                   size=(7.2, 2.6 + 2.2 * (len(shown) - 1)))
 
 
 def _block_words(matrix, parts) -> str:
-    """'memory 0.87; reasoning 0.90 between neighbours, -0.08 between the farthest'."""
+    """'memory 0.87 in the mean, reasoning 0.90 between neighbours and -0.08 ...'."""
     words = []
     for name, among, block, law in parts:
         profile = by_distance(matrix[block, block])
@@ -401,26 +158,172 @@ def _block_words(matrix, parts) -> str:
     return ", ".join(words)
 
 
-def _farthest(name: str, runs) -> str:
-    """The cosines at the largest distance, trained and by theory."""
+def cosines_by_distance(studies: dict, tier: str) -> Picture:
+    """Trained cosines between reasoning anchors against |i - j|, and what theory gives for them.
+
+    `studies` maps the name of a kind of model to its frame: a row of panels each.
+    """
+    studies = {name: probed(runs) for name, runs in studies.items()}
+    studies = {name: runs[runs.setting.isin(contrast(runs, PAPER))]
+               for name, runs in studies.items() if len(runs) and reasoning(data_of(runs))}
+    grid = [[_profiles(name, runs, when) for when in ("early", "late")]
+            for name, runs in studies.items()]
+    caption = ("Coloured: trained embeddings, mean over pairs and seeds; the band is the range of "
+               "the seeds. Grey: theory, before any training.")
+    return compose("fig-law", "Cosine between reasoning anchors against the distance of their "
+                   "numbers. At the largest distance", grid or [[]], caption=caption, legend=3,
+                   source=provenance([*studies.values()], tier),
+                   size=(7.2, 1.6 + 2.5 * len(studies)))
+
+
+def _profiles(name: str, runs, when: str) -> Curves:
     theory = references(runs.iloc[0])
-    words = [f"{label} {by_distance(matrix)[-1]:.2f}" for label, matrix in theory.items()]
-    for setting, group in contrasted(runs):
-        ends = [np.mean([by_distance(trained(run, when))[-1] for run in group.itertuples()])
-                for when in ("early", "late")]  # fmt: skip
-        words.append(f"{setting} {ends[0]:.2f} early and {ends[1]:.2f} late")
-    return f"{name} at the largest distance: {', '.join(words)}"
+    ends = [f"{label} {by_distance(matrix)[-1]:.2f}" for label, matrix in theory.items()]
+    early = ", ".join(ends) + ", " if when == "early" else ""
+    table = points(runs, lambda run: _profile(trained(run, when)))
+    words = Curves(table=table).describe()
+    return Curves(table=table, title=f"{name}, {when}", label="cosine", size=5,
+                  xlabel="distance of the numbers", also=lambda axes: _theory(axes, theory),
+                  told=lambda: early + words)
 
 
-def _every_gamma(claim, runs) -> str:
-    means = _compared(claim, runs, ["common"]).groupby("gamma")[claim.metric].mean()
-    return f"{claim.title}: " + ", ".join(f"{m:.2f} at {gamma:g}" for gamma, m in means.items())
+def _profile(matrix):
+    profile = by_distance(matrix)
+    return range(1, len(profile) + 1), profile
 
 
-def _few(among) -> list[int]:
-    """The first, the middle and the last, as far as they differ."""
-    return list(dict.fromkeys([among[0], among[len(among) // 2], among[-1]]))
+def _theory(axes, theory: dict) -> None:
+    for label, matrix in theory.items():
+        axes.plot(*_profile(matrix), color=GREY, linestyle=LINES[label], label=label)
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _or_none(value: float) -> str:
-    return f"{value:.2f}" if math.isfinite(value) else "none"
+def cosines_along(studies: dict, tier: str) -> Picture:
+    """Cosines between reasoning anchors against |i - j| at every probe: one run of each model.
+
+    It is of the smaller initialization of the two that are set side by side.
+    """
+    shown = {name: one_each(probed(runs))[-1:] for name, runs in studies.items()}
+    shown = {name: runs for name, runs in shown.items()
+             if len(runs) and reasoning(data_of(runs))}
+    panels = [_along(name, next(runs.itertuples())) for name, runs in shown.items()]
+    return compose("fig-law-along", "Cosine between the farthest reasoning anchors along training",
+                   [panels], caption=f"The later, the darker; grey as in the figure above. {ONE}.",
+                   source=provenance([*shown.values()], tier), legend=None, size=(7.2, 3.8))
+
+
+def _along(name: str, run) -> Curves:
+    _, block = reasoning(data_of(run))
+    profiles = {probe["step"]: _profile(full_matrix(probe["geometry"]["cosine"])[block, block])
+                for probe in run.probes if "geometry" in probe}
+    rows = [(f"step {step}", 0, x, y) for step, xy in profiles.items()
+            for x, y in zip(*xy, strict=True)]
+    ends = ", ".join(f"{y[-1]:.2f} at step {step}" for step, (_, y) in profiles.items())
+
+    def darker(i):
+        colour = plt.cm.viridis(0.85 - 0.55 * i / max(1, len(profiles) - 1))
+        return {"color": colour, "marker": MARKERS[i % 6]}
+
+    def more(axes):
+        _theory(axes, references(run))
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend(handles[: len(profiles)], labels[: len(profiles)], fontsize=8, ncols=3,
+                    loc="lower center")
+
+    return Curves(table=pd.DataFrame(rows, columns=["step", "seed", "x", "y"]), hue="step",
+                  spread="none", title=f"{name}, {run.setting}", label="cosine", look=darker,
+                  size=5, xlabel="distance of the numbers", also=more, told=lambda: ends,
+                  axes={"ylim": (-1.5, 1.1)})  # room for the legend
+
+
+def number_plane(runs, tier: str, anchor: str = "fig-pca") -> Picture:
+    """Embeddings at the end on their first two principal axes, coloured by number."""
+    shown = one_each(probed(runs))
+    panels = [_Plane.of(run) for run in shown.itertuples()] if len(shown) else []
+    caption = f"{kind_of(shown)}. {ONE}, at the end; the line joins the keys." if panels else ""
+    return compose(anchor, "Embeddings of anchors and keys on their first two principal axes",
+                   [panels], caption=caption, share=(False, False), legend=4,
+                   bar=("all", "number (token)"), source=provenance(shown, tier), size=(7.2, 4.2))
+
+
+class _Plane(Panel):
+    """Points on a plane: keys, and the anchors of every task with a marker of their own."""
+
+    @classmethod
+    def of(cls, run) -> "_Plane":
+        pca, data = geometry_at(run)["late"][1]["pca"], data_of(run)
+        first, second = (f"{share:.0%}" for share in pca["shares"][:2])
+        table = pd.DataFrame(np.array(pca["plane"])[:, :2], columns=["x", "y"])
+        groups = {token: f"{name} anchors" for name, among, _ in parse_tasks(data)
+                  for token in among}
+        table["token"] = np.array(pca["tokens"])
+        words = (f"the first axis holds {first} of the variance, and its rank correlation with "
+                 "the numbers of reasoning anchors and keys is "
+                 f"{number(getattr(run, 'order_late', math.nan), '.2f')}; "
+                 f"{next_in_plane(pca, keys(data)):.0%} of the keys have a neighbour in number "
+                 "nearest")
+        return cls(table=table.assign(group=table.token.map(groups).fillna("keys")),
+                   title=run.setting, xlabel=f"first axis ({first} of variance)",
+                   label=f"second axis ({second})", axes={"xticks": [], "yticks": []},
+                   told=lambda: words)
+
+    def draw(self, axes, numbers: dict):
+        seen = ListedColormap(plt.cm.viridis(np.linspace(0.25, 1, 256)))  # on a dark ground as well
+        tokens = self.table.token
+        scale = {"cmap": seen, "vmin": tokens.min(), "vmax": tokens.max()}
+        line = self.table[self.table.group == "keys"]
+        axes.plot(line.x, line.y, color=GREY, linewidth=0.8, alpha=0.7, zorder=1)
+        groups = sorted(self.table.groupby("group", sort=False), key=lambda g: g[0] != "keys")
+        for i, (name, rows) in enumerate(groups):
+            look = {"marker": MARKERS[i % 6], "edgecolors": GREY, "linewidths": 0.6, "label": name}
+            image = axes.scatter(rows.x, rows.y, c=rows.token, s=40, zorder=2, **scale, **look)
+        return image
+
+
+def ranks(runs, tier: str) -> Picture:
+    """Stable rank of the embeddings in use, and the share of pairs alike, along training."""
+    runs = probed(runs)
+    rank, alike = (over_probes(runs, lambda at, name=name: at["used"][name])
+                   for name in ("stable_rank", "pairs_alike"))
+    left = Curves(table=rank, xscale="symlog", xlabel="step", label="stable rank", size=5,
+                  axes={"ylim": (0, None)}, head="Stable rank", form=".1f", tell=start_and_end)
+    right = Curves(table=alike, xscale="symlog", xlabel="step", size=5, form=".0%",
+                   label="share of pairs with a cosine above 0.7", axes={"ylim": (-0.02, 1)},
+                   head="Pairs alike at most", tell=lambda mean, form: number(mean.max(), form))
+    return compose("fig-rank", "Rank and likeness of the embeddings of anchors and keys along "
+                   "training", [[left, right]], caption=RANGE, share=(False, False),
+                   source=provenance(runs, tier), size=(7.2, 4.2))
+
+
+def by_gamma(judged, tier: str, anchor: str = "fig-every-gamma") -> Picture:
+    """The measure of each claim for every gamma; `judged` holds pairs of a claim and its frame."""
+    tables = [(claim, by_question(runs[np.isfinite(runs[claim.metric])]))
+              for claim, runs in judged if claim.metric in runs]
+    tables = [(claim, table) for claim, table in tables if len(table)]
+    columns = max(1, min(len(tables), 2 if len(tables) == 4 else 3))
+    panels = [_of_claim(claim, table, columns) for claim, table in tables]
+    grid = [panels[i : i + columns] for i in range(0, len(panels), columns)] or [[]]
+    caption = ("Mean over seeds with 95 % intervals; a claim holds where the interval lies in the "
+               "shade.")
+    return compose(anchor, "The measures of the claims for every gamma", grid, caption=caption,
+                   source=provenance([table for _, table in tables], tier), share=(False, False),
+                   size=(7.2, 0.7 + 2.5 * len(grid)))
+
+
+def _of_claim(claim, table, columns: int) -> Estimates:
+    common = Estimates(table=table[table.role == "common"], x="gamma", y=claim.metric, form=".2f",
+                       interval=False)
+    return Estimates(table=table, x="gamma", y=claim.metric, hue="question", line=True, dots=False,
+                     title="\n".join(textwrap.wrap(claim.title, 72 // columns)), head=claim.title,
+                     xlabel="gamma", label=claim.unit, also=lambda axes: _mark_margin(axes, claim),
+                     told=common.describe)
+
+
+def _mark_margin(axes, claim) -> None:
+    """Shade the side of the margin on which a claim about one setting holds; show all intervals."""
+    margin = -claim.rule["margin"] if claim.turned else claim.rule["margin"]
+    low, high = axes.get_ylim()
+    room = 0.1 * (high - low)
+    low, high = min(low, margin - room), max(high, margin + room)
+    axes.axhspan(*((low, margin) if claim.turned else (margin, high)), **SHADE)
+    axes.set_ylim(low, high)

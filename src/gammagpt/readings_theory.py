@@ -10,12 +10,16 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from .analysis.anchors import data_of
+from .analysis.frames import contrast
 from .claims import judge
 from .data.anchors import AnchorConfig, label_laws, parse_tasks, training_sequences
 from .geometry import full_matrix
 from .measures import EARLY, chance_losses, closed_form_cosines, correlation, law_cosines
 from .pages import SIGNS
-from .readings_bias import data_of
+from .plots import points
+
+PAPER = ("gamma 0.3", "gamma 0.8")  # the paper's large and small initialization
 
 # ---- runs and their probes -----------------------------------------------------------------------
 
@@ -37,12 +41,14 @@ def geometry_at(run) -> dict:
     return {when: (step, found[step]) for when, step in moments.items()}
 
 
-def at_probes(runs, value):
-    """(steps, values (steps, runs)) of what `value` takes from the geometry of each probe."""
-    found = [{p["step"]: value(p["geometry"]) for p in run if "geometry" in p}
-             for run in runs.probes]  # fmt: skip
-    steps = sorted(set.intersection(*map(set, found)))
-    return steps, np.array([[of_run[step] for of_run in found] for step in steps])
+def over_probes(runs, value) -> pd.DataFrame:
+    """What `value` takes from the geometry of each probe, as a tidy table of points."""
+
+    def way(run):
+        probes = [probe for probe in run.probes if "geometry" in probe]
+        return [probe["step"] for probe in probes], [value(probe["geometry"]) for probe in probes]
+
+    return points(runs, way)
 
 
 def left(run, when: str) -> dict[str, float]:
@@ -54,26 +60,14 @@ def left(run, when: str) -> dict[str, float]:
     return {name: min(1.0, loss / chance[name]) for name, loss in at.items()}
 
 
-def contrast(runs) -> list[str]:
-    """The two settings to set side by side: the paper's, or else the outermost."""
-    found = list(dict.fromkeys(runs.sort_values("gamma").setting)) if len(runs) else []
-    paper = [setting for setting in ("gamma 0.3", "gamma 0.8") if setting in found]
-    return paper if len(paper) == 2 else found[:1] + found[1:][-1:]
-
-
 def one_each(runs) -> pd.DataFrame:
-    """The run of the lowest seed of each contrasted setting."""
-    if not len(runs):
-        return runs
-    return runs[runs.setting.isin(contrast(runs))].drop_duplicates("setting")
+    """The run of the lowest seed of each of the two settings that are set side by side."""
+    return contrasted(runs).drop_duplicates("setting") if len(runs) else runs
 
 
-def by_setting(runs) -> list:
-    return list(runs.groupby("setting", sort=False)) if len(runs) else []
-
-
-def contrasted(runs) -> list:
-    return [(setting, group) for setting, group in by_setting(runs) if setting in contrast(runs)]
+def contrasted(runs) -> pd.DataFrame:
+    """The runs of the two settings that are set side by side: the paper's, or the outermost."""
+    return runs[runs.setting.isin(contrast(runs, PAPER))] if len(runs) else runs
 
 
 # ---- tasks and their anchors ---------------------------------------------------------------------

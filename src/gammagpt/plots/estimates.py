@@ -25,11 +25,11 @@ class Estimates(Panel):
 
     x: str
     y: str
-    hue: str | None = None
     upright: bool = True  # values upwards; else a row a name, from the top down
     line: bool = False  # through the means
     dots: bool = True
     means: bool = True
+    few: bool = False  # ticks where matplotlib puts them, not at every value of x
     apart: bool = True  # hues stand side by side
     order: tuple = ()  # of names on the axis of x, if not that of the table
     zero: float | None = None  # where a dotted line is drawn
@@ -68,7 +68,7 @@ class Estimates(Panel):
         """Where the k-th hue stands: side by side, not one over the other."""
         middle = k - (count - 1) / 2
         if self._named:
-            return self._names().index(x) + middle * 0.5 / max(1, count - 0.5)
+            return self._names().index(x) + dodge(k, count)
         if self.log:
             return x * 1.02 ** (2 * middle)
         if not self.apart:
@@ -113,7 +113,8 @@ class Estimates(Panel):
         if not self._named:
             if self.log:
                 axes.set_xscale("log", base=self.log)
-            axes.set_xticks(sorted(values), map(self.ticks, sorted(values)))
+            if not self.few:
+                axes.set_xticks(sorted(values), map(self.ticks, sorted(values)))
             axes.minorticks_off()
         elif self.upright:
             _shade(axes, values, self.shaded)
@@ -142,6 +143,11 @@ class Estimates(Panel):
         return f"{value} at {self.place(x) if self.place else f'{self.x} {x:g}'}"
 
 
+
+
+def dodge(k: int, count: int) -> float:
+    """How far from its name the k-th of so many hues stands."""
+    return (k - (count - 1) / 2) * 0.5 / max(1, count - 0.5)
 
 
 def name_rows(axes, names) -> None:

@@ -24,7 +24,6 @@ class Cells(Panel):
     chosen: object = None
     norm: object = None  # colours, from the least to the largest number if not given
     cmap: str = "viridis_r"  # low is bright
-    hue: str = ""
     form: str = ".2f"
 
     @property
@@ -65,7 +64,6 @@ class Matrix(Panel):
     blocks: dict = None
     cmap: str = "RdBu_r"
     limits: tuple = (-1, 1)
-    hue: str = ""
     tell: Callable = None  # (values) -> words
 
     @property

@@ -24,6 +24,7 @@ class Panel:
     """What all kinds of panels have in common. A table without rows is an empty panel."""
 
     table: pd.DataFrame = None
+    hue: str | None = None  # the column of what has a look of its own
     title: str = ""  # above the axes
     head: str | None = None  # what its numbers are called in the alt text; the title, if not given
     label: str = ""  # of the axis with the values
@@ -38,7 +39,8 @@ class Panel:
 
     def names(self) -> list:
         """What has a look of its own in this panel."""
-        return list(self.table[self.hue].unique()) if self.hue in self.table else []
+        known = self.table is not None and self.hue in self.table
+        return list(self.table[self.hue].unique()) if known else []
 
     def words(self) -> str:
         """'At one learning rate: gamma 0.5 4.593, gamma 1 3.921': the table, as far as it is drawn.
