@@ -117,6 +117,11 @@ def words_of(make) -> str:
     return " ".join(ElementTree.fromstring(images["light"]).itertext())
 
 
+def under(picture) -> str:
+    """All that stands below a figure: how to read it, and where its numbers come from."""
+    return f"{picture.caption} {picture.source.words}"
+
+
 _WORDS = """
 the of and to in that a is was it for on with as his be by at from had not are but have this which
 or were an their they one all we there been would her who has more no if so when can my what do said

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import runner
 
-from gammagpt import UserError, experiments, project, readings_bias
+from gammagpt import UserError, experiments, project
 from gammagpt import figures_condensation as figures
+from gammagpt.analysis import label_losses
 from gammagpt.data.anchors import AnchorConfig
 from gammagpt.exercises import Feedback, all_exercises, check, find
 from gammagpt.exercises.kinds import Choice, Function, Number, Several
@@ -154,7 +155,7 @@ def test_the_price_of_being_blind_is_that_of_a_table_with_hardly_two_equal_label
     """There a few labels do coincide, so it is a little less."""
     data = AnchorConfig(keys="61..1060", tasks="memory 1..8 random", held_out="", anchors=3,
                         vocab_size=1200)  # fmt: skip
-    drawn = readings_bias.blind_losses(data, seed=0)["memory"]
+    drawn = label_losses.blind_losses(data, seed=0)["memory"]
     assert 0.99 < drawn / find("03.6").answer() < 1
 
 

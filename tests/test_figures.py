@@ -10,13 +10,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_record
+from helpers import made_up_record, under
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammagpt import InitConfig, RunConfig, figures, frame
+from gammagpt import InitConfig, RunConfig, figures_gamma, figures_gamma_scaling, frame
+from gammagpt.analysis import pictures
+from gammagpt.analysis.along_size_figures import COLOURS
 from gammagpt.data import DataConfig
-from gammagpt.figures import COLOURS, INK, LOOKS, Picture, dots_beside, looks, style
+from gammagpt.figures_attention import INK
+from gammagpt.figures_restraints import LOOKS
+from gammagpt.plots import picture as picture_module
+from gammagpt.plots.estimates import dots_beside
+from gammagpt.plots.picture import Picture
+from gammagpt.plots.style import looks, style
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
 GAMMAS, RATES = (0.5, 0.8, 1.2), (0.001, 0.002, 0.004)
@@ -65,15 +72,15 @@ def only(runs, role):
 
 
 MAKE = {
-    "std_dictionary": lambda: figures.std_dictionary([64, 256, 1024]),
-    "eps_effect": lambda: figures.eps_effect([64, 256], [0.5, 0.8], [1e-5, 1e-12]),
-    "loss_curves": lambda: figures.loss_curves(only(study(), "common"), "laptop"),
-    "stable_ranks": lambda: figures.stable_ranks(
+    "std_dictionary": lambda: figures_gamma.std_dictionary([64, 256, 1024]),
+    "eps_effect": lambda: figures_gamma.eps_effect([64, 256], [0.5, 0.8], [1e-5, 1e-12]),
+    "loss_curves": lambda: pictures.loss_curves(only(study(), "common"), "laptop"),
+    "stable_ranks": lambda: figures_gamma.stable_ranks(
         rows("common", seeds=(0,), probes=spectra(12.0, 11.0, 3.0, 7.5)), "laptop"
     ),
-    "loss_plane": lambda: figures.loss_plane(study(), "laptop"),
-    "loss_against_gamma": lambda: figures.loss_against_gamma(study(), "laptop"),
-    "gain_by_rate": lambda: figures.gain_by_rate(study(), "laptop"),
+    "loss_plane": lambda: pictures.loss_plane(study(), "laptop"),
+    "loss_against_gamma": lambda: figures_gamma_scaling.loss_against_gamma(study(), "laptop"),
+    "gain_by_rate": lambda: figures_gamma_scaling.gain_by_rate(study(), "laptop"),
 }
 FROM_RUNS = [name for name in MAKE if name not in ("std_dictionary", "eps_effect")]
 
@@ -141,7 +148,7 @@ def test_a_figure_has_words_for_those_who_cannot_see_it(drawn, name):
     assert len(picture.alt) > 60 and picture.alt.endswith(".")
     assert [image["alt"] for image in shown] == [picture.alt] * 2
     assert ("figure", {"class": "gg-figure", "id": picture.anchor}) in page.tags
-    assert f"{figures.headline(picture.alt)} {picture.caption}" in page.text
+    assert f"{picture_module.headline(picture.alt)} {under(picture)}" in page.text
 
 
 @pytest.mark.parametrize(
@@ -154,7 +161,7 @@ def test_a_figure_has_words_for_those_who_cannot_see_it(drawn, name):
     ],
 )
 def test_a_caption_begins_with_what_is_shown(alt, shown):
-    assert figures.headline(alt) == shown
+    assert picture_module.headline(alt) == shown
     figure = Picture("fig", print, alt, "Dots are runs. Tier laptop; 2 runs.")._repr_html_()
     assert f"<strong>{shown}</strong> Dots are runs. <small>Tier laptop; 2 runs.</small>" in figure
 
@@ -169,15 +176,15 @@ def test_axes_are_labelled_in_text_that_can_be_searched(drawn, name):
 @pytest.mark.parametrize("name", FROM_RUNS)
 def test_the_caption_says_which_tier_runs_seeds_and_commit(drawn, name):
     picture, _, _ = drawn(name)
-    assert "Tier laptop; " in picture.caption and "commit 01234567." in picture.caption
+    assert "Tier laptop; " in under(picture) and "commit 01234567." in under(picture)
     seeds = {"loss_plane": "seed 1000", "gain_by_rate": "seed 1000", "stable_ranks": "seed 0"}
-    assert seeds.get(name, "seeds 0, 1, 2") in picture.caption
+    assert seeds.get(name, "seeds 0, 1, 2") in under(picture)
 
 
 def test_a_run_that_has_two_roles_is_counted_once():
     runs = pd.concat([rows("common"), rows("tuned")])
-    assert "; 9 runs, seeds 0, 1, 2; commit" in figures.provenance(runs, "gpu")
-    assert "; 1 run, seed 0; " in figures.provenance(rows("common", (0.5,), seeds=(0,)), "gpu")
+    assert "; 9 runs, seeds 0, 1, 2; commit" in picture_module.provenance(runs, "gpu")
+    assert "; 1 run, seed 0; " in picture_module.provenance(rows("common", (0.5,), seeds=(0,)), "gpu")
 
 
 def test_words_are_escaped_for_html():
@@ -186,7 +193,7 @@ def test_words_are_escaped_for_html():
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert [image["alt"] for image in images] == [picture.alt] * 2
     assert all(image["src"].startswith("data:image/svg+xml,") for image in images)
-    assert picture.caption in page.text
+    assert under(picture) in page.text
 
 
 def test_a_figure_is_drawn_once_for_both_grounds():
@@ -218,18 +225,18 @@ def test_the_dictionary_says_what_a_fixed_std_amounts_to():
 def test_the_effect_of_eps_is_computed_for_the_worst_case():
     """1 / sqrt(1 + 1e-5 * 256^1.6) = 0.97; at 4096, where 4096^1.6 is 602,000, it is 0.38."""
     assert "0.97 instead of 1 at width 256 and gamma 0.8" in MAKE["eps_effect"]().alt
-    wide = figures.eps_effect([64, 4096], [0.5, 0.8], [1e-5, 1e-12])
+    wide = figures_gamma.eps_effect([64, 4096], [0.5, 0.8], [1e-5, 1e-12])
     assert "0.38 instead of 1 at width 4096" in wide.alt and "it is 1.00" in wide.alt
 
 
 def test_loss_curves_say_where_each_setting_ends():
     runs = rows("common", (0.5,), curve=[[0, 6.0], [100, 4.25]])
     runs = pd.concat([runs, rows("common", (0.8,), curve=[[0, 6.0], [100, 3.75]])])
-    assert "gamma 0.5 4.25, gamma 0.8 3.75" in figures.loss_curves(runs, "laptop").alt
+    assert "gamma 0.5 4.25, gamma 0.8 3.75" in pictures.loss_curves(runs, "laptop").alt
 
 
 def test_loss_curves_can_be_limited_to_some_settings():
-    picture = figures.loss_curves(only(study(), "common"), "laptop", settings=["gamma 0.8"])
+    picture = pictures.loss_curves(only(study(), "common"), "laptop", settings=["gamma 0.8"])
     assert "gamma 0.8" in picture.alt and "gamma 0.5" not in picture.alt
 
 
@@ -248,9 +255,9 @@ def test_loss_against_gamma_says_each_mean_at_one_rate_and_at_the_best():
         return loss_of(gamma, rate) if rate == 0.002 else 4.5 + abs(gamma - 1.2)
 
     runs = pd.concat([rows("common", loss=loss), rows("tuned", rates=(0.004,), loss=loss)])
-    alt = figures.loss_against_gamma(runs, "laptop").alt
+    alt = figures_gamma_scaling.loss_against_gamma(runs, "laptop").alt
     common, tuned = alt.split(" Each at its own best: ")
-    assert "One common learning rate: " in common and "gamma 0.8 5.000 [5.000, 5.000]" in common
+    assert "At one learning rate: " in common and "gamma 0.8 5.000 [5.000, 5.000]" in common
     assert "gamma 1.2 4.500 [4.500, 4.500]" in tuned
 
 
@@ -258,7 +265,7 @@ def test_the_gain_is_that_over_the_baseline_at_the_ends_of_the_grid():
     def loss(gamma, rate, seed):
         return 5.0 - (gamma > 0.5) * {0.001: 0.4, 0.002: 0.1, 0.004: -0.2}[rate]
 
-    alt = figures.gain_by_rate(rows("tuning", rates=RATES, loss=loss), "laptop").alt
+    alt = figures_gamma_scaling.gain_by_rate(rows("tuning", rates=RATES, loss=loss), "laptop").alt
     assert "+0.40 nats at 0.001" in alt and "-0.20" in alt and "at 0.004" in alt
 
 
@@ -282,7 +289,7 @@ CASES = {
     "one cell": [(0.5, 0.004)],
     "one setting": everywhere(0.8),
     "the baseline": everywhere(0.5),
-    "at the common rate": [(gamma, 0.002) for gamma in GAMMAS],
+    "at one learning rate": [(gamma, 0.002) for gamma in GAMMAS],
 }
 
 
@@ -302,19 +309,19 @@ def test_a_figure_survives_diverged_runs_and_says_no_nonsense(name, where):
 @pytest.mark.parametrize("name", ["loss_plane", "loss_against_gamma", "gain_by_rate"])
 def test_runs_that_diverged_are_counted_in_the_caption(name):
     """They cannot be drawn where a mean is, but nobody is to think that they never were."""
-    picture = getattr(figures, name)(study(diverges(*CASES["at the common rate"])), "laptop")
-    assert "diverged" in picture.caption and "diverged" not in MAKE[name]().caption
+    picture = getattr(figures, name)(study(diverges(*CASES["at one learning rate"])), "laptop")
+    assert "diverged" in under(picture) and "diverged" not in MAKE[name]().caption
 
 
 def test_a_diverged_cell_of_the_plane_is_named_and_never_the_best():
-    picture = figures.loss_plane(study(diverges((0.5, 0.002))), "laptop")
+    picture = pictures.loss_plane(study(diverges((0.5, 0.002))), "laptop")
     words = " ".join(ElementTree.fromstring(picture.svg()).itertext())
     assert words.count("diverged") == 1
     assert "gamma 0.5 at 0.001" in picture.alt and "gamma 0.5 at 0.002" not in picture.alt
 
 
 def test_a_setting_that_diverged_everywhere_has_no_best_rate_in_words():
-    picture = figures.loss_plane(study(diverges(*everywhere(0.5))), "laptop")
+    picture = pictures.loss_plane(study(diverges(*everywhere(0.5))), "laptop")
     assert not any(f"gamma 0.5 at {rate:g}" in picture.alt for rate in RATES)
     assert "gamma 0.8 at 0.002" in picture.alt
 
@@ -324,7 +331,7 @@ def test_what_was_found_at_the_best_rates_is_never_told_of_the_common_rate():
         rows("common", loss=lambda *_: DIVERGED),
         rows("tuned", rates=(0.004,), loss=loss_of),
     ])  # fmt: skip
-    alt = figures.loss_against_gamma(runs, "laptop").alt
+    alt = figures_gamma_scaling.loss_against_gamma(runs, "laptop").alt
     assert "common learning rate: no setting of which every run ended well" in alt
     assert "Each at its own best: gamma 0.5 5.410" in alt
 
@@ -335,11 +342,11 @@ def test_a_curve_that_ended_early_or_never_began_is_survived():
         rows("common", (0.8,), seeds=(0, 1), curve=[[0, 6.0], [100, 3.5]]),
         rows("common", (0.8,), seeds=(2,), curve=[[0, 9.0]], loss=lambda *_: DIVERGED),
     ])  # fmt: skip
-    picture = figures.loss_curves(runs, "laptop")
+    picture = pictures.loss_curves(runs, "laptop")
     assert "gamma 0.8 3.50" in picture.alt and picture.svg()
     never = rows("common", (1.2,), loss=lambda *_: DIVERGED)
     never["curve"] = [[] for _ in range(len(never))]
-    assert figures.loss_curves(pd.concat([runs, never]), "laptop").svg()
+    assert pictures.loss_curves(pd.concat([runs, never]), "laptop").svg()
 
 
 # ---- other parameters than the book's ----------------------------------------------------------
@@ -350,17 +357,17 @@ MANY = [round(0.3 + 0.1 * i, 1) for i in range(8)]
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: figures.std_dictionary([64, 256], stds=[0.01 * i for i in range(1, 9)]),
-        lambda: figures.eps_effect([64, 256], MANY, [1e-5, 1e-12]),
-        lambda: figures.eps_effect([64, 256], [0.8], [1e-5]),
-        lambda: figures.loss_curves(rows("common", MANY), "smoke"),
-        lambda: figures.stable_ranks(
+        lambda: figures_gamma.std_dictionary([64, 256], stds=[0.01 * i for i in range(1, 9)]),
+        lambda: figures_gamma.eps_effect([64, 256], MANY, [1e-5, 1e-12]),
+        lambda: figures_gamma.eps_effect([64, 256], [0.8], [1e-5]),
+        lambda: pictures.loss_curves(rows("common", MANY), "smoke"),
+        lambda: figures_gamma.stable_ranks(
             rows("common", MANY, seeds=(0,), probes=spectra(2.0, 3.0)), "smoke"
         ),
-        lambda: figures.loss_plane(rows("tuning", MANY, RATES), "smoke"),
-        lambda: figures.loss_plane(rows("tuning", (0.5,), (0.002,)), "smoke"),
-        lambda: figures.loss_against_gamma(rows("common", (0.5,), seeds=(0,)), "smoke"),
-        lambda: figures.gain_by_rate(rows("tuning", MANY, RATES), "smoke"),
+        lambda: pictures.loss_plane(rows("tuning", MANY, RATES), "smoke"),
+        lambda: pictures.loss_plane(rows("tuning", (0.5,), (0.002,)), "smoke"),
+        lambda: figures_gamma_scaling.loss_against_gamma(rows("common", (0.5,), seeds=(0,)), "smoke"),
+        lambda: figures_gamma_scaling.gain_by_rate(rows("tuning", MANY, RATES), "smoke"),
     ],
     ids=[
         "eight stds", "eight gammas of eps", "one eps", "eight curves", "eight ranks",

@@ -8,12 +8,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_claim, made_up_record, small_anchor_run, words_of
+from helpers import made_up_claim, made_up_record, small_anchor_run, under, words_of
 
-from gammagpt import InitConfig, figures_bias, frame, readings_bias
+from gammagpt import InitConfig, figures_bias, figures_labels, frame, readings_bias
+from gammagpt.analysis import anchor_figures, label_losses, levels, pictures
+from gammagpt.analysis import anchors as anchor_runs
 from gammagpt.data.anchors import AnchorConfig, keys, parse_tasks
-from gammagpt.figures import Picture
 from gammagpt.measures import chance_losses
+from gammagpt.plots.picture import Picture
 
 STEPS = (0, 25, 50, 75, 100)
 BASE = small_anchor_run(
@@ -75,16 +77,16 @@ def left(frames):
 INSIDE = {"memory": 0.75, "reasoning": 1.0, "unseen": 0.5}
 BOTH = {"Emb-MLP": runs(), "Transformer": runs({0.3: NEVER})}
 MAKE = {
-    "task_curves": lambda: figures_bias.task_curves(runs(roles=["common"]), "laptop"),
+    "task_curves": lambda: anchor_figures.task_curves(runs(roles=["common"]), "laptop"),
     "time_gap": lambda: figures_bias.time_gap(BOTH, "laptop"),
-    "paths": lambda: figures_bias.paths(BOTH, "laptop", known=0.7),
-    "against_gamma": lambda: figures_bias.against_gamma(
+    "paths": lambda: anchor_figures.paths(BOTH, "laptop", known=0.7),
+    "against_gamma": lambda: pictures.against_gamma(
         left(BOTH), "laptop", "memory left", "fig-left", line=(0.5, "both alike")
     ),
-    "rate_planes": lambda: figures_bias.rate_planes(
+    "rate_planes": lambda: pictures.rate_planes(
         left({"Emb-MLP": tuning()}), "laptop", "memory left", "fig-left-plane"
     ),
-    "range_shares": lambda: figures_bias.range_shares(
+    "range_shares": lambda: figures_labels.range_shares(
         runs({0.8: NEVER}, roles=["common"], in_range=INSIDE), "laptop"
     ),
 }
@@ -114,9 +116,9 @@ def test_a_figure_has_ink_for_both_grounds_words_and_provenance(name):
 
 def test_runs_that_only_tuned_are_not_counted_where_they_are_not_shown():
     both = pd.concat([runs(), tuning()])
-    for picture in (figures_bias.paths({"Emb-MLP": both}, "laptop"),
+    for picture in (anchor_figures.paths({"Emb-MLP": both}, "laptop"),
                     figures_bias.time_gap({"Emb-MLP": both}, "laptop")):  # fmt: skip
-        assert "6 runs, seeds 1, 2, 3;" in picture.caption
+        assert "6 runs, seeds 1, 2, 3;" in under(picture)
 
 
 # ---- the finding in words ------------------------------------------------------------------------
@@ -124,9 +126,9 @@ def test_runs_that_only_tuned_are_not_counted_where_they_are_not_shown():
 
 def test_task_curves_say_where_each_task_ends():
     chance = chance_losses(BASE.data, 1)["memory"]  # of ten keys, drawn at random
-    alt = figures_bias.task_curves(runs({0.3: SOON}, seeds=[1], roles=["common"]), "laptop").alt
+    alt = anchor_figures.task_curves(runs({0.3: SOON}, seeds=[1], roles=["common"]), "laptop").alt
     assert f"gamma 0.3: memory {0.25 * chance:.2f}, reasoning 0.00" in alt
-    alt = figures_bias.task_curves(runs(roles=["common"]), "laptop", "accuracy").alt
+    alt = anchor_figures.task_curves(runs(roles=["common"]), "laptop", "accuracy").alt
     assert "accuracy" in alt and "gamma 0.8: memory 0.50, reasoning 0.50, unseen 0.50" in alt
 
 
@@ -134,7 +136,7 @@ def test_the_gap_in_time_is_a_ratio_and_never_half_learned_is_a_bound():
     """Memory at step 75 against reasoning at 50 is 1.5; never within 100 steps is at least 2."""
     picture = figures_bias.time_gap({"Emb-MLP": runs(roles=["common"])}, "laptop")
     assert "1.5 at gamma 0.3, at least 2.0 at gamma 0.8" in picture.alt
-    assert "bounds, 3 of 6 dots, where" in picture.caption
+    assert "bounds, 3 of 6 dots, where" in under(picture)
     other_way = figures_bias.time_gap({"Emb-MLP": runs()}, "laptop", "reasoning", "memory")
     assert "0.7 at gamma 0.3, at most 0.5 at gamma 0.8" in other_way.alt
 
@@ -153,7 +155,7 @@ def test_a_run_that_half_learned_nothing_has_no_gap():
 def test_what_is_left_of_memory_is_told_by_model_and_learning_rate():
     """When half of reasoning is left, at step 50, 0.75 or 0.95 of memory is."""
     for picture in (MAKE["paths"](), MAKE["against_gamma"]()):
-        assert "Emb-MLP, one common learning rate: 0.75 at gamma 0.3, 0.95 at gamma 0.8" \
+        assert "Emb-MLP, at one learning rate: 0.75 at gamma 0.3, 0.95 at gamma 0.8" \
             in picture.alt  # fmt: skip
         assert "Transformer, each at its own best: 0.95 at gamma 0.3" in picture.alt
 
@@ -163,7 +165,7 @@ def test_the_plane_tells_the_ends_of_each_row_and_frames_the_rate_with_the_lowes
         return SOON if rate == 0.002 else NEVER
 
     parts = [tuning([rate], shares=shares(rate)) for rate in (0.002, 0.004)]
-    picture = figures_bias.rate_planes(left({"Emb-MLP": pd.concat(parts)}), "laptop", "left", "a")
+    picture = pictures.rate_planes(left({"Emb-MLP": pd.concat(parts)}), "laptop", "left", "a")
     assert "gamma 0.3 0.75 at 0.002 to 0.95 at 0.004" in picture.alt
     assert picture.svg().count(b"#c1121f") == 2  # one frame a row, at the lowest loss
 
@@ -191,13 +193,13 @@ CASES = {
 
 
 DRAW = {
-    "task_curves": lambda made: figures_bias.task_curves(made, "smoke"),
+    "task_curves": lambda made: anchor_figures.task_curves(made, "smoke"),
     "time_gap": lambda made: figures_bias.time_gap({"a": made}, "smoke"),
-    "paths": lambda made: figures_bias.paths({"a": made}, "smoke", left="unseen"),
-    "against_gamma": lambda made: figures_bias.against_gamma(
+    "paths": lambda made: anchor_figures.paths({"a": made}, "smoke", left="unseen"),
+    "against_gamma": lambda made: pictures.against_gamma(
         left({"a": made}) | {"b": (made, "no_such_measure")}, "smoke", "m", "x"
     ),
-    "range_shares": lambda made: figures_bias.range_shares(made, "smoke"),
+    "range_shares": lambda made: figures_labels.range_shares(made, "smoke"),
 }
 
 
@@ -209,17 +211,17 @@ def test_a_figure_survives_what_is_missing_and_says_no_nonsense(name, case):
 
 def test_a_run_without_the_number_is_counted_and_its_setting_has_no_mean():
     part = pd.concat([runs(), runs({0.8: NOTHING}, seeds=[4])])
-    picture = figures_bias.against_gamma(left({"a": part}), "laptop", "left", "x")
-    assert "2 runs have no such number" in picture.caption  # one, in both roles
+    picture = pictures.against_gamma(left({"a": part}), "laptop", "left", "x")
+    assert "2 runs have no such number" in under(picture)  # one, in both roles
     assert "gamma 0.3" in picture.alt and "gamma 0.8" not in picture.alt
 
 
 def test_a_diverged_cell_is_named_in_a_plane_of_losses():
     made = pd.concat([tuning([0.002]), tuning([0.004], shares=None)])
-    picture = figures_bias.rate_planes({"a": (made, "loss")}, "laptop", "final loss", "x")
+    picture = pictures.rate_planes({"a": (made, "loss")}, "laptop", "final loss", "x")
     words = " ".join(ElementTree.fromstring(picture.svg()).itertext())
     assert words.count("diverged") == 2 and is_drawn(picture)
-    lacking = figures_bias.rate_planes(left({"a": tuning(shares=NOTHING)}), "laptop", "m", "x")
+    lacking = pictures.rate_planes(left({"a": tuning(shares=NOTHING)}), "laptop", "m", "x")
     assert "gamma 0.3 never" in lacking.alt and is_drawn(lacking)
 
 
@@ -235,7 +237,7 @@ def entropy(values) -> float:
 def test_what_could_be_known_of_a_sum_and_of_a_random_table():
     data = AnchorConfig(keys="21..30", tasks="memory 1..3 random, reasoning 11..13 sum",
                         held_out="", length=3, samples=0, vocab_size=61)  # fmt: skip
-    told = readings_bias.told_losses(data)
+    told = label_losses.told_losses(data)
     assert told.loc["memory", "the task":].tolist() == pytest.approx([math.log(10)] * 4)
     pairs = list(itertools.product((11, 12, 13), repeat=2))
     sums = [key + one + two for key in range(21, 31) for one, two in pairs]
@@ -250,7 +252,7 @@ def test_what_could_be_known_of_a_sum_and_of_a_random_table():
 def test_what_could_be_known_of_ranges_and_of_labels_near_the_key():
     tasks = "a 1..2 30..39, b 3..4 30..49, near 5..6 near"
     data = AnchorConfig(keys="21..30", tasks=tasks, held_out="", length=3, samples=0)
-    told = readings_bias.told_losses(data)
+    told = label_losses.told_losses(data)
     assert told.loc["a", "the task":].tolist() == pytest.approx([math.log(10)] * 4)
     assert told.loc["b", "and all of it"] == pytest.approx(math.log(20))
     sums = [5 + 5, 5 + 6, 6 + 5, 6 + 6]
@@ -263,11 +265,11 @@ def test_who_does_not_see_the_order_cannot_learn_a_table_of_pairs():
     """Of nine pairs, six are two by two the same without their order: at most log 2 nats each."""
     data = AnchorConfig(keys="21..60", tasks="memory 1..3 random, reasoning 11..13 sum",
                         held_out="", length=3, samples=0, vocab_size=101)  # fmt: skip
-    blind = readings_bias.blind_losses(data, seed=1)
+    blind = label_losses.blind_losses(data, seed=1)
     most = 6 / 9 * math.log(2)
     assert 0.9 * most < blind["memory"] <= most + 1e-9 and blind["reasoning"] == 0
     one = replace(data, anchors=1, length=2)
-    assert readings_bias.blind_losses(one, seed=1).tolist() == [0, 0]
+    assert label_losses.blind_losses(one, seed=1).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("tasks, names", [
@@ -283,35 +285,35 @@ def test_rivals_are_found_whatever_the_tasks_are_called(tasks, names):
 
 def test_a_level_is_crossed_on_the_line_between_two_points_or_never():
     points = np.array([[0, 4.0], [10, 2.0], [20, 3.0], [30, 1.0]])
-    assert readings_bias.crossing(points, 3.0) == 5
-    assert readings_bias.crossing(points, 5.0) == 0
-    assert math.isnan(readings_bias.crossing(points, 0.5))
-    assert math.isnan(readings_bias.crossing(np.empty((0, 2)), 0.5))
+    assert levels.crossing(points, 3.0) == 5
+    assert levels.crossing(points, 5.0) == 0
+    assert math.isnan(levels.crossing(points, 0.5))
+    assert math.isnan(levels.crossing(np.empty((0, 2)), 0.5))
 
 
 def test_left_at_a_half_is_the_measure_that_the_rules_use():
     made = runs(seeds=[1, 2], roles=["common"])
     for row in made.itertuples():
-        at_half = readings_bias.left_at(row, "reasoning", "memory", 0.5)
+        at_half = anchor_runs.left_at(row, "reasoning", "memory", 0.5)
         assert at_half == pytest.approx(row.memory_left_at_reasoning)
-    assert math.isnan(readings_bias.left_at(row, "memory", "reasoning", 0.5))
+    assert math.isnan(anchor_runs.left_at(row, "memory", "reasoning", 0.5))
 
 
 def test_when_a_level_is_passed_the_accuracy_just_then_is_told():
     made = runs({0.3: SOON, 0.8: NEVER}, seeds=[1], roles=["common"])
     level = 0.5 * chance_losses(BASE.data, 1)["memory"]
-    passed = readings_bias.when_passed(made, "memory", level).set_index("setting")
+    passed = anchor_runs.when_passed(made, "memory", level).set_index("setting")
     assert passed.loc["gamma 0.3", ["step", "accuracy"]].tolist() == pytest.approx([75, 0.375])
     assert passed.loc["gamma 0.8", ["step", "accuracy"]].isna().all()
 
 
 def test_steps_to_half_say_how_many_runs_got_there():
     made = pd.concat([runs(roles=["common"]), runs({0.8: None}, seeds=[4], roles=["common"])])
-    table = readings_bias.half_steps(made, ("reasoning", "memory")).set_index("setting")
+    table = anchor_runs.half_steps(made, ("reasoning", "memory")).set_index("setting")
     assert table.loc["gamma 0.3", "steps to memory"] == "75 (3 of 3)"
     assert table.loc["gamma 0.8", "steps to memory"] == "(0 of 4)"
     assert table.loc["gamma 0.8", "steps to reasoning"] == "50 (3 of 4)"
-    assert readings_bias.half_steps(pd.DataFrame(), ("reasoning", "memory")).empty
+    assert anchor_runs.half_steps(pd.DataFrame(), ("reasoning", "memory")).empty
 
 
 def test_the_lead_is_paired_by_seed_and_missing_where_a_run_did_not_get_there():
@@ -328,7 +330,7 @@ def test_the_lead_is_paired_by_seed_and_missing_where_a_run_did_not_get_there():
 def test_a_cell_of_the_tuning_plane_is_missing_if_one_of_its_runs_lacks_the_measure():
     mixed = pd.concat([tuning([0.002]), tuning([0.004]).assign(memory_left_at_reasoning=[
         0.5, math.nan, 0.25, 0.75])])  # fmt: skip
-    plane = readings_bias.tuning_plane(mixed, "memory_left_at_reasoning")
+    plane = pictures.tuning_plane(mixed, "memory_left_at_reasoning")
     assert plane.loc["gamma 0.3"].tolist() == pytest.approx([0.75, math.nan], nan_ok=True)
     assert plane.loc["gamma 0.8", 0.004] == 0.5
 
@@ -337,10 +339,10 @@ def test_exchanged_rates_tell_an_effect_of_the_initialization_from_one_of_the_ra
     """Here the rate alone decides how much is left, and each setting has a best rate of its own."""
     made = tuning(loss=lambda gamma, rate: abs(rate - (0.002 if gamma == 0.3 else 0.004)))
     made["share"] = made.learning_rate.map({0.002: 0.5, 0.004: 0.9})
-    found = readings_bias.exchanged_rates(made, "share", ("gamma 0.3", "gamma 0.8"))
+    found = anchor_runs.exchanged_rates(made, "share", ("gamma 0.3", "gamma 0.8"))
     assert found == pytest.approx({"each at its own": 0.4, "both at that of gamma 0.3": 0.0,
                                    "both at that of gamma 0.8": 0.0})  # fmt: skip
-    assert readings_bias.exchanged_rates(made, "share", ("gamma 0.3", "gamma 1.2")) == {}
+    assert anchor_runs.exchanged_rates(made, "share", ("gamma 0.3", "gamma 1.2")) == {}
 
 
 def test_where_all_settings_end_alike_the_start_is_forgotten():

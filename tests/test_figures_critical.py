@@ -9,17 +9,16 @@ import pandas as pd
 import pytest
 from helpers import made_up_record, words_of
 
-from gammagpt import InitConfig, RunConfig, frame
-from gammagpt import figures_critical as critical
-from gammagpt import readings_critical as readings
+from gammagpt import InitConfig, RunConfig, figures_critical, frame, readings_critical
+from gammagpt.analysis import frames
 from gammagpt.claims import load_ledger
 from gammagpt.data import DataConfig
-from gammagpt.figures import Picture
+from gammagpt.plots.picture import Picture
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))  # width 64: log2 is 6
 GAMMAS, RATES = (0.4, 0.6, 0.8, 1.0, 1.2), tuple(0.001 * 2**i for i in range(5))
 MANY = tuple(i / 5 for i in range(9))
-ROLES = {"common": ((0.002,), range(4)), "tuned": ((0.004,), range(4)),
+QUESTIONS = {"common": ((0.002,), range(4)), "tuned": ((0.004,), range(4)),
          "tuning": (RATES, (1000, 1001))}  # fmt: skip
 
 
@@ -38,11 +37,11 @@ def flat(gamma, rate, seed):
     return 4 + abs(gamma - GAMMAS[seed % 4])
 
 
-def runs_of(loss, roles=ROLES, gammas=GAMMAS, gap=None, lost=()) -> pd.DataFrame:
+def runs_of(loss, roles=QUESTIONS, gammas=GAMMAS, gap=None, lost=()) -> pd.DataFrame:
     """What a study collects. Curves go from ln V straight down to the final loss in 100 steps."""
     parts = []
     for role in roles:
-        rates, seeds = ROLES[role]
+        rates, seeds = QUESTIONS[role]
         grid = [(g, rate, seed) for g in gammas for rate in rates for seed in seeds]
         made = frame([_record(*point, None if point[::2] in lost else loss(*point))
                       for point in grid])  # fmt: skip
@@ -72,7 +71,7 @@ STD = 64**-0.8  # the best one, whatever the size
 
 
 def of_sizes(sizes=((64, 2, 400), (32, 2, 400), (128, 2, 400), (64, 4, 400)), best=None):
-    """Runs at the common rate of several sizes (width, layers, steps), the usual one first.
+    """Runs at one learning rate of several sizes (width, layers, steps), the usual one first.
 
     The best gamma is that of one standard deviation, or `best(width, layers, steps)`.
     """
@@ -87,12 +86,12 @@ def of_sizes(sizes=((64, 2, 400), (32, 2, 400), (128, 2, 400), (64, 4, 400)), be
 
 NOTHING = pd.DataFrame()
 MAKE = {
-    "critical": lambda runs=None: critical.critical(_or(runs, bowl()), "laptop"),
-    "moves": lambda runs=None: critical.moves(_or(runs, trough()), "laptop"),
-    "plateau": lambda runs=None: critical.plateau(_or(runs, trough()), "laptop"),
-    "balance": lambda runs=None: critical.balance(both() if runs is None else runs, "laptop"),
-    "sizes": lambda runs=None: critical.sizes(of_sizes() if runs is None else runs, "laptop"),
-    "trade": lambda runs=None: critical.trade(both() if runs is None else runs, "laptop"),
+    "critical": lambda runs=None: figures_critical.critical(_or(runs, bowl()), "laptop"),
+    "moves": lambda runs=None: figures_critical.moves(_or(runs, trough()), "laptop"),
+    "plateau": lambda runs=None: figures_critical.plateau(_or(runs, trough()), "laptop"),
+    "balance": lambda runs=None: figures_critical.balance(both() if runs is None else runs, "laptop"),
+    "sizes": lambda runs=None: figures_critical.sizes(of_sizes() if runs is None else runs, "laptop"),
+    "trade": lambda runs=None: figures_critical.trade(both() if runs is None else runs, "laptop"),
 }
 
 
@@ -100,8 +99,8 @@ def _or(runs, loss):
     return runs_of(loss) if runs is None else runs
 
 
-def place(loss, role="common", **changes) -> readings.Minimum:
-    return readings.minimum(readings.by_gamma(readings.of_role(runs_of(loss, **changes), role)))
+def place(loss, role="common", **changes) -> readings_critical.Minimum:
+    return readings_critical.minimum(readings_critical.by_gamma(frames.of_role(runs_of(loss, **changes), role)))
 
 
 def is_drawn(picture) -> bool:
@@ -115,7 +114,7 @@ def is_drawn(picture) -> bool:
 
 
 def test_every_public_figure_is_tested():
-    functions = {name for name, thing in vars(critical).items() if callable(thing)
+    functions = {name for name, thing in vars(figures_critical).items() if callable(thing)
                  and getattr(thing, "__annotations__", {}).get("return") is Picture}  # fmt: skip
     assert {name for name in functions if name[0] != "_"} - {"nothing"} == set(MAKE)
 
@@ -144,28 +143,28 @@ def test_all_runs_diverged_is_no_minimum():
     lost = [(gamma, seed) for gamma in GAMMAS for seed in (*range(4), 1000, 1001)]
     runs = both(lost=lost)
     assert all(is_drawn(make(runs)) for make in MAKE.values())
-    assert readings.minimum(readings.by_gamma(runs[runs.role == "common"])).kind == "not run"
+    assert readings_critical.minimum(readings_critical.by_gamma(runs[runs.role == "common"])).kind == "not run"
     assert "not run" in critical.balance_in_words(runs, "common")
-    assert critical.waits_in_words(readings.waiting(runs)) == "Not run."
+    assert critical.waits_in_words(readings_critical.waiting(runs)) == "Not run."
 
 
 # ---- sizes -------------------------------------------------------------------------------------
 
 
 def test_the_minimum_is_found_for_each_size_with_the_others_as_usual():
-    found = readings.across_sizes(of_sizes())
+    found = readings_critical.across_sizes(of_sizes())
     assert {column: list(places) for column, places in found.items()} == {
         "width": [32, 64, 128], "n_layer": [2, 4],
     }  # fmt: skip
     for width, place in found["width"].items():
-        assert place.value == pytest.approx(readings.of_one_std(0.8, 64, width), abs=1e-6)
+        assert place.value == pytest.approx(readings_critical.of_one_std(0.8, 64, width), abs=1e-6)
     assert found["n_layer"][4].value == pytest.approx(0.8, abs=1e-6)
 
 
 def test_only_gammas_that_every_size_has_are_looked_at():
     runs = of_sizes()
     fewer = runs[(runs.width == 64) | runs.gamma.between(0.5, 1.3)]
-    assert readings.across_sizes(fewer)["width"][64].ends == (0.6, 1.2)
+    assert readings_critical.across_sizes(fewer)["width"][64].ends == (0.6, 1.2)
 
 
 def test_the_words_say_whether_it_moves_and_what_one_std_would_do():
@@ -206,19 +205,19 @@ def test_a_diverged_run_is_worse_than_any_other():
     found = place(bowl(0.83), lost=[(0.8, 1)])
     assert found.least == 1.0 and math.isfinite(found.value)  # 0.8 is the mean of one infinite
     gaps = both(gap=0.8, lost=[(0.8, 1)])
-    assert math.isinf(readings.by_gamma(gaps[gaps.role == "common"], "unseen_gap")[0.8][1])
+    assert math.isinf(readings_critical.by_gamma(gaps[gaps.role == "common"], "unseen_gap")[0.8][1])
 
 
 def test_one_seed_has_no_interval():
     runs = runs_of(bowl())
-    found = readings.minimum(readings.by_gamma(runs[(runs.role == "common") & (runs.seed == 0)]))
+    found = readings_critical.minimum(readings_critical.by_gamma(runs[(runs.role == "common") & (runs.seed == 0)]))
     assert found.kind == "one seed" and math.isnan(found.high)
 
 
 def test_a_seed_that_lacks_a_gamma_is_left_out():
     runs = runs_of(bowl(), roles=["common"])
-    assert list(readings.by_gamma(runs.iloc[1:]).index) == [1, 2, 3]
-    assert readings.by_gamma(NOTHING).empty and readings.by_gamma(runs, "unseen_gap").empty
+    assert list(readings_critical.by_gamma(runs.iloc[1:]).index) == [1, 2, 3]
+    assert readings_critical.by_gamma(NOTHING).empty and readings_critical.by_gamma(runs, "unseen_gap").empty
 
 
 @pytest.mark.parametrize(
@@ -226,12 +225,12 @@ def test_a_seed_that_lacks_a_gamma_is_left_out():
     [
         (bowl(), "inside the grid"),
         (bowl(1.5), "No turn is seen"),
-        (flat, "the bottom is flat"),
+        (flat, "the best_lr is flat"),
     ],
 )
 def test_words_say_what_kind_of_minimum_it_is(loss, words):
-    table = readings.by_gamma(readings.of_role(runs_of(loss), "common"))
-    said = critical.minimum_in_words(table, "at the common rate")
+    table = readings_critical.by_gamma(frames.of_role(runs_of(loss), "common"))
+    said = critical.minimum_in_words(table, "at one learning rate")
     assert words in said and "nan" not in said
     rivals = "no other gamma" if loss is not flat else "gamma 0.4"
     assert f"seed by seed: {rivals}" in said
@@ -241,7 +240,7 @@ def test_words_without_runs():
     assert critical.minimum_in_words(NOTHING, "tuned") == "- Tuned: not run."
     assert "Too few" in critical.moves_in_words(NOTHING)
     assert critical.along_in_words(NOTHING) == "No curves are there yet."
-    assert critical.waits_in_words(readings.waiting(NOTHING)) == "Not run."
+    assert critical.waits_in_words(readings_critical.waiting(NOTHING)) == "Not run."
     assert critical.balance_in_words(NOTHING, "tuned").endswith("not run.")
     assert "No critical gamma is resolved" in critical.answer(NOTHING)
 
@@ -251,17 +250,17 @@ def test_words_without_runs():
 
 @pytest.mark.parametrize("c", [0.5, 1.0])
 def test_the_exponent_is_that_of_the_trough(c):
-    value, low, high = readings.exchange(runs_of(trough(c), gammas=MANY))
+    value, low, high = readings_critical.exchange(runs_of(trough(c), gammas=MANY))
     assert value == pytest.approx(c) and low == pytest.approx(c) and high == pytest.approx(c)
 
 
 def test_minima_by_rate_and_by_step_are_those_of_the_runs():
     runs = runs_of(trough(), gammas=MANY)
-    rates = readings.across_rates(runs)
+    rates = readings_critical.across_rates(runs)
     assert [place.value for place in rates.values()] == pytest.approx(
         [0.8 - (i - 2) / 6 for i in range(5)]
     )
-    steps = readings.along_training(runs)
+    steps = readings_critical.along_training(runs)
     assert list(steps) == [50, 100]
     assert [place.value for place in steps.values()] == pytest.approx([0.8 + 1 / 6] * 2)
 
@@ -295,22 +294,22 @@ def test_a_minimum_that_wanders_along_training_is_told():
 def test_the_plateau_ends_half_way_to_the_best_run():
     """From ln V straight down in 100 steps, the best run is half-way at step 50."""
     runs = runs_of(bowl(0.8, depth=0.5), lost=[(1.2, 1000)])
-    waited = readings.waiting(runs).set_index(["gamma", "learning_rate", "seed"]).waited
+    waited = readings_critical.waiting(runs).set_index(["gamma", "learning_rate", "seed"]).waited
     assert waited[0.8, 0.002, 1000] == pytest.approx(50)
     assert waited[0.4, 0.002, 1000] > 50 and math.isnan(waited[1.2, 0.002, 1000])
-    words = critical.waits_in_words(readings.waiting(runs))
+    words = critical.waits_in_words(readings_critical.waiting(runs))
     assert "0.002: gamma 0.8, " in words and "5 diverged" in words  # at each of five rates
 
 
 def test_a_run_that_stays_on_its_plateau_is_counted():
     runs = runs_of(lambda gamma, rate, seed: 4 if gamma < 1.2 else 6.5)
-    words = critical.waits_in_words(readings.waiting(runs))
+    words = critical.waits_in_words(readings_critical.waiting(runs))
     assert "10 did not get there (gamma 1.2), and 0 diverged" in words
 
 
 def test_shuffled_gammas_have_wider_minima():
-    table = readings.by_gamma(readings.of_role(runs_of(bowl()), "common"))
-    widths = readings.shuffled_widths(table, draws=20)
+    table = readings_critical.by_gamma(frames.of_role(runs_of(bowl()), "common"))
+    widths = readings_critical.shuffled_widths(table, draws=20)
     assert np.nanmedian(widths) > 0.2  # that of the bowl is zero
 
 
@@ -357,6 +356,6 @@ def test_a_tuned_minimum_that_is_not_resolved_is_no_answer():
 
 
 def test_last_losses_of_tasks_are_columns():
-    runs = readings.with_tasks(both(lost=[(0.4, 0)]))
+    runs = readings_critical.with_tasks(both(lost=[(0.4, 0)]))
     assert runs.unseen[(runs.status == "ok")].notna().all()
     assert runs.memory[runs.status == "diverged"].isna().all()

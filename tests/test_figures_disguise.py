@@ -1,4 +1,4 @@
-"""The learning-rate chapter: valleys with a known bottom, gains that are known, and their words."""
+"""The learning-rate chapter: valleys with a known best_lr, gains that are known, and their words."""
 
 import math
 from dataclasses import replace
@@ -7,23 +7,22 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_claim, made_up_record, words_of
+from helpers import made_up_claim, made_up_record, under, words_of
 
-from gammagpt import InitConfig, RunConfig, figures_disguise, frame
-from gammagpt import readings_disguise as readings
+from gammagpt import InitConfig, RunConfig, figures_disguise, frame, readings_disguise
 from gammagpt.claims import judge, load_ledger
 from gammagpt.data import DataConfig
-from gammagpt.figures import Picture
+from gammagpt.plots.picture import Picture
 from gammagpt.valleys import (
-    bottom,
+    best_lr,
     dealt_exponents,
     exponent,
     fast_side,
+    losses_by_rate,
     lower_end,
+    lr_range,
     slow_side,
-    tolerance,
     upper_end,
-    valleys_of,
 )
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))  # width 64
@@ -36,7 +35,7 @@ def run(init, rate=0.002, seed=0, loss=5.0, relative=False):
     optim = replace(BASE.optim, learning_rate=rate, relative=relative)
     config = replace(BASE, init=init, optim=optim, seed=seed)
     record = made_up_record(config, None if math.isinf(loss) else loss)
-    return record, init.label + (readings.RELATIVE if relative else "")
+    return record, init.label + (readings_disguise.RELATIVE if relative else "")
 
 
 def table(runs, role) -> pd.DataFrame:
@@ -133,7 +132,7 @@ def test_without_runs_every_figure_says_so():
 @pytest.mark.parametrize("lost", [(0.5, False, 1), (0.8, True, 0)])
 def test_a_diverged_run_leaves_a_gap_and_no_nonsense(lost):
     picture = figures_disguise.relative(compared(lost=lost), "laptop")
-    assert is_drawn(picture) and "not known" in picture.alt and "diverged" in picture.caption
+    assert is_drawn(picture) and "not known" in picture.alt and "diverged" in under(picture)
     lost = ("" if lost[0] == 0.5 else "mlp 0.8", 1)
     assert is_drawn(figures_disguise.parts(by_part(lost=lost), "laptop", 0.5))
 
@@ -152,23 +151,23 @@ def test_one_kind_of_steps_one_role_or_one_setting_is_enough():
 def test_a_parabola_finds_the_rate_between_the_points_of_the_grid():
     rates = np.array([0.001, 0.004, 0.008, 0.016])  # steps need not be even
     losses = 3 + 0.3 * (np.log2(rates) - math.log2(0.005)) ** 2
-    assert bottom(rates, losses) == pytest.approx(math.log2(0.005))
+    assert best_lr(rates, losses) == pytest.approx(math.log2(0.005))
 
 
 @pytest.mark.parametrize("losses", [[1, 2, 3], [3, 2, 1], [2, 1, math.inf], [math.inf] * 3])
 def test_a_best_rate_at_the_edge_or_beside_a_diverged_run_is_none(losses):
-    assert math.isnan(bottom(np.array([1.0, 2, 4]), np.array(losses, dtype=float)))
+    assert math.isnan(best_lr(np.array([1.0, 2, 4]), np.array(losses, dtype=float)))
 
 
 def test_the_bottom_lies_between_two_points_that_are_equally_low():
     rates = np.array([1.0, 2, 4, 8])
-    assert bottom(rates, np.array([3.0, 2, 1, 2])) == pytest.approx(2.0)
-    assert bottom(rates, np.array([2.0, 1, 1, 1])) == pytest.approx(1.5)
+    assert best_lr(rates, np.array([3.0, 2, 1, 2])) == pytest.approx(2.0)
+    assert best_lr(rates, np.array([2.0, 1, 1, 1])) == pytest.approx(1.5)
 
 
 def test_the_exponent_is_that_of_the_valleys():
     for b in (0.25, 1.0):
-        found = valleys_of(valley(b, rates=tuple(1e-6 * 2**i for i in range(18))))
+        found = losses_by_rate(valley(b, rates=tuple(1e-6 * 2**i for i in range(18))))
         value, low, high = exponent(found)
         assert value == pytest.approx(b) and low == pytest.approx(b) and high == pytest.approx(b)
         assert abs(dealt_exponents(found, 200)).mean() < b  # shuffled, it is weaker
@@ -176,7 +175,7 @@ def test_the_exponent_is_that_of_the_valleys():
 
 def test_few_settings_or_one_seed_give_no_interval():
     for runs in (valley(gammas=(0.5, 0.8, 1.0)), valley(seeds=(1000,))):
-        value, low, high = exponent(valleys_of(runs))
+        value, low, high = exponent(losses_by_rate(runs))
         assert value == pytest.approx(0.5) and math.isnan(low) and math.isnan(high)
 
 
@@ -184,10 +183,10 @@ def test_fixed_stds_parts_and_unfinished_grids_are_no_valleys_of_a_gamma():
     runs = valley()
     fixed = table([run(InitConfig(std=0.02), rate, 1000) for rate in RATES], "tuning")
     part = table([run(InitConfig(gamma=0.5, parts="head 1"), r, 1000) for r in RATES], "tuning")
-    found = valleys_of(pd.concat([runs.iloc[1:], fixed, part], ignore_index=True))
+    found = losses_by_rate(pd.concat([runs.iloc[1:], fixed, part], ignore_index=True))
     assert list(found.gammas) == list(GAMMAS[1:])
     assert found.stds == pytest.approx(64.0 ** -np.array(GAMMAS[1:]))
-    assert len(valleys_of(NOTHING)) == len(valleys_of(fixed)) == 0
+    assert len(losses_by_rate(NOTHING)) == len(losses_by_rate(fixed)) == 0
 
 
 def test_the_sides_of_a_valley_are_where_the_loss_has_risen():
@@ -195,8 +194,8 @@ def test_the_sides_of_a_valley_are_where_the_loss_has_risen():
     rates, losses = np.array([1.0, 2, 4, 8, 16]), np.array([5.4, 5.2, 5, 5.4, 5.8])
     assert lower_end(rates, losses) == pytest.approx(1.5)
     assert upper_end(rates, losses) == pytest.approx(2.25)
-    assert tolerance(rates, losses) == pytest.approx(0.75)
-    at = bottom(rates, losses)
+    assert lr_range(rates, losses) == pytest.approx(0.75)
+    at = best_lr(rates, losses)
     assert slow_side(rates, losses) == pytest.approx(at - 1.5)
     assert fast_side(rates, losses) == pytest.approx(2.25 - at)
 
@@ -205,19 +204,19 @@ def test_a_valley_that_the_grid_cuts_off_has_no_side_and_a_divergence_is_a_wall(
     rates = np.array([1.0, 2, 4])
     assert math.isnan(upper_end(rates, np.array([6, 5, 5.05])))
     assert upper_end(rates, np.array([6, 5, math.inf])) == 1.0
-    assert math.isnan(tolerance(rates, np.full(3, math.inf)))
+    assert math.isnan(lr_range(rates, np.full(3, math.inf)))
     picture = figures_disguise.slack(valley(curvature=0.01), "laptop")
     assert is_drawn(picture) and "the grid ends before" in picture.alt
 
 
 def test_words_say_which_way_the_width_of_valleys_goes():
     def words(curvature):
-        return readings.tolerance_in_words(valleys_of(valley(0.3, curvature)))
+        return readings.tolerance_in_words(losses_by_rate(valley(0.3, curvature)))
 
     assert "more sensitive" in words(lambda gamma: 0.04 * 2 ** (5 * gamma - 2.5))
     assert "less sensitive" in words(lambda gamma: 0.5 * 2 ** (2.5 - 5 * gamma))
     assert "cannot be compared" in words(0.001)
-    assert readings.tolerance_in_words(valleys_of(NOTHING)) == "No valley is known here."
+    assert readings.tolerance_in_words(losses_by_rate(NOTHING)) == "No valley is known here."
 
 
 @pytest.mark.parametrize(
@@ -237,12 +236,12 @@ def test_words_on_the_exponent_fit_whatever_it_is(b, words):
 
 
 def test_the_exchange_law_in_words():
-    words = readings.exchange_in_words(valleys_of(valley(0.5)))
+    words = readings.exchange_in_words(losses_by_rate(valley(0.5)))
     assert "falls 18.4 times and the best rate 4.3 times" in words  # 64^0.7, and its root
     assert "b = 0.50 [0.50, 0.50]" in words and "not exact" in words
-    edge = readings.exchange_in_words(valleys_of(valley(2.0)))  # the last leave the grid
+    edge = readings.exchange_in_words(losses_by_rate(valley(2.0)))  # the last leave the grid
     assert "Left out, not resolved: " in edge and "gamma 1.2" in edge
-    assert "no exchange law" in readings.exchange_in_words(valleys_of(NOTHING))
+    assert "no exchange law" in readings.exchange_in_words(losses_by_rate(NOTHING))
 
 
 # ---- scales ------------------------------------------------------------------------------------
@@ -250,21 +249,21 @@ def test_the_exchange_law_in_words():
 
 def test_a_scale_that_all_writers_share_cancels_and_that_of_the_head_does_not(tiny):
     config = replace(tiny, model=replace(tiny.model, norm_eps=0.0))
-    found = readings.scaled(config, (0.25, 1, 4), windows=2)
+    found = readings_disguise.scaled(config, (0.25, 1, 4), windows=2)
     changed = found.set_index(["matrices", "factor"]).changed
     assert (changed.xs(1, level="factor") < 1e-12).all()
-    assert changed[readings.TOGETHER].max() < 1e-12 < 1e-3 < changed["head"].max()
-    same = found[found.matrices == readings.TOGETHER].loss
+    assert changed[readings_disguise.TOGETHER].max() < 1e-12 < 1e-3 < changed["head"].max()
+    same = found[found.matrices == readings_disguise.TOGETHER].loss
     assert same.max() - same.min() < 1e-12
     words = readings.scale_in_words(found)
     assert "over a range of factors of 16" in words and "nan" not in words
 
 
 def test_relative_steps_are_the_rate_over_the_deviation():
-    found = readings.relative_steps(valleys_of(valley(1.0, gammas=(0.5, 0.6))), 0.002)
-    assert list(found["step / std at the common rate"]) == pytest.approx([0.016, 0.002 * 64**0.6])
+    found = readings_disguise.relative_steps(losses_by_rate(valley(1.0, gammas=(0.5, 0.6))), 0.002)
+    assert list(found["step / std at one learning rate"]) == pytest.approx([0.016, 0.002 * 64**0.6])
     assert list(found["step / std at the best rate"]) == pytest.approx([0.128, 0.128])
-    assert len(readings.relative_steps(valleys_of(NOTHING), 0.002)) == 0
+    assert len(readings_disguise.relative_steps(losses_by_rate(NOTHING), 0.002)) == 0
 
 
 # ---- gains -------------------------------------------------------------------------------------
@@ -272,8 +271,8 @@ def test_relative_steps_are_the_rate_over_the_deviation():
 
 def test_gains_are_paired_and_each_kind_of_steps_has_its_own_baseline():
     alt = figures_disguise.relative(compared(plain=0.5, relative=0.1), "laptop").alt
-    assert "plain steps, at the common rate: gamma 0.8 +0.505" in alt
-    assert "relative steps, each at its own best rate: gamma 0.8 +0.105" in alt
+    assert "plain steps, at one learning rate: gamma 0.8 +0.505" in alt
+    assert "relative steps, each at its own best: gamma 0.8 +0.105" in alt
     lines = readings.gains_in_words(compared(roles=("common",)), "gamma 0.5")
     assert "gamma 1 +0.505 [" in lines[0] and lines[-1].endswith("own best rate: not run.")
 
@@ -287,12 +286,12 @@ def test_what_relative_steps_take_away_is_a_share_of_the_gap():
 
 def test_what_relative_steps_do_at_the_usual_gamma_is_told():
     words = readings.by_itself_in_words(compared(), "gamma 0.5")
-    assert "gain +0.000 [+0.000, +0.000] nats at the common rate" in words
+    assert "gain +0.000 [+0.000, +0.000] nats at one learning rate" in words
     assert "not been run" in readings.by_itself_in_words(NOTHING, "gamma 0.5")
 
 
 def test_parts_have_a_sum_that_is_computed_seed_by_seed():
-    table = readings.part_gains(by_part(), "common", 0.5)
+    table = readings_disguise.part_gains(by_part(), "common", 0.5)
     assert list(table) == ["embedding", "attention", "mlp", "head", "all", "sum"]
     assert table["sum"].mean() == pytest.approx(0.35, abs=0.01)
     assert "mlp +0.2" in figures_disguise.parts(by_part(), "laptop", 0.5).alt
@@ -303,7 +302,7 @@ def test_a_gain_hangs_on_both_best_rates():
         runs = by_part()
         runs["resolved"] = (runs.role == "common") | (runs.setting != setting)
         assert is_drawn(figures_disguise.parts(runs, "laptop", 0.5))
-        return readings.unresolved_parts(runs, 0.5)
+        return readings_disguise.unresolved_parts(runs, 0.5)
 
     assert edge("gamma 0.5, mlp 0.8") == {"mlp", "sum"}
     assert edge("gamma 0.8") == {"all"}
@@ -316,7 +315,7 @@ def test_a_gain_hangs_on_both_best_rates():
 )
 def test_words_say_whether_parts_add_up(together, words):
     runs = by_part(together) if together else NOTHING
-    assert words in readings.parts_in_words(readings.part_gains(runs, "common", 0.5), "common")
+    assert words in readings.parts_in_words(readings_disguise.part_gains(runs, "common", 0.5), "common")
 
 
 def test_parts_add_up_where_the_interval_holds_nothing_more():

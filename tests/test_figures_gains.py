@@ -6,13 +6,14 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from helpers import made_up_record
+from helpers import made_up_record, under
 
 from gammagpt import InitConfig, RunConfig, figures_gains, frame, measures, readings_gains
 from gammagpt.claims import judge, load_ledger
 from gammagpt.data import DataConfig
 from gammagpt.data.text import FIVE, corpora
-from gammagpt.figures import INK, Picture
+from gammagpt.figures_attention import INK
+from gammagpt.plots.picture import Picture
 from gammagpt.readings_gains import (
     LEAD,
     answer_scores,
@@ -93,7 +94,7 @@ def test_every_picture_draws_in_both_inks_and_tells_what_it_shows():
         light, dark = picture.svg("light"), picture.svg("dark")
         ElementTree.fromstring(light)
         assert INK["light"].encode() in light and INK["light"].encode() not in dark
-        assert "nan" not in picture.alt and "Tier laptop" in picture.caption
+        assert "nan" not in picture.alt and "Tier laptop" in under(picture)
         assert len(picture.alt) < 1200
 
 

@@ -7,12 +7,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_claim, made_up_record, refusal
+from helpers import made_up_claim, made_up_record, refusal, under
 
-from gammagpt import InitConfig, RunConfig, figures_language, frame, measures, readings_language
+from gammagpt import InitConfig, RunConfig, figures_language, frame, measures
 from gammagpt.claims import judge
 from gammagpt.data import DataConfig
-from gammagpt.figures import INK, Picture
+from gammagpt.figures_attention import INK
+from gammagpt.plots.picture import Picture
 from gammagpt.readings_language import (
     along,
     at_equal_loss,
@@ -101,7 +102,7 @@ def test_a_figure_is_drawn_on_both_grounds_with_words_and_origin(name):
     for ground, ink in INK.items():
         assert ink.encode() in picture.svg(ground)
     assert len(picture.alt) > 60 and picture.alt.endswith(".") and "nan" not in picture.alt
-    assert "Tier laptop; " in picture.caption and "commit 01234567." in picture.caption
+    assert "Tier laptop; " in under(picture) and "commit 01234567." in under(picture)
 
 
 @pytest.mark.parametrize("name", MAKE)
@@ -126,7 +127,7 @@ def test_a_run_that_diverged_is_counted_and_leaves_no_number(name):
     more = [gone.assign(role=role, resolved=True) for role in ("common", "tuned")]
     picture = MAKE[name](pd.concat([runs, *more], ignore_index=True))
     assert b"<svg" in picture.svg() and "nan" not in picture.alt
-    assert "(2 diverged)" in picture.caption or name == "delta_without_clock"
+    assert "(2 diverged)" in under(picture) or name == "delta_without_clock"
 
 
 def test_many_settings_are_laid_out_in_rows():

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from helpers import made_up_record, words_of
 
-from gammagpt import InitConfig, RunConfig, figures_scaling, frame
-from gammagpt import readings_lasting as readings
+from gammagpt import InitConfig, RunConfig, frame, readings_lasting
+from gammagpt.analysis import gains as gain_tables
 from gammagpt.data import DataConfig
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
@@ -35,8 +35,8 @@ def rows(lengths=(400, 3200), seeds=(40, 41, 42), resolved=True) -> pd.DataFrame
 
 
 def test_a_lead_is_worth_the_training_that_the_usual_start_would_need_for_it():
-    found = readings.worth(rows())
-    assert set(found.start) == {"gamma 1"} and len(found) == 2 * 3
+    found = readings_lasting.worth(rows())
+    assert set(found.init) == {"gamma 1"} and len(found) == 2 * 3
     assert np.allclose(found.factor, math.exp(LEAD / -SLOPE))
 
 
@@ -66,16 +66,16 @@ def test_one_length_tells_no_worth():
 
 def test_lengths_are_told_in_tokens_per_parameter_and_in_passes():
     configs = [replace(BASE, steps=steps) for steps in (3200, 400, 400)]
-    table = readings.lengths(configs, weights=1000, text=BASE.tokens)
+    table = readings_lasting.lengths(configs, weights=1000, text=BASE.tokens)
     assert list(table.steps) == [400, 3200]
     assert list(table["tokens per parameter"]) == [c / 1000 for c in table.tokens]
     assert table["passes of the text"].iloc[0] == pytest.approx(1)
 
 
 def test_the_ends_name_the_longest_length_and_both_questions():
-    said = readings.ends(rows())
+    said = gain_tables.ends(rows())
     assert said.startswith("After 6.6 million tokens: ") and said.count("gamma 0.5 ") == 2
-    assert readings.ends(rows().iloc[:0]) == ""
+    assert gain_tables.ends(rows().iloc[:0]) == ""
 
 
 def verdicts(**given) -> dict:

@@ -8,31 +8,31 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from helpers import made_up_claim, made_up_record
+from helpers import made_up_claim, made_up_record, under
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammagpt import GPTConfig, InitConfig, RunConfig, figures_restraints, frame
-from gammagpt import readings_restraints as readings
+from gammagpt import (
+    GPTConfig,
+    InitConfig,
+    RunConfig,
+    figures_restraints,
+    frame,
+    readings_restraints,
+)
+from gammagpt.analysis import gains as gain_tables
+from gammagpt.analysis import norms
+from gammagpt.analysis.along_size import gains
+from gammagpt.analysis.along_size_figures import relaxed
+from gammagpt.analysis.gains import changes, effects
+from gammagpt.analysis.norms import after_norms, biting_width, first_norm
 from gammagpt.claims import judge
 from gammagpt.data import DataConfig
 from gammagpt.engine import size_of
-from gammagpt.figures import INK, Picture
-from gammagpt.readings_restraints import (
-    after_norms,
-    biting_width,
-    changes,
-    effects,
-    first_norm,
-    gains,
-    gate_reading,
-    habit_changes,
-    habit_gains,
-    left_by_decay,
-    relaxed,
-    sides,
-    sink_reading,
-)
+from gammagpt.figures_attention import INK
+from gammagpt.plots.picture import Picture
+from gammagpt.readings_gains import sides
+from gammagpt.readings_restraints import habit_changes, habit_gains, left_by_decay
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
 EPS, GATE = {"norm_eps": 1e-12}, {"gate": True}
@@ -126,17 +126,17 @@ def words(picture) -> str:
 @given(st.floats(0.3, 1.5), st.sampled_from([1e-5, 1e-3, 0.02]), st.sampled_from([32, 64, 256]))
 def test_an_epsilon_stands_for_the_width_where_the_usual_one_does_as_much(gamma, eps, width):
     runs = pd.DataFrame({"norm_eps": [eps], "width": [width]})
-    meant = readings.stands_for(runs, gamma, 1e-5).stands_for[0]
-    here, there = readings.first_norm(width, gamma, eps), readings.first_norm(meant, gamma, 1e-5)
+    meant = readings_restraints.stands_for(runs, gamma, 1e-5).stands_for[0]
+    here, there = norms.first_norm(width, gamma, eps), norms.first_norm(meant, gamma, 1e-5)
     assert here == pytest.approx(there, rel=1e-9)
     assert (meant == pytest.approx(width)) == (eps == 1e-5)
 
 
 def test_words_that_all_settings_share_can_be_left_out():
     runs = pd.DataFrame({"setting": ["gamma 1, warm-up 0.3", "gamma 1, warm-up 0.3, eps 1e-12"]})
-    shorter = readings.renamed(runs, ", warm-up 0.3").setting
+    shorter = readings_restraints.renamed(runs, ", warm-up 0.3").setting
     assert list(shorter) == ["gamma 1", "gamma 1, eps 1e-12"]
-    assert not len(readings.renamed(runs[:0], ", warm-up 0.3"))
+    assert not len(readings_restraints.renamed(runs[:0], ", warm-up 0.3"))
 
 
 # ---- every figure --------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_a_figure_is_drawn_on_both_grounds_with_words_and_origin(name):
     assert len(picture.alt) > 60 and picture.alt.endswith(".") and "nan" not in picture.alt
     assert any(word in words(picture) for word in ("nats per token", "RMS", "share of heads"))
     if name != "norm_levels":
-        assert "Tier laptop; " in picture.caption and "commit 01234567." in picture.caption
+        assert "Tier laptop; " in under(picture) and "commit 01234567." in under(picture)
 
 
 @pytest.mark.parametrize("name", FROM_RUNS)
@@ -178,7 +178,7 @@ def test_diverged_runs_are_counted_and_never_called_a_number(name, which):
         return math.inf if gamma in which and seed == 1 else loss_of(gamma, variant, role, seed)
 
     picture = getattr(figures_restraints, name)(FROM_RUNS[name](loss=loss), "laptop")
-    assert b"<svg" in picture.svg() and "diverged)" in picture.caption
+    assert b"<svg" in picture.svg() and "diverged)" in under(picture)
     spoken = picture.alt.replace(";", " ").replace(".", " ").replace(",", " ").split()
     assert not {"nan", "inf", "+inf", "-inf", "+nan"} & set(spoken)
     assert "diverged" in picture.alt
@@ -210,7 +210,7 @@ def test_epsilon_takes_what_the_formula_says():
 
 
 def test_the_first_norm_of_a_fresh_model_does_what_the_formula_says():
-    levels = readings.norm_levels(BASE, (64, 256), (0.5, 1.0), (1e-5, 1e-12))
+    levels = figures_restraints.norm_levels(BASE, (64, 256), (0.5, 1.0), (1e-5, 1e-12))
     assert list(levels.norm.unique()) == ["attention 1", "MLP 1", "attention 2", "MLP 2", "head"]
     for row in levels[levels.norm == "attention 1"].itertuples():
         assert row.rms == pytest.approx(first_norm(row.width, row.gamma, row.eps), rel=0.02)
@@ -239,7 +239,7 @@ def test_what_decay_leaves_is_an_exponential_of_the_summed_rate():
 
 def test_a_gain_is_that_of_the_largest_gamma_over_the_smallest_by_seed():
     found = gains(rows(gammas=(0.5, 0.7, 1.0)))
-    usual = found[found.variant == readings.USUAL]
+    usual = found[found.variant == gain_tables.PLAIN]
     assert list(usual.gain) == pytest.approx([0.5, 0.495, 0.49])
     assert list(found.variant.unique()) == ["as usual", "eps 1e-12", "gate", "eps 1e-12, gate"]
 

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from helpers import made_up_record, refusal, small_anchor_run, words_of
 
-from gammagpt import InitConfig, RunConfig, figures_rule, frame
-from gammagpt import readings_rule as readings
+from gammagpt import InitConfig, RunConfig, figures_rule, frame, readings_rule
+from gammagpt.analysis.anchors import half_steps
 from gammagpt.claims import judge, load_ledger, paired_interval
 from gammagpt.data import DataConfig
-from gammagpt.figures import HOLLOW, Picture
-from gammagpt.readings_bias import change_of_steps, half_steps
+from gammagpt.figures_gamma_scaling import HOLLOW
+from gammagpt.plots.picture import Picture
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
 INITS = (InitConfig(gamma=0.5), InitConfig(gamma=1.0), InitConfig(None, 0.02, True),
@@ -25,7 +25,7 @@ INITS = (InitConfig(gamma=0.5), InitConfig(gamma=1.0), InitConfig(None, 0.02, Tr
 NAMES = [init.label for init in INITS]
 MINE, USUAL = "gamma 1", "gamma 0.5"
 RATES = (0.001, 0.002, 0.004, 0.008, 0.016)
-ROLES = {"common": ((0.002,), range(10, 14)), "tuned": ((0.004,), range(10, 14)),
+QUESTIONS = {"common": ((0.002,), range(10, 14)), "tuned": ((0.004,), range(10, 14)),
          "tuning": (RATES, (1000, 1001))}  # fmt: skip
 
 
@@ -36,11 +36,11 @@ def loss_of(init, rate, seed) -> float:
     return 4 + height + steep * math.log2(rate / 0.004) ** 2 + 0.01 * (seed % 7) * (1 + i)
 
 
-def text(loss=loss_of, roles=ROLES, inits=INITS, lost=(), edge=()) -> pd.DataFrame:
+def text(loss=loss_of, roles=QUESTIONS, inits=INITS, lost=(), edge=()) -> pd.DataFrame:
     """What a study collects; `lost` (name, rate, seed) diverged, `edge` names are not resolved."""
     parts = []
     for role in roles:
-        rates, seeds = ROLES[role]
+        rates, seeds = QUESTIONS[role]
         grid = [(init, rate, seed) for seed in seeds for init in inits for rate in rates]
         made = frame([_run(*point, None if (point[0].label, *point[1:]) in lost else loss(*point))
                       for point in grid])  # fmt: skip
@@ -57,14 +57,14 @@ def _run(init, rate, seed, loss):
 RING = {"keys": "21..26", "tasks": "plain 1..6 sum, ring 51..56 modulo", "held_out": ""}
 
 
-def emb(gammas=(0.3, 0.5, 0.8), roles=ROLES, stuck=()) -> pd.DataFrame:
+def emb(gammas=(0.3, 0.5, 0.8), roles=QUESTIONS, stuck=()) -> pd.DataFrame:
     """Plain is half learned at step 50; the ring then has gone some way, less for a large gamma.
 
     `stuck` gammas learn nothing at all.
     """
     parts = []
     for role in roles:
-        rates, seeds = ROLES[role]
+        rates, seeds = QUESTIONS[role]
         base = small_anchor_run("emb_mlp", data=RING).pinned()
         made = frame([_ring_run(base, g, rate, seed, g in stuck)
                       for g in gammas for rate in rates for seed in seeds])  # fmt: skip
@@ -208,8 +208,8 @@ def _hollow(picture) -> int:
 
 def test_a_lead_parts_exactly_into_price_and_rest():
     runs = text()
-    price, one = readings.price_of_common(runs), readings.leads(runs, "common", MINE)
-    own = readings.leads(runs, "tuned", MINE)
+    price, one = readings_rule.price_of_common(runs), readings_rule.leads(runs, "common", MINE)
+    own = readings_rule.leads(runs, "tuned", MINE)
     more = price[USUAL] - price[MINE]
     assert np.allclose(one[USUAL], own[USUAL] + more) and more.mean() == pytest.approx(0.1)
     words = readings.parted_in_words(runs, MINE, USUAL)
@@ -251,8 +251,8 @@ def test_the_answer_is_given_by_the_tuned_verdicts(said, words):
 def test_each_rival_has_a_line_with_both_verdicts():
     found = [verdict("a", "common", "supported"), verdict("a", "tuned", "inconclusive")]
     lines = readings.rivals_in_words(found, MINE)
-    assert "holds at the common rate (+0.035 [+0.020, +0.050]; why)" in lines
-    assert "is not decided each at its own best rate" in lines and "nan" not in lines
+    assert "holds at one learning rate (+0.035 [+0.020, +0.050]; why)" in lines
+    assert "is not decided each at its own best" in lines and "nan" not in lines
     assert readings.rivals_in_words([], MINE) == "No claim compares them."
     of_gains = verdict("c", "tuned", "supported")  # a claim on a difference of gains: no rival
     of_gains.claim.comparison["against"] = ["a", "b"]
@@ -266,34 +266,34 @@ def test_each_rival_has_a_line_with_both_verdicts():
 def test_the_mean_of_both_sides_does_not_depend_on_where_the_grid_lies(offset):
     rates = np.array(RATES)
     losses = 4 + 0.3 * (np.log2(rates / 0.004) - offset) ** 2
-    assert readings.either_way(rates, losses) == pytest.approx(0.3)
-    assert readings.too_fast(rates, losses) == pytest.approx(0.3 * (1 - 2 * offset))
-    assert readings.too_slow(rates, losses) == pytest.approx(0.3 * (1 + 2 * offset))
+    assert readings_rule.either_way(rates, losses) == pytest.approx(0.3)
+    assert readings_rule.too_fast(rates, losses) == pytest.approx(0.3 * (1 - 2 * offset))
+    assert readings_rule.too_slow(rates, losses) == pytest.approx(0.3 * (1 + 2 * offset))
 
 
 def test_beyond_the_grid_nothing_is_known_and_a_divergence_is_no_number():
     rates = np.array(RATES)
-    assert math.isnan(readings.too_slow(rates, np.array([1, 2, 3, 4, 5.0])))
-    assert math.isinf(readings.too_fast(rates, np.array([3, 2, 1, math.inf, math.inf])))
-    assert readings.too_slow(rates, np.array([3, 2, 1, math.inf, math.inf])) == 1
-    assert math.isnan(readings.too_fast(rates, np.full(5, math.inf)))
+    assert math.isnan(readings_rule.too_slow(rates, np.array([1, 2, 3, 4, 5.0])))
+    assert math.isinf(readings_rule.too_fast(rates, np.array([3, 2, 1, math.inf, math.inf])))
+    assert readings_rule.too_slow(rates, np.array([3, 2, 1, math.inf, math.inf])) == 1
+    assert math.isnan(readings_rule.too_fast(rates, np.full(5, math.inf)))
     wide = np.array([0.001, 0.004, 0.016])  # steps of four: half of the straight line
-    assert readings.too_fast(wide, np.array([3, 1, 2.0])) == pytest.approx(0.5)
+    assert readings_rule.too_fast(wide, np.array([3, 1, 2.0])) == pytest.approx(0.5)
 
 
 def test_the_price_of_a_factor_of_two_is_that_of_the_valley():
-    table = readings.factor_of_two(text())
+    table = readings_rule.factor_of_two(text())
     assert list(table.index) == NAMES and (table["best rate"] == 0.004).all()
     assert table["mean of both"][USUAL] == pytest.approx(0.2)
     assert table["mean of both"][MINE] == pytest.approx(0.1)
     assert f"{USUAL} 0.200 and 0.200" in MAKE["price"]().alt
-    assert readings.factor_of_two(NOTHING).empty
+    assert readings_rule.factor_of_two(NOTHING).empty
 
 
 def test_a_setting_whose_grid_is_not_whole_has_no_valley():
     runs = text()
     missing = (runs.setting == USUAL) & (runs.learning_rate == 0.016) & (runs.seed == 1000)
-    assert list(readings.valleys(runs[~missing])[0]) == NAMES[1:]
+    assert list(readings_rule.by_rate(runs[~missing])[0]) == NAMES[1:]
 
 
 def test_words_say_which_valley_forgives_more():
@@ -318,8 +318,8 @@ def test_words_say_which_valley_forgives_more():
 def test_the_cost_is_seconds_for_a_million_tokens_of_each_run_once():
     """A made-up run takes 1.5 seconds for 819,200 tokens."""
     runs = text()
-    assert readings.pace(pd.concat([runs, runs])).pace.to_numpy() == pytest.approx(1.5 / 0.8192)
-    assert len(readings.pace(pd.concat([runs, runs]))) == runs.key.nunique()
+    assert readings_rule.pace(pd.concat([runs, runs])).pace.to_numpy() == pytest.approx(1.5 / 0.8192)
+    assert len(readings_rule.pace(pd.concat([runs, runs]))) == runs.key.nunique()
     assert f"{USUAL} {1.5 / 0.8192:.1f}" in MAKE["cost"]().alt
     assert "a factor of 1.00; runs of one" in readings.pace_in_words(runs)
     assert readings.pace_in_words(NOTHING) == "No run is there yet."
@@ -329,7 +329,7 @@ def test_the_cost_is_seconds_for_a_million_tokens_of_each_run_once():
 
 
 def test_fresh_models_are_measured_and_each_is_what_its_rule_says():
-    table = readings.drawn({init.label: replace(BASE, init=init) for init in INITS})
+    table = readings_rule.drawn({init.label: replace(BASE, init=init) for init in INITS})
     assert table[MINE]["head.weight"] == pytest.approx(1 / 64, rel=0.05)
     assert table[NAMES[2]]["blocks.0.mlp.down.weight"] == pytest.approx(0.01, rel=0.05)
     assert table[NAMES[3]]["embedding.weight"] == pytest.approx(64**-2.35, rel=0.05)
@@ -343,11 +343,11 @@ def test_a_model_that_is_not_drawn_as_it_should_be_is_refused(monkeypatch):
     wrong = replace(BASE, init=InitConfig(gamma=0.6))
     build = readings.build_model
     monkeypatch.setattr(readings, "build_model", lambda config: build(wrong))
-    assert "embedding.weight is not drawn as" in refusal(readings.drawn, {USUAL: BASE})
+    assert "embedding.weight is not drawn as" in refusal(readings_rule.drawn, {USUAL: BASE})
 
 
 def test_no_token_tells_anything_of_the_ring_until_all_are_known():
-    table = readings.told(small_anchor_run("emb_mlp", data=RING).data)
+    table = readings_rule.uncertainty(small_anchor_run("emb_mlp", data=RING).data)
     assert list(table.index) == ["plain", "ring"]
     assert table.loc["plain", "nothing"] == pytest.approx(_uncertain())
     assert table.loc["plain", "the key"] < table.loc["plain", "nothing"]

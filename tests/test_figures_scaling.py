@@ -9,21 +9,20 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_claim, made_up_record, words_of
+from helpers import made_up_claim, made_up_record, under, words_of
 
-from gammagpt import InitConfig, RunConfig, frame
-from gammagpt import figures_scaling as scaling
-from gammagpt import readings_scaling as readings
+from gammagpt import InitConfig, RunConfig, figures_scaling, frame, readings_rule, readings_scaling
+from gammagpt.analysis import along_size, along_size_figures
 from gammagpt.claims import judge, load_ledger, paired_interval
 from gammagpt.data import DataConfig
-from gammagpt.figures import Picture
 from gammagpt.init import implied_gamma
+from gammagpt.plots.picture import Picture
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
 STARTS = {"gamma 0.5": InitConfig(gamma=0.5), "gamma 1": InitConfig(gamma=1.0),
           "std 0.02": InitConfig(None, 0.02)}  # fmt: skip
 WIDTHS, LENGTHS, RATES = (32, 64, 128), (200, 400, 800), (0.001, 0.002, 0.004, 0.008, 0.016)
-ROLES = {"common": ((0.002,), (0, 1, 2)), "tuned": ((0.004,), (0, 1, 2)),
+QUESTIONS = {"common": ((0.002,), (0, 1, 2)), "tuned": ((0.004,), (0, 1, 2)),
          "tuning": (RATES, (1000,))}  # fmt: skip
 SLOPES = {"gamma 0.5": -0.05, "gamma 1": -0.08, "std 0.02": -0.06}
 GATE = {"gate": True, "norm_eps": 1e-12}
@@ -46,12 +45,12 @@ def law(start, relaxed, width, steps, role, rate, seed) -> float:
     return loss + 0.05 * math.log2(rate / best_rate(start, width)) ** 2 * (role == "tuning")
 
 
-def rows(widths=WIDTHS, steps=(400,), starts=tuple(STARTS), relaxed=(False,), roles=ROLES,
+def rows(widths=WIDTHS, steps=(400,), starts=tuple(STARTS), relaxed=(False,), roles=QUESTIONS,
          seeds=None, loss=law, resolved=True) -> pd.DataFrame:  # fmt: skip
     """What a study collects; a loss of inf is a diverged run."""
     parts = []
     for role in roles:
-        rates, role_seeds = ROLES[role]
+        rates, role_seeds = QUESTIONS[role]
         records, names = [], []
         for width, start, gated, count in [(w, s, g, c) for g in relaxed for c in steps
                                            for w in widths for s in starts]:  # fmt: skip
@@ -97,7 +96,7 @@ def of_eps(**changes) -> pd.DataFrame:
 
 
 def rates_of(runs, axis="width", relaxed=False) -> Picture:
-    return scaling.best_rates({"width, as usual": (runs, axis, relaxed)}, "laptop")
+    return figures_scaling.best_rates({"width, as usual": (runs, axis, relaxed)}, "laptop")
 
 
 FRAMES = {"width": of_width, "fresh": lambda **changes: of_width(**{"widths": (32, 128)} | changes),
@@ -107,7 +106,7 @@ MAKE = {
     "width": lambda runs: scaling.width(runs, "laptop"),
     "fresh": lambda runs: scaling.fresh(runs, "laptop"),
     "length": lambda runs: scaling.length(runs, "laptop"),
-    "relaxed": lambda runs: scaling.relaxed(runs, "laptop"),
+    "relaxed": lambda runs: along_size_figures.relaxed(runs, "laptop"),
     "best_rates": rates_of,
     "depth": lambda runs: scaling.depth(runs, "laptop"),
     "biting": lambda runs: scaling.biting(runs, "laptop"),  # chapter 9's
@@ -141,7 +140,7 @@ def diverging(start, seed, where=lambda width, steps: True):
 
 
 def test_every_public_figure_is_tested():
-    functions = {name for name, thing in vars(scaling).items() if callable(thing)
+    functions = {name for name, thing in vars(figures_scaling).items() if callable(thing)
                  and getattr(thing, "__annotations__", {}).get("return") is Picture}  # fmt: skip
     assert {name for name in functions if name[0] != "_"} - {"nothing"} == set(MAKE)
 
@@ -194,7 +193,7 @@ def test_a_figure_of_one_width_is_drawn(name):
 def test_a_diverged_run_is_counted_and_never_called_a_number(name, start):
     picture = MAKE[name](FRAMES[name](loss=diverging(start, 1)))
     assert is_drawn(picture)
-    assert "diverged)" in picture.caption and "(a run diverged)" in picture.alt
+    assert "diverged)" in under(picture) and "(a run diverged)" in picture.alt
 
 
 def test_where_seeds_are_missing_or_only_a_fixed_std_is_there_a_figure_is_drawn():
@@ -204,18 +203,18 @@ def test_where_seeds_are_missing_or_only_a_fixed_std_is_there_a_figure_is_drawn(
 
 
 def test_without_relaxed_runs_there_is_no_change_to_show():
-    assert scaling.relaxed(of_width(), "laptop").alt.startswith("Nothing is shown")
+    assert along_size_figures.relaxed(of_width(), "laptop").alt.startswith("Nothing is shown")
 
 
 def test_two_points_are_no_law_and_nothing_is_extrapolated():
     picture = made("fresh")
-    assert "extrapolat" not in picture.alt + picture.caption
+    assert "extrapolat" not in picture.alt + under(picture)
     assert "extrapolat" in made("width").alt and "extrapolat" in made("width").caption
 
 
 def test_one_width_is_no_line_and_nothing_is_extrapolated():
     picture = scaling.width(of_width(widths=(64,)), "laptop")
-    assert "xtrapolat" not in picture.alt + picture.caption
+    assert "xtrapolat" not in picture.alt + under(picture)
     assert "extrapolation" not in picture.svg().decode()
     assert "extrapolation" in made("width").svg().decode()
     assert "extrapolation to 2 times the largest" in made("width").caption
@@ -247,8 +246,8 @@ def test_growth_is_what_the_ledger_judges(role, over):
     comparison = {"baseline": sides[0], "treatment": sides[1], "learning_rate": role,
                   "against": [side.replace("128", "32") for side in sides]}  # fmt: skip
     verdict = judge(made_up_claim(comparison=comparison), runs, "laptop")
-    found = readings.gains(runs, over=over)
-    change = readings.growth(found[(found.role == role) & (found.start == "gamma 1")])
+    found = along_size.gains(runs, over=over)
+    change = along_size.growth(found[(found.role == role) & (found.init == "gamma 1")])
     assert list(change) == pytest.approx([pair[-1] for pair in verdict.pairs])
 
 
@@ -258,7 +257,7 @@ def test_what_is_released_is_what_the_ledger_judges(role):
     comparison = {"baseline": f"{sides[0]}, relaxed", "treatment": f"{sides[1]}, relaxed",
                   "against": sides, "learning_rate": role}  # fmt: skip
     verdict = judge(made_up_claim(comparison=comparison), runs, "laptop")
-    found = readings.released(runs)
+    found = along_size.released(runs)
     mine = found[(found.role == role) & (found.x == 128)]
     assert mine.change.mean() == pytest.approx(verdict.effect) and verdict.effect > 0
     assert f"change {readings.interval(found[(found.role == role)].change[:3])}" in \
@@ -266,33 +265,33 @@ def test_what_is_released_is_what_the_ledger_judges(role):
 
 
 def test_a_power_law_is_found_with_its_slopes_and_goes_on_beyond_its_points():
-    found = readings.lines(of_width())
+    found = along_size.lines(of_width())
     line = found["common", False, "gamma 1"]
     assert list(line.slopes) == pytest.approx([-0.08, -0.079, -0.078])
     losses = [law("gamma 1", False, 256, 400, "common", 0.002, seed) for seed in range(3)]
     assert line.at(256)[0] == pytest.approx(np.mean(losses))
     assert f"extrapolated {np.mean(losses):.3f} [" in made("width").alt
-    table = readings.slopes(of_width()).set_index(["question", "setting"])
-    row = table.loc["one common learning rate", "gamma 1"]
+    table = readings_scaling.slopes(of_width()).set_index(["question", "setting"])
+    row = table.loc["at one learning rate", "gamma 1"]
     assert row.slope.startswith("-0.079 [") and row.steeper == "+0.030 [+0.030, +0.030]"
     assert row.missed.startswith(("+0.000", "-0.000")) and row.points == 3
 
 
 def test_a_floor_makes_a_line_miss_its_last_point():
     runs = of_width(loss=lambda *point: 3 + law(*point) ** 8 / 1e5)
-    points = readings.along(runs)
-    mine = points[(points.role == "common") & (points.start == "gamma 1")]
-    assert readings.missed(mine)[1] > 0
+    points = along_size.along(runs)
+    mine = points[(points.role == "common") & (points.init == "gamma 1")]
+    assert readings_scaling.missed(mine)[1] > 0
     assert "6 end higher than their line, 0 lower" in readings.missed_in_words(runs)
-    assert readings.missed(mine[mine.width > 32]) is None
+    assert readings_scaling.missed(mine[mine.width > 32]) is None
     assert "too few points" in readings.missed_in_words(of_width(widths=(64, 128)))
 
 
 def test_no_line_goes_through_a_diverged_run():
     runs = of_width(loss=diverging("gamma 1", 1, lambda width, steps: width == 32))
-    assert {start for _, _, start in readings.lines(runs)} == {"gamma 0.5", "std 0.02"}
-    points = readings.along(runs)
-    assert readings.missed(points[(points.role == "common") & (points.start == "gamma 1")]) is None
+    assert {start for _, _, start in along_size.lines(runs)} == {"gamma 0.5", "std 0.02"}
+    points = along_size.along(runs)
+    assert readings_scaling.missed(points[(points.role == "common") & (points.init == "gamma 1")]) is None
     assert "no more is said" in readings.growth_in_words(runs, "common")[0]
 
 
@@ -300,16 +299,16 @@ def test_no_line_goes_through_a_diverged_run():
 
 
 def test_best_rates_are_found_between_those_of_the_grid():
-    best = readings.best_rates(of_width())
+    best = along_size.best_rates(of_width())
     assert best.resolved.all() and len(best) == 9
     # the loss itself has no slope in the rate, so the parabola's vertex is exact
-    assert list(best.rate) == pytest.approx([best_rate(s, w) for w in WIDTHS for s in STARTS])
+    assert list(best.best_lr) == pytest.approx([best_rate(s, w) for w in WIDTHS for s in STARTS])
     said = [f"{best_rate('gamma 1', width):.2g} at width {width}" for width in WIDTHS]
     assert f"gamma 1 {', '.join(said)}" in made("best_rates").alt
 
 
 def test_the_slopes_of_best_rates_stand_beside_those_of_two_ideas():
-    table = readings.rate_slopes(readings.best_rates(of_width())).set_index("setting")
+    table = readings_scaling.rate_slopes(along_size.best_rates(of_width())).set_index("setting")
     for start, init in STARTS.items():
         row = table.loc[start]
         assert row.found == pytest.approx(-(init.gamma or 0), abs=1e-9)
@@ -324,30 +323,30 @@ def test_the_two_ideas_of_a_relative_step_are_those_of_a_matrix():
         matrix, step = rng.standard_normal((d, d)) * d**-0.7, np.ones((d, d))
         sizes[d] = (1 / matrix.std(), np.linalg.norm(step, 2) / np.linalg.norm(matrix, 2))
     grown = np.log(np.divide(sizes[512], sizes[64])) / math.log(8)
-    best = pd.DataFrame({"start": "gamma 0.7", "relaxed": False, "gamma": 0.7, "x": [64, 512],
-                         "rate": [0.01, 0.01], "resolved": True})  # fmt: skip
-    row = readings.rate_slopes(best).iloc[0]  # the rate must fall as a relative step would grow
+    best = pd.DataFrame({"init": "gamma 0.7", "relaxed": False, "gamma": 0.7, "x": [64, 512],
+                         "best_lr": [0.01, 0.01], "resolved": True})  # fmt: skip
+    row = readings_scaling.rate_slopes(best).iloc[0]  # the rate must fall as a relative step would grow
     assert -grown == pytest.approx([row["by entries"], row["by spectrum"]], abs=0.03)
 
 
 def test_a_best_rate_at_the_grids_edge_is_not_resolved_nor_in_a_slope():
     runs = of_width(loss=lambda *point: 4 + 0.1 * (point[-2] if point[2] == 128 else law(*point)))
-    best = readings.best_rates(runs)
-    assert not best[best.x == 128].resolved.any() and best[best.x == 128].rate.eq(RATES[0]).all()
-    assert (readings.rate_slopes(best).points == 2).all()
+    best = figures_scaling.best_rates(runs)
+    assert not best[best.x == 128].resolved.any() and best[best.x == 128].best_lr.eq(RATES[0]).all()
+    assert (readings_scaling.rate_slopes(best).points == 2).all()
     assert "0.001 at width 128 (edge)" in rates_of(runs).alt
-    assert "-1.0 at width 128 (grid's edge)" in readings.too_slow(best, 0.002)
+    assert "-1.0 at width 128 (grid's edge)" in along_size.missed_rates(best, 0.002)
 
 
 def test_a_grid_that_is_not_whole_has_no_best_rate():
     runs = of_width(roles=["tuning"])
     runs = runs[(runs.learning_rate < 0.01) | (runs.setting != "gamma 1, width 64")]
-    best = readings.best_rates(runs)
-    assert len(best) == 8 and not len(best[(best.start == "gamma 1") & (best.x == 64)])
+    best = figures_scaling.best_rates(runs)
+    assert len(best) == 8 and not len(best[(best.init == "gamma 1") & (best.x == 64)])
 
 
 def test_the_common_rate_is_so_many_octaves_too_slow():
-    said = readings.too_slow(readings.best_rates(of_width()), 0.002)
+    said = along_size.missed_rates(along_size.best_rates(of_width()), 0.002)
     assert "*gamma 1*: +2.0 at width 32, +1.0 at width 64, +0.0 at width 128." in said
 
 
@@ -357,7 +356,7 @@ def test_panels_of_rates_may_be_of_several_axes():
         "length": (of_length(), "tokens", False),
         "none": (NOTHING, "width", False),
     }
-    picture = scaling.best_rates(panels, "laptop")
+    picture = figures_scaling.best_rates(panels, "laptop")
     assert is_drawn(picture) and "0.41 million tokens" in picture.alt and "none" not in picture.alt
 
 
@@ -400,7 +399,7 @@ def test_runs_that_do_not_end_together_are_told():
     runs = of_width(widths=(32, 128), starts=("gamma 0.5", "gamma 1"), roles=("common",), loss=loss)
     said = readings.groups_in_words(runs)
     seeds = runs.seed.nunique()
-    assert f"*gamma 1* at width 128, one common learning rate: {seeds - 1} of {seeds} end" in said
+    assert f"*gamma 1* at width 128, at one learning rate: {seeds - 1} of {seeds} end" in said
     assert "the last ends at 5.50." in said and "Of 3 settings all runs end within" in said
     lost = of_width(roles=("common",), loss=diverging("gamma 1", 1))
     assert "the last ends nowhere: it diverged" in readings.groups_in_words(lost)
@@ -416,16 +415,16 @@ def test_what_relaxing_releases_is_told_width_by_width():
 
 
 def test_a_long_run_is_behind_where_a_short_one_ends():
-    lines = readings.unfinished(of_length())
+    lines = readings_scaling.unfinished(of_length())
     curve = [7 + (law("gamma 1", False, 64, 800, "common", 0.002, s) - 7) / 4 for s in range(3)]
     ends = [law("gamma 1", False, 64, 200, "common", 0.002, s) for s in range(3)]
     assert f"differs by {readings.interval(np.subtract(curve, ends))}" in lines[1]
     assert "at step 200 the run of 800 steps" in lines[0]
-    assert readings.unfinished(of_width()) == [] == readings.unfinished(NOTHING)
+    assert readings_scaling.unfinished(of_width()) == [] == readings_scaling.unfinished(NOTHING)
 
 
 def test_what_can_be_known_before_any_training():
-    table = readings.at_widths((64, 1024), (0.5, 1.0), (0.02,), 1e-5).set_index("width")
+    table = readings_scaling.at_widths((64, 1024), (0.5, 1.0), (0.02,), 1e-5).set_index("width")
     assert table.loc[64, "std 0.02 is gamma"] == pytest.approx(implied_gamma(0.02, 64))
     assert table.loc[1024, "RMS, gamma 1"] == pytest.approx(1 / math.sqrt(1 + 1e-5 * 1024**2))
     assert table["RMS, std 0.02"].nunique() == 1  # a fixed std meets epsilon alike at every width
@@ -433,9 +432,9 @@ def test_what_can_be_known_before_any_training():
 
 
 def test_empty_frames_give_empty_tables():
-    assert not len(readings.slopes(NOTHING)) and not len(readings.best_rates(NOTHING))
-    assert not len(readings.rate_slopes(readings.best_rates(NOTHING)))
-    assert readings.too_slow(readings.best_rates(NOTHING), 0.002) == ""
+    assert not len(readings_scaling.slopes(NOTHING)) and not len(along_size.best_rates(NOTHING))
+    assert not len(readings_scaling.rate_slopes(along_size.best_rates(NOTHING)))
+    assert along_size.missed_rates(along_size.best_rates(NOTHING), 0.002) == ""
     assert "too few points" in readings.missed_in_words(NOTHING)
 
 

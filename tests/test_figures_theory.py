@@ -12,12 +12,16 @@ import torch
 from helpers import made_up_claim, made_up_record, small_anchor_run
 
 from gammagpt import InitConfig, figures_attention, figures_theory, frame, readings_theory
+from gammagpt.analysis.anchors import data_of
+from gammagpt.analysis.frames import contrast
 from gammagpt.claims import load_ledger
 from gammagpt.data.anchors import keys
-from gammagpt.figures import INK, Picture
+from gammagpt.figures_attention import INK
 from gammagpt.geometry import upper_triangle
 from gammagpt.measures import law_cosines
-from gammagpt.readings_theory import blocks, contrast, data_of, geometry_at, probed, reasoning
+from gammagpt.plots import picture as picture_module
+from gammagpt.plots.picture import Picture
+from gammagpt.readings_theory import blocks, geometry_at, probed, reasoning
 
 GAMMAS, SEEDS, STEPS = (0.3, 0.5, 0.8), (1, 2), (0, 1, 10, 100)
 OTHER_TASKS = {
@@ -119,7 +123,7 @@ MAKE = {
     "value_direction": lambda: figures_attention.value_direction(GPT, "laptop"),
     "attention_from_last": lambda: figures_attention.attention_from_last(GPT, "laptop"),
     "by_gamma": lambda: figures_theory.by_gamma([(asked(), EMB)], "laptop"),
-    "nothing": lambda: figures_theory.nothing("fig-x"),
+    "nothing": lambda: picture_module.nothing("fig-x"),
 }
 FROM_RUNS = [name for name in MAKE if name not in ("laws", "scores", "nothing")]
 OF_ONE_FRAME = {
