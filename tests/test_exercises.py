@@ -19,7 +19,7 @@ from gammagpt.exercises import Feedback, all_exercises, check, find
 from gammagpt.exercises.kinds import Choice, Function, Number, Several
 from gammagpt.model import RMSNorm
 from gammagpt.probes import log_steps
-from gammagpt.valleys import valleys_of
+from gammagpt.valleys import losses_by_rate
 
 NAMES = list(all_exercises())
 NOTEBOOKS = sorted((project.root() / "notebooks").glob("*.ipynb"))
@@ -49,7 +49,7 @@ def page() -> dict:
             rows += [(f"gamma {gamma:g}", gamma, seed, rate, loss) for seed in (1000, 1001)]
     runs = pd.DataFrame(rows, columns=["setting", "gamma", "seed", "learning_rate", "loss"])
     runs = runs.assign(role="tuning", width=WIDTH, parts="")
-    return {"runs": runs, "valleys": valleys_of(runs)}
+    return {"runs": runs, "valleys": losses_by_rate(runs)}
 
 
 def needed(exercise, page) -> dict:
@@ -243,7 +243,7 @@ def test_an_exercise_without_its_page_says_how_to_call_it():
 def test_runs_that_do_not_tell_are_no_wrong_answer(page):
     half = page["runs"][page["runs"].setting != "gamma 0.8"]
     assert check("02.6", {0.1}, runs=half).state == "not asked"
-    assert check("08.4", 2, valleys=valleys_of(half.iloc[:0])).state == "not asked"
+    assert check("08.4", 2, valleys=losses_by_rate(half.iloc[:0])).state == "not asked"
 
 
 def test_feedback_is_one_clear_line():
