@@ -10,12 +10,12 @@ import nbformat
 import yaml
 
 from gammagpt import Store
+from gammagpt.analysis.anchors import exchanged_rates
 from gammagpt.claims import holm, standing
 from gammagpt.engine import size_of
 from gammagpt.experiments import study
 from gammagpt.pages import badge, effect, sides
 from gammagpt.project import UserError, results_folder, root
-from gammagpt.readings_bias import exchanged_rates
 from gammagpt.runs import provenance
 
 # pages with `<!-- claims: id id -->`, which become verdicts, or with the answer, `<!-- lead -->`

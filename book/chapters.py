@@ -15,7 +15,7 @@ from gammagpt.experiments import homes, study
 from gammagpt.project import results_folder
 
 LINE = re.compile(r'\n<p class="gg-cost">.*</p>\n')  # of an earlier staging of the same copy
-SHOWN = re.compile(r'data-runs="([^"]*)"')  # the runs of a figure (figures.py)
+SHOWN = re.compile(r'data-runs="([^"]*)"')  # the runs of a figure (plots/picture.py)
 
 
 def write_costs(staging: Path, tier: str) -> None:

@@ -12,15 +12,18 @@ import numpy as np
 import pandas as pd
 
 from gammagpt import Store
+from gammagpt.analysis.anchors import data_of
+from gammagpt.analysis.spectra import EMBEDDING, kinds, over_runs, probed
+from gammagpt.data.anchors import parse_tasks
 from gammagpt.experiments import study
-from gammagpt.figures import COLOURS, provenance, unfence
-from gammagpt.figures_condensation import EMBEDDING, kinds, over_runs, probed
-from gammagpt.figures_tokens import GAP, compare, measured, shown
+from gammagpt.figures_tokens import GAP, shown
+from gammagpt.ledger.estimate import QUESTIONS
+from gammagpt.plots import COLOURS, provenance
 from gammagpt.project import results_folder
-from gammagpt.readings_bias import ROLES, data_of, parse_tasks
+from gammagpt.readings_tokens import compare, measured
 
 PASSAGES = 6
-RATES = dict(zip(ROLES, ("one learning rate for all gammas", "the rate tuned for this gamma"),
+RATES = dict(zip(QUESTIONS, ("one learning rate for all gammas", "the rate tuned for this gamma"),
                  strict=True))  # fmt: skip
 
 
@@ -53,8 +56,8 @@ def explorer(tier: str) -> dict:
         "tokens": tokens_panel(frames[1], store.get(along.reference)),
     }
     entries = [e for p in panels.values() if p for own in p["roles"].values() for e in own]
-    used = [runs[runs.role.isin(ROLES)] for runs in frames if len(runs)]
-    source, _ = unfence(provenance(pd.concat(used), tier) if used else f"Tier {tier}; none yet.")
+    used = [runs[runs.role.isin(QUESTIONS)] for runs in frames if len(runs)]
+    source = provenance(used, tier).words if used else f"Tier {tier}; none yet."
     return panels | {
         "source": source,
         "gammas": sorted({entry["gamma"] for entry in entries}),
@@ -71,7 +74,7 @@ def panel(runs, numbers) -> dict | None:
     if not len(runs):
         return None
     roles = {}
-    for role in ROLES:
+    for role in QUESTIONS:
         mine = runs[(runs.role == role) & runs.gamma.notna()]
         entries = [_entry(group, numbers) for _, group in mine.groupby("gamma")]
         roles[role] = [entry for entry in entries if entry]

@@ -11,11 +11,12 @@ from pathlib import Path
 from about import with_verdicts
 from chapters import span
 
-from gammagpt import Store, figures, verdicts
+from gammagpt import Store, verdicts
 from gammagpt.claims import EDGE, Verdict, holm, standing
 from gammagpt.comparison import MANY, ONE
 from gammagpt.costs import measured, needed, price, seconds_of_chapters
 from gammagpt.experiments import study
+from gammagpt.figures_gamma_scaling import loss_against_gamma
 from gammagpt.pages import ASKED, SIGNS, badge, by_question, count, effect
 from gammagpt.peer import NAME as PEER
 from gammagpt.project import PAGES, TIERS, results_folder, root
@@ -49,7 +50,7 @@ def update_readme() -> None:
     for path in (root() / "README.md", root() / "benchmarks" / "README.md"):
         path.write_text(readme_text(path.read_text(encoding="utf-8")), encoding="utf-8")
     runs = study("gamma_scaling", PAGES).collect(Store(results_folder(PAGES)))
-    picture = figures.loss_against_gamma(runs, PAGES)
+    picture = loss_against_gamma(runs, PAGES)
     for ground in ("light", "dark"):
         target = root() / "book" / "static" / f"loss-against-gamma-{ground}.svg"
         target.write_bytes(picture.svg(ground))

@@ -1,7 +1,7 @@
 """Every figure of the built site leads to its runs, its notebook and the command that makes it.
 
 A figure comes from its notebook with both its inks inside and the keys of its runs on its caption
-(figures.py). Here it becomes one small file for both inks, and the keys become links.
+(plots/picture.py). Here it becomes one small file for both inks, and the keys become links.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 from polish import typeset
 
-from gammagpt.figures import INK, PAPER
+from gammagpt.plots.style import INK, PAPER
 from gammagpt.project import PAGES, tier_parameters
 
 FIGURE = re.compile(r'<figure class="gg-figure" id="([^"]+)".*?</figure>', re.DOTALL)

@@ -9,7 +9,7 @@ import pytest
 
 from gammagpt import Record, RunConfig, UserError
 from gammagpt.claims import Claim
-from gammagpt.figures import INK
+from gammagpt.plots.style import INK
 from gammagpt.runs import SEMANTICS
 
 
@@ -112,8 +112,14 @@ def words_of(make) -> str:
         assert INK[ground].encode() in image and other.encode() not in image
     assert make().svg("dark") == images["dark"]  # the same bytes each time
     assert len(picture.alt) > 60 and picture.alt.endswith(".")
-    assert "Tier laptop; " in picture.caption and "commit 01234567." in picture.caption
+    origin = picture.source.words
+    assert "Tier laptop; " in origin and "commit 01234567." in origin
     return " ".join(ElementTree.fromstring(images["light"]).itertext())
+
+
+def under(picture) -> str:
+    """All that stands below a figure: how to read it, and where its numbers come from."""
+    return f"{picture.caption} {picture.source.words}"
 
 
 _WORDS = """

@@ -21,18 +21,14 @@ import yaml
 from helpers import made_up_claim, made_up_record, made_up_runs, small_anchor_run
 
 from gammagpt import Store, frame, project, verdicts
+from gammagpt.analysis.pictures import loss_curves
 from gammagpt.bundle import import_bundle
 from gammagpt.claims import judge, load_ledger
-from gammagpt.figures import (
-    HOLLOW,
-    INK,
-    PAPER,
-    Picture,
-    figcaption,
-    loss_against_gamma,
-    loss_curves,
-)
-from gammagpt.figures import provenance as origin
+from gammagpt.figures_gamma_scaling import loss_against_gamma
+from gammagpt.plots import Picture
+from gammagpt.plots import provenance as origin
+from gammagpt.plots.picture import figcaption
+from gammagpt.plots.style import HOLLOW, INK, PAPER
 
 NOTEBOOK = "02_gamma_scaling"
 
@@ -108,19 +104,19 @@ def test_pairs_average_to_the_effect_of_their_claim():
 
 def test_a_picture_knows_the_keys_that_its_caption_does_not_show(records):
     runs = study_of(records)
-    picture = Picture("fig", print, "alt", f"Seen. {origin(runs, 'laptop')} {origin(runs, 'gpu')}")
+    picture = Picture("fig", print, "alt", "Seen.", source=origin([runs, runs], "laptop"))
     assert list(picture.runs) == [record.key for record in records]
     assert not any(key in picture.caption for key in picture.runs)
-    assert picture.caption.isprintable()
+    assert picture.caption == "Seen." and picture.source.words.isprintable()
 
 
 def test_a_table_of_runs_says_what_each_was_run_for(records):
     """A run that is the common one and the tuned one as well has a row for each."""
     one, other = records[0].key, records[1].key
     shown = pd.concat([study_of(records[:2]), study_of(records[:1], role="tuned")])
-    picture = Picture("fig", print, "alt", f"Seen. {origin(shown, 'laptop')}")
+    picture = Picture("fig", print, "alt", "Seen.", source=origin(shown, "laptop"))
     assert picture.runs == {one: "common+tuned", other: "common"}
-    assert 'data-roles="common+tuned common"' in figcaption(picture.caption, picture.runs, "alt")
+    assert 'data-roles="common+tuned common"' in figcaption("Seen.", picture.source, "alt")
     table = provenance.with_roles(downloads.runs_table(records[:2]), picture.runs)
     rows = {(one, "common"), (one, "tuned"), (other, "common")}
     assert set(zip(table.key, table.role, strict=True)) == rows and len(table) == len(rows)

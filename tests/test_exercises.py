@@ -11,14 +11,15 @@ import pandas as pd
 import pytest
 import runner
 
-from gammagpt import UserError, experiments, project, readings_bias
+from gammagpt import UserError, experiments, project
 from gammagpt import figures_condensation as figures
+from gammagpt.analysis import label_losses
 from gammagpt.data.anchors import AnchorConfig
 from gammagpt.exercises import Feedback, all_exercises, check, find
 from gammagpt.exercises.kinds import Choice, Function, Number, Several
 from gammagpt.model import RMSNorm
 from gammagpt.probes import log_steps
-from gammagpt.valleys import valleys_of
+from gammagpt.valleys import losses_by_rate
 
 NAMES = list(all_exercises())
 NOTEBOOKS = sorted((project.root() / "notebooks").glob("*.ipynb"))
@@ -48,7 +49,7 @@ def page() -> dict:
             rows += [(f"gamma {gamma:g}", gamma, seed, rate, loss) for seed in (1000, 1001)]
     runs = pd.DataFrame(rows, columns=["setting", "gamma", "seed", "learning_rate", "loss"])
     runs = runs.assign(role="tuning", width=WIDTH, parts="")
-    return {"runs": runs, "valleys": valleys_of(runs)}
+    return {"runs": runs, "valleys": losses_by_rate(runs)}
 
 
 def needed(exercise, page) -> dict:
@@ -154,7 +155,7 @@ def test_the_price_of_being_blind_is_that_of_a_table_with_hardly_two_equal_label
     """There a few labels do coincide, so it is a little less."""
     data = AnchorConfig(keys="61..1060", tasks="memory 1..8 random", held_out="", anchors=3,
                         vocab_size=1200)  # fmt: skip
-    drawn = readings_bias.blind_losses(data, seed=0)["memory"]
+    drawn = label_losses.blind_losses(data, seed=0)["memory"]
     assert 0.99 < drawn / find("03.6").answer() < 1
 
 
@@ -242,7 +243,7 @@ def test_an_exercise_without_its_page_says_how_to_call_it():
 def test_runs_that_do_not_tell_are_no_wrong_answer(page):
     half = page["runs"][page["runs"].setting != "gamma 0.8"]
     assert check("02.6", {0.1}, runs=half).state == "not asked"
-    assert check("08.4", 2, valleys=valleys_of(half.iloc[:0])).state == "not asked"
+    assert check("08.4", 2, valleys=losses_by_rate(half.iloc[:0])).state == "not asked"
 
 
 def test_feedback_is_one_clear_line():

@@ -2,17 +2,15 @@
 
 import math
 from dataclasses import replace
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import made_up_claim, made_up_record, refusal
 
-from gammagpt import InitConfig, RunConfig, figures_language, frame, measures, readings_language
+from gammagpt import InitConfig, RunConfig, frame, measures, readings_language
 from gammagpt.claims import judge
 from gammagpt.data import DataConfig
-from gammagpt.figures import INK, Picture
 from gammagpt.readings_language import (
     along,
     at_equal_loss,
@@ -73,98 +71,10 @@ def study(**named) -> pd.DataFrame:
     ], ignore_index=True)  # fmt: skip
 
 
-MAKE = {
-    "losses": lambda runs: figures_language.losses(runs[runs.role == "common"], "laptop"),
-    "delta": lambda runs: figures_language.delta(runs, "laptop"),
-    "delta_without_clock": lambda runs: figures_language.delta_without_clock(runs, "laptop"),
-    "groups": lambda runs: figures_language.groups(runs[runs.role == "common"], "laptop"),
-    "chains": lambda runs: figures_language.chains(runs[runs.role == "tuned"], "laptop"),
-}
-
-
-def words(picture) -> str:
-    return " ".join(ElementTree.fromstring(picture.svg()).itertext())
-
-
 # ---- every figure ------------------------------------------------------------------------------
 
 
-def test_every_public_figure_is_tested():
-    functions = {name for name, thing in vars(figures_language).items() if callable(thing)
-                 and getattr(thing, "__annotations__", {}).get("return") is Picture}  # fmt: skip
-    assert functions - {"nothing"} == set(MAKE)
-
-
-@pytest.mark.parametrize("name", MAKE)
-def test_a_figure_is_drawn_on_both_grounds_with_words_and_origin(name):
-    picture = MAKE[name](study())
-    for ground, ink in INK.items():
-        assert ink.encode() in picture.svg(ground)
-    assert len(picture.alt) > 60 and picture.alt.endswith(".") and "nan" not in picture.alt
-    assert "Tier laptop; " in picture.caption and "commit 01234567." in picture.caption
-
-
-@pytest.mark.parametrize("name", MAKE)
-def test_texts_of_ones_own_are_called_by_their_names(name):
-    picture = MAKE[name](study(corpus="proofs.txt+tales.txt"))
-    assert "logic" not in picture.alt and "stories" not in picture.alt
-    if name not in ("chains",):
-        assert "proofs.txt" in picture.alt and "tales.txt" in picture.alt
-
-
-@pytest.mark.parametrize("name", MAKE)
-def test_one_seed_is_drawn_without_an_interval(name):
-    picture = MAKE[name](study()[lambda runs: runs.seed.isin([1, 1000])])
-    assert b"<svg" in picture.svg() and "nan" not in picture.alt
-
-
-@pytest.mark.parametrize("name", MAKE)
-def test_a_run_that_diverged_is_counted_and_leaves_no_number(name):
-    runs = study()
-    gone = frame([made_up_record(replace(BASE, init=InitConfig(gamma=g), seed=9), None)
-                  for g in (0.3, 0.8)])  # fmt: skip
-    more = [gone.assign(role=role, resolved=True) for role in ("common", "tuned")]
-    picture = MAKE[name](pd.concat([runs, *more], ignore_index=True))
-    assert b"<svg" in picture.svg() and "nan" not in picture.alt
-    assert "(2 diverged)" in picture.caption or name == "delta_without_clock"
-
-
-def test_many_settings_are_laid_out_in_rows():
-    runs = rows("common", gammas=(0.3, 0.5, 0.65, 0.8, 1.0))
-    text = words(figures_language.losses(runs, "laptop"))
-    assert all(f"gamma {gamma}" in text for gamma in ("0.3", "0.5", "0.65", "0.8", "1"))
-
-
 # ---- what they say -----------------------------------------------------------------------------
-
-
-def test_the_losses_say_what_is_left_of_stories_when_logic_is_half_learned():
-    runs = rows("common", gammas=(0.8,), seeds=(4,))
-    left = runs.stories_left_at_logic.iloc[0]
-    assert 0.5 < left < 1
-    alt = MAKE["losses"](runs).alt
-    assert f"gamma 0.8: {left:.2f} of stories is left when logic is half learned" in alt
-    assert f"at the end logic {5 * math.exp(-2) / 4:.2f}" in alt
-
-
-def test_delta_says_both_measures_of_both_comparisons():
-    runs = study()
-    means = runs.groupby(["role", "setting"])[["delta", "delta_normalised"]].mean()
-    alt = MAKE["delta"](runs).alt
-    for role in ("common", "tuned"):
-        one, other = means.loc[role, "gamma 0.8"]
-        assert f"{one:.2f} and {other:+.3f} at gamma 0.8" in alt
-
-
-def test_the_cosines_are_those_of_the_early_probe_and_the_last():
-    alt = MAKE["groups"](study()).alt
-    assert "logic 0.20 at step 10, 0.30 at the end" in alt
-    assert "stories 0.40 at step 10, 0.60 at the end" in alt
-
-
-def test_chains_say_their_scores_by_depth():
-    alt = MAKE["chains"](study()).alt
-    assert "whole chains and answers: gamma 0.3 0.50 at depth 1, 0.00 at depth 2" in alt
 
 
 # ---- numbers for pages -------------------------------------------------------------------------

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import made_up_record, words_of
+from helpers import made_up_record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammagpt import InitConfig, RunConfig, frame, train
-from gammagpt import figures_neurons as figures
+from gammagpt import InitConfig, RunConfig, figures_neurons, frame, train
 from gammagpt.data import DataConfig
 from gammagpt.engine import build_model
 from gammagpt.geometry import NEURONS, full_matrix, neuron_cosines, upper_triangle
@@ -51,23 +50,12 @@ def test_cosines_are_those_of_rows_whatever_their_length():
 @given(st.permutations(range(4)))
 def test_neurons_that_are_alike_stand_side_by_side(order):
     shuffled = PAIRS[np.ix_(order, order)]
-    found = figures.maps(next(runs(0.8, probes=((0, APART), (9, shuffled))).itertuples()))[9]
+    run = next(runs(0.8, probes=((0, APART), (9, shuffled))).itertuples())
+    found = figures_neurons.maps(run)[9]
     assert found[0, 1] > 0.9 and found[2, 3] > 0.9 and abs(found[1, 2]) < 0.5
 
 
 def test_the_order_is_one_along_a_run():
-    found = figures.maps(next(runs(0.8).itertuples()))
+    found = figures_neurons.maps(next(runs(0.8).itertuples()))
     assert list(found) == [0, 10, 100]
     np.testing.assert_allclose(found[0], APART, atol=1e-3)
-
-
-def test_the_figure_says_how_large_cosines_are():
-    words = words_of(lambda: figures.neuron_cosines(runs(0.5, 0.8), "laptop"))
-    assert all(word in words for word in ("gamma 0.5", "gamma 0.8", "step 10", "cosine"))
-    mean = np.abs(PAIRS[np.triu_indices(4, 1)]).mean()
-    alt = figures.neuron_cosines(runs(0.8), "laptop").alt
-    assert f"gamma 0.8 0.00 at the start, at most {mean:.2f} at step 10, 0.00 at the end" in alt
-
-
-def test_runs_without_cosines_are_no_figure():
-    assert "Nothing is shown" in figures.neuron_cosines(runs(0.8, probes=()), "laptop").alt

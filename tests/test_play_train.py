@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from gammagpt import RunConfig, project
+from gammagpt.analysis.label_losses import blind_losses
 from gammagpt.data.anchors import AnchorConfig, tasks
 from gammagpt.engine import Loss, build_model
 from gammagpt.measures import chance_losses
 from gammagpt.optim import OptimConfig, learning_rate, make_adamw
-from gammagpt.readings_bias import blind_losses
 
 SCRIPT = project.root() / "book" / "static" / "embmlp.js"
 DATA = AnchorConfig(keys="21..40", tasks="memory 1..4 random, reasoning 11..14 sum",

@@ -26,7 +26,7 @@ from .plots import (
     points,
     provenance,
 )
-from .readings_rule import factor_of_two, leads, pace, valleys
+from .readings_rule import by_rate, factor_of_two, leads, pace
 
 SIDES = {"half the rate": 0.5, "twice the rate": 1.0}  # name -> how strong its bars are
 
@@ -63,7 +63,7 @@ def _leads(runs, own: str) -> pd.DataFrame:
 
 def price(runs, tier: str, anchor: str = "fig-price") -> Picture:
     """Loss by learning rate of each initialization, and what half and twice its best rate costs."""
-    names, by_rate = valleys(runs)
+    names, losses = by_rate(runs)
     tuning = runs[runs.role == "tuning"] if len(runs) else runs
     if not names:
         return nothing(anchor)
@@ -72,7 +72,7 @@ def price(runs, tier: str, anchor: str = "fig-price") -> Picture:
 
     def rates(axes):
         axes.set_xscale("log", base=2)
-        axes.set_xticks(by_rate.rates, [f"{rate:g}" for rate in by_rate.rates])
+        axes.set_xticks(losses.rates, [f"{rate:g}" for rate in losses.rates])
         axes.minorticks_off()
 
     lines = Curves(table=table, x="learning_rate", y="loss", spread="dots", whole=False, size=6,

@@ -14,7 +14,7 @@ import pandas as pd
 from .analysis.frames import of_role
 from .ledger.estimate import Estimate
 from .measures import half_learned
-from .valleys import bottom, trend, valleys_of
+from .valleys import best_lr, losses_by_rate, trend
 
 SIZES = {"width": "width", "n_layer": "layers", "steps": "steps"}  # column -> name
 FLAT = 0.5  # of the grid that an interval must cover for the bottom to be called flat
@@ -81,7 +81,7 @@ def minimum(table, draws: int = 1000) -> Minimum:
 
 def vertex(gammas, mean) -> float:
     """Of the parabola through the least mean and its neighbours; without both, where it is."""
-    exact = bottom(2.0**gammas, mean)  # which works on the logarithm
+    exact = best_lr(2.0**gammas, mean)  # which works on the logarithm
     at = gammas[mean.argmin()] if np.isfinite(mean).any() else nan
     return float(exact if math.isfinite(exact) else at)
 
@@ -151,13 +151,13 @@ def exchange(runs) -> tuple[float, float, float]:
     1 if only the relative step counted, 0 if the critical gamma did not move. Without the rates
     whose minimum is at an end of the grid.
     """
-    found = valleys_of(runs)
+    found = losses_by_rate(runs)
     if len(found) < 3:
         return nan, nan, nan
     octaves = np.log2(found.rates) / np.log2(runs.width.iloc[0])
     across = replace(found, gammas=found.rates, rates=2.0**found.gammas,
                      losses=found.losses.transpose(2, 1, 0))  # fmt: skip
-    return trend(across, bottom, -octaves)
+    return trend(across, best_lr, -octaves)
 
 
 def waiting(runs) -> pd.DataFrame:

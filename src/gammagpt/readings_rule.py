@@ -18,7 +18,7 @@ from .engine import build_model
 from .init import audit_init
 from .ledger.estimate import QUESTIONS, Estimate
 from .project import UserError
-from .valleys import Valleys, tolerance
+from .valleys import LossesByRate, lr_range
 
 # ---- before any training -------------------------------------------------------------------------
 
@@ -101,11 +101,11 @@ def parts_of_lead(runs, own: str, usual: str) -> pd.DataFrame:
 # ---- losses by learning rate ---------------------------------------------------------------------
 
 
-def valleys(runs) -> tuple[list[str], Valleys]:
+def by_rate(runs) -> tuple[list[str], LossesByRate]:
     """Those of all settings with a tuning grid that is whole; (names, the losses by rate)."""
     tuning = runs[runs.role == "tuning"] if len(runs) else runs
     if not len(tuning):
-        return [], Valleys(np.empty(0), np.empty(0), np.ones(1), np.empty((0, 1, 1)))
+        return [], LossesByRate(np.empty(0), np.empty(0), np.ones(1), np.empty((0, 1, 1)))
     names = tuning.setting.unique()
     table = tuning.pivot_table(
         index="setting", columns=["seed", "learning_rate"], values="loss", sort=False
@@ -114,7 +114,7 @@ def valleys(runs) -> tuple[list[str], Valleys]:
     seeds, rates = (level.to_numpy(dtype=float) for level in table.columns.levels)
     losses = table.to_numpy().reshape(len(table), len(seeds), len(rates))
     unasked = np.full(len(table), math.nan)  # a setting need not have one gamma, nor one std
-    return list(table.index), Valleys(unasked, unasked, rates, losses)
+    return list(table.index), LossesByRate(unasked, unasked, rates, losses)
 
 
 def beside(octaves: float):
@@ -147,12 +147,12 @@ def either_way(rates, losses) -> float:
 
 def factor_of_two(runs) -> pd.DataFrame:
     """Of each setting: the best rate of the grid, and what half and twice that rate cost (nats)."""
-    names, by_rate = valleys(runs)
-    best = by_rate.rates[by_rate.losses.mean(1).argmin(1)] if names else []
+    names, losses = by_rate(runs)
+    best = losses.rates[losses.losses.mean(1).argmin(1)] if names else []
     return pd.DataFrame({
-        "best rate": best, "half the rate": by_rate.of_mean(too_slow),
-        "twice the rate": by_rate.of_mean(too_fast), "mean of both": by_rate.of_mean(either_way),
-        "octaves within 0.1 nats": by_rate.of_mean(tolerance),
+        "best rate": best, "half the rate": losses.of_mean(too_slow),
+        "twice the rate": losses.of_mean(too_fast), "mean of both": losses.of_mean(either_way),
+        "octaves within 0.1 nats": losses.of_mean(lr_range),
     }, index=pd.Index(names, name="setting"))
 
 

@@ -16,6 +16,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from .ledger.estimate import Estimate
 from .project import UserError
 
 COLUMNS = ("setting", "role", "gamma", "parts", "seed", "learning_rate", "loss", "status",
@@ -110,11 +111,11 @@ def law(evidence, draws: int = 1000) -> Law:
     again, with replacement, are the seeds (the same ones for all rates) and the rates.
     Raises UserError with fewer than three rates whose minimum lies inside the grid of gammas.
     """
-    from .valleys import bottom
+    from .valleys import best_lr
 
     runs = plain(evidence)
     across, octaves = _across(runs), math.log2(runs.width.iloc[0])
-    best = -octaves * across.of_mean(bottom) if across.losses.size else np.empty(0)
+    best = -octaves * across.of_mean(best_lr) if across.losses.size else np.empty(0)
     known = np.isfinite(best)
     if known.sum() < FEWEST:
         raise UserError(f"evidence: got {known.sum()} learning rates whose best gamma lies inside "
@@ -122,7 +123,7 @@ def law(evidence, draws: int = 1000) -> Law:
 
     def line(seeds, chosen):
         part = replace(across, losses=across.losses[chosen][:, seeds])
-        return _line(np.log2(across.gammas[chosen]), -octaves * part.of_mean(bottom))
+        return _line(np.log2(across.gammas[chosen]), -octaves * part.of_mean(best_lr))
 
     (count, seeds, _), rng = across.losses.shape, np.random.default_rng(0)
     again = [line(rng.integers(seeds, size=seeds), rng.integers(count, size=count))
@@ -134,10 +135,10 @@ def law(evidence, draws: int = 1000) -> Law:
 
 
 def _across(runs):
-    """The valleys turned: gammas along each learning rate. Their `gammas` are the rates, so."""
-    from .valleys import valleys_of
+    """The losses turned: over gammas, along each learning rate; their `gammas` are the rates."""
+    from .valleys import losses_by_rate
 
-    found = valleys_of(runs)
+    found = losses_by_rate(runs)
     losses = found.losses.transpose(2, 1, 0)
     return replace(found, gammas=found.rates, rates=2.0**found.gammas, losses=losses)
 
@@ -164,13 +165,11 @@ def plain(evidence):
 
 def _at(runs, rate: float):
     """(gamma, low, high) of the evidence's width at a rate; the sentence; what is beyond."""
-    from .words import shown
-
     found = law(runs)
     best, low, high = found.octaves(rate)
     std = float(np.exp2(best))
     basis = (f"At learning rate {rate:g} the best standard deviation is {std:.2g}: it goes as the "
-             f"rate to the power {shown(found.exponent, '', 2)}.")  # fmt: skip
+             f"rate to the power {Estimate(*found.exponent):.2f}.")  # fmt: skip
     stds = runs.width.iloc[0] ** -runs.gamma  # those tried, not only those found best
     ends = {"learning rate": (rate, found.rates), "standard deviation": (std, stds)}
     limits = [f"{name} {value:.2g} (evidence: {min(seen):.2g} to {max(seen):.2g})"

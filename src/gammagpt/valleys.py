@@ -1,7 +1,7 @@
-"""Valleys: the final loss of a setting over the learning rates, on the tuning seeds.
+"""The final loss of a setting over the learning rates, on the tuning seeds.
 
-Where the bottom of each is, how wide it is, and how both move with a setting. Octaves are factors
-of two. Runs are rows of a frame (sweep.frame, with roles).
+Where the best rate of each is, how far it may be missed, and how both move with a setting. Octaves
+are factors of two. Runs are rows of a frame (sweep.frame, with roles).
 """
 
 import math
@@ -13,7 +13,7 @@ LOST = 0.1  # nats that a badly chosen rate may cost: what "sensitive" means her
 
 
 @dataclass(frozen=True)
-class Valleys:
+class LossesByRate:
     """Final losses of S settings on K tuning seeds at R learning rates; inf where a run diverged"""
 
     gammas: np.ndarray  # (S,)
@@ -37,9 +37,9 @@ class Valleys:
         return np.array(found, dtype=float).reshape(losses.shape[:-1])
 
 
-def valleys_of(runs) -> Valleys:
+def losses_by_rate(runs) -> LossesByRate:
     """Those of the settings with one gamma for all matrices and a tuning grid that is whole."""
-    none = Valleys(np.empty(0), np.empty(0), np.ones(1), np.empty((0, 1, 1)))
+    none = LossesByRate(np.empty(0), np.empty(0), np.ones(1), np.empty((0, 1, 1)))
     if not len(runs):
         return none
     tuning = runs[(runs.role == "tuning") & runs.gamma.notna() & (runs.parts == "")]
@@ -51,10 +51,10 @@ def valleys_of(runs) -> Valleys:
     seeds, rates = (level.to_numpy(dtype=float) for level in table.columns.levels)
     gammas = table.index.to_numpy(dtype=float)
     losses = table.to_numpy().reshape(len(gammas), len(seeds), len(rates))
-    return Valleys(gammas, float(tuning.width.iloc[0]) ** -gammas, rates, losses)
+    return LossesByRate(gammas, float(tuning.width.iloc[0]) ** -gammas, rates, losses)
 
 
-def bottom(rates, losses) -> float:
+def best_lr(rates, losses) -> float:
     """The best rate, log2: the vertex of a parabola through the lowest point and its neighbours.
 
     nan if the lowest point is the grid's first or last one, or if a neighbour diverged.
@@ -91,15 +91,15 @@ def lower_end(rates, losses) -> float:
 
 def slow_side(rates, losses) -> float:
     """By how many octaves a rate may miss the best one from below and lose at most LOST."""
-    return bottom(rates, losses) - lower_end(rates, losses)
+    return best_lr(rates, losses) - lower_end(rates, losses)
 
 
 def fast_side(rates, losses) -> float:
     """By how many from above."""
-    return upper_end(rates, losses) - bottom(rates, losses)
+    return upper_end(rates, losses) - best_lr(rates, losses)
 
 
-def tolerance(rates, losses) -> float:
+def lr_range(rates, losses) -> float:
     """Both sides together, in octaves; nan if the grid ends on one of them."""
     return upper_end(rates, losses) - lower_end(rates, losses)
 
@@ -115,7 +115,7 @@ def slope_of(x, y) -> float:
     return float(np.polyfit(x[known], y[known], 1)[0])
 
 
-def trend(found: Valleys, measure, x, draws: int = 1000) -> tuple[float, float, float]:
+def trend(found: LossesByRate, measure, x, draws: int = 1000) -> tuple[float, float, float]:
     """Slope of a measure of valleys on x (S,), with a 95 % bootstrap interval (percentiles).
 
     Drawn again, with replacement, are the tuning seeds (the same ones for all settings) and the
@@ -137,12 +137,12 @@ def trend(found: Valleys, measure, x, draws: int = 1000) -> tuple[float, float, 
     return value, float(low), float(high)
 
 
-def exponent(found: Valleys) -> tuple[float, float, float]:
+def exponent(found: LossesByRate) -> tuple[float, float, float]:
     """b in: best rate = const x std^b, with its interval. 1 is exact exchange, 0 is none."""
-    return trend(found, bottom, np.log2(found.stds))
+    return trend(found, best_lr, np.log2(found.stds))
 
 
-def dealt_exponents(found: Valleys, draws: int = 2000, seed: int = 0) -> np.ndarray:
+def dealt_exponents(found: LossesByRate, draws: int = 2000, seed: int = 0) -> np.ndarray:
     """Negative control: the exponents when the stds are dealt out to the valleys at random."""
-    rng, y, x = np.random.default_rng(seed), found.of_mean(bottom), np.log2(found.stds)
+    rng, y, x = np.random.default_rng(seed), found.of_mean(best_lr), np.log2(found.stds)
     return np.array([slope_of(rng.permutation(x), y) for _ in range(draws)])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..ledger.estimate import QUESTIONS, Estimate
-from ..valleys import LOST, bottom
+from ..valleys import LOST, best_lr
 from .gains import less, parted
 
 PLACE = ["role", "relaxed", "x"]
@@ -130,7 +130,7 @@ def best_rates(runs, axis: str = "width") -> pd.DataFrame:
         mean = group.groupby("learning_rate").loss.mean()
         if len(mean) < rates or not np.isfinite(mean.min()):
             continue
-        vertex, first = bottom(mean.index.to_numpy(), mean.to_numpy()), group.iloc[0]
+        vertex, first = best_lr(mean.index.to_numpy(), mean.to_numpy()), group.iloc[0]
         best = 2**vertex if math.isfinite(vertex) else mean.idxmin()
         inner = mean.index[0] < mean.idxmin() < mean.index[-1]
         init = setting.partition(", ")[0]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..valleys import bottom, slope_of
+from ..valleys import best_lr, slope_of
 from .chapter_02 import places_at
 from .kinds import Function, Number, Several, draw
 
@@ -13,7 +13,7 @@ PAGE = {"notebook": "08_disguise"}  # whose claims are in its table
 
 def halved(valleys) -> float | None:
     """By which factor the best rate changes when the standard deviation is halved."""
-    b = slope_of(np.log2(valleys.stds), valleys.of_mean(bottom)) if len(valleys) else math.nan
+    b = slope_of(np.log2(valleys.stds), valleys.of_mean(best_lr)) if len(valleys) else math.nan
     return 2**-b if math.isfinite(b) else None
 
 

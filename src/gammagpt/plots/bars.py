@@ -26,14 +26,16 @@ class Bars(Panel):
 
     def draw(self, axes, numbers: dict) -> None:
         places, width = np.arange(len(self.table)), 0.8 / (1 if self.stacked else self._count)
-        below = np.zeros(len(self.table))
+        tops = {sign: np.zeros(len(self.table)) for sign in (1, -1)}  # of bars up, and down
         for i, name in enumerate(self.table):
             colour, look = self.colours.get(name) or (COLOURS[numbers[name] % 6], {})
             values = self.table[name].to_numpy(float)
             height = np.where(np.isfinite(values), values, 0)
             at = places if self.stacked else places + width * (i - (self._count - 1) / 2)
+            below = np.where(height < 0, tops[-1], tops[1])
             self._bars(axes, at, height, width, below, dict(color=colour, label=name, **look))
-            below = below + height if self.stacked else below
+            for sign, top in tops.items() if self.stacked else ():
+                tops[sign] = top + np.where(height * sign > 0, height, 0)
             for where in at[np.isinf(values)]:
                 axes.text(0, where, " diverged", va="center", fontsize=8)
         self._axis(axes, places)
