@@ -9,7 +9,7 @@ import json
 
 from times import ROOT, commit, machine
 
-from gammagpt.costs import kind, measure, needed
+from gammagpt.registry.costs import kind, measure, needed
 
 REPORT = ROOT / "benchmarks" / "costs.json"
 TIERS = ("laptop", "night")

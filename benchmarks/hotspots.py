@@ -12,8 +12,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from gammagpt import RunConfig
-from gammagpt.device import describe, keep_freed_memory, pick_device
-from gammagpt.engine import make_engine
+from gammagpt.gpt.device import describe, keep_freed_memory, pick_device
+from gammagpt.gpt.engine import make_engine
 
 STEPS = 30
 # What a profiler's event belongs to, by the words in its name; the first that fits.

@@ -11,12 +11,13 @@ import yaml
 
 from gammagpt import Store
 from gammagpt.analysis.anchors import exchanged_rates
-from gammagpt.claims import holm, standing
-from gammagpt.engine import size_of
-from gammagpt.experiments import study
-from gammagpt.pages import badge, effect, sides
+from gammagpt.gpt.engine import size_of
+from gammagpt.gpt.records import provenance
+from gammagpt.ledger.judge import standing
+from gammagpt.ledger.show import badge, effect, sides
+from gammagpt.ledger.statistics import holm
 from gammagpt.project import UserError, results_folder, root
-from gammagpt.runs import provenance
+from gammagpt.registry.studies import study
 
 # pages with `<!-- claims: id id -->`, which become verdicts, or with the answer, `<!-- lead -->`
 PAGES = ("intro.md", "faq.md", "handout.md", "limitations.md")

@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 
 from gammagpt import Store
-from gammagpt.costs import price
-from gammagpt.experiments import homes, study
 from gammagpt.project import results_folder
+from gammagpt.registry.costs import price
+from gammagpt.registry.studies import homes, study
 
 LINE = re.compile(r'\n<p class="gg-cost">.*</p>\n')  # of an earlier staging of the same copy
 SHOWN = re.compile(r'data-runs="([^"]*)"')  # the runs of a figure (plots/picture.py)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from gammagpt import Store
-from gammagpt.bundle import pack
-from gammagpt.claims import holm
-from gammagpt.experiments import study
-from gammagpt.measures import measures
+from gammagpt.lab.bundle import pack
+from gammagpt.lab.measures import measures
+from gammagpt.ledger.statistics import holm
 from gammagpt.project import results_folder, root
+from gammagpt.registry.studies import study
 
 ROWS = {"runs": "a run", "curves": "a point of a curve", "claims": "a claim",
         "pairs": "a seed of a claim", "roles": "a run and role of an experiment"}  # fmt: skip

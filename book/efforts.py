@@ -13,9 +13,9 @@ from pathlib import Path
 import nbformat
 
 from gammagpt import Store
-from gammagpt.costs import price
-from gammagpt.experiments import homes, studies
 from gammagpt.project import UserError, results_folder, tier_parameters
+from gammagpt.registry.costs import price
+from gammagpt.registry.studies import homes, studies
 
 ASKED = re.compile(r"`(?:papermill notebooks/(\w+)\.ipynb \S+ )?(-p [^`]+)`")
 PARAMETER = re.compile(r'-p (\w+)(?: ("[^"]*"|(?!-p )\S+))?')

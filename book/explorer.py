@@ -14,13 +14,13 @@ import pandas as pd
 from gammagpt import Store
 from gammagpt.analysis.anchors import data_of
 from gammagpt.analysis.spectra import EMBEDDING, kinds, over_runs, probed
+from gammagpt.analysis.tokens import GAP, shown
+from gammagpt.chapters.c11_tokens.numbers import compare, measured
 from gammagpt.data.anchors import parse_tasks
-from gammagpt.experiments import study
-from gammagpt.figures_tokens import GAP, shown
 from gammagpt.ledger.estimate import QUESTIONS
 from gammagpt.plots import COLOURS, provenance
 from gammagpt.project import results_folder
-from gammagpt.readings_tokens import compare, measured
+from gammagpt.registry.studies import study
 
 PASSAGES = 6
 RATES = dict(zip(QUESTIONS, ("one learning rate for all gammas", "the rate tuned for this gamma"),

@@ -12,15 +12,16 @@ from about import with_verdicts
 from chapters import span
 
 from gammagpt import Store, verdicts
-from gammagpt.claims import EDGE, Verdict, holm, standing
-from gammagpt.comparison import MANY, ONE
-from gammagpt.costs import measured, needed, price, seconds_of_chapters
-from gammagpt.experiments import study
-from gammagpt.figures_gamma_scaling import loss_against_gamma
-from gammagpt.pages import ASKED, SIGNS, badge, by_question, count, effect
-from gammagpt.peer import NAME as PEER
+from gammagpt.bench.compare import MANY, ONE
+from gammagpt.bench.nanogpt import NAME as PEER
+from gammagpt.chapters.c02_gamma_scaling.figures import loss_against_gamma
+from gammagpt.gpt.config import InitConfig, RunConfig
+from gammagpt.ledger.judge import EDGE, Verdict, standing
+from gammagpt.ledger.show import ASKED, SIGNS, badge, by_question, count, effect
+from gammagpt.ledger.statistics import holm
 from gammagpt.project import PAGES, TIERS, results_folder, root
-from gammagpt.runs import InitConfig, RunConfig
+from gammagpt.registry.costs import measured, needed, price, seconds_of_chapters
+from gammagpt.registry.studies import study
 
 COSTED = ("laptop", "night")  # tiers whose cost from nothing is told
 

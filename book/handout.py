@@ -11,9 +11,9 @@ from pathlib import Path
 import nbformat
 from runner import tagged
 
-from gammagpt.exercises import all_exercises
-from gammagpt.pages import badge, effect
+from gammagpt.ledger.show import badge, effect
 from gammagpt.project import UserError
+from gammagpt.registry.exercises import all_exercises
 
 # What a picture of the handout is asked, and where it comes from.
 PICTURES = {

@@ -1,6 +1,6 @@
 """The last touches on the rendered pages: what the theme's markup gets wrong, and how much it is.
 
-Each repair answers a complaint of axe-core, which tests/test_access.py asks about every page.
+Each repair answers a complaint of axe-core, which tests/book/test_access.py asks about every page.
 """
 
 import gzip

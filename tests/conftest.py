@@ -29,7 +29,7 @@ OF_THE_SITE = ("test_access", "test_explorer", "test_handout", "test_play_train"
 def pytest_configure():
     """Records are compared with each other: on the CPU they are the same on every machine.
 
-    A GPU is seen only on request: GAMMAGPT_TEST_CUDA=1 python -m pytest tests/test_cuda.py
+    A GPU is seen only on request: GAMMAGPT_TEST_CUDA=1 python -m pytest tests/gpt/test_cuda.py
     """
     if not os.environ.get("GAMMAGPT_TEST_CUDA"):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from gammagpt import Record, RunConfig, UserError
-from gammagpt.claims import Claim
+from gammagpt.gpt.config import SEMANTICS
+from gammagpt.ledger.claims import Claim
 from gammagpt.plots.style import INK
-from gammagpt.runs import SEMANTICS
 
 
 def prose(seed: int, size: int) -> str:

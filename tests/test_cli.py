@@ -16,10 +16,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from gammagpt import InitConfig, Record, RunConfig, Store, project
-from gammagpt.bundle import pack, read_bundle
-from gammagpt.claims import load_ledger
 from gammagpt.cli import main
-from gammagpt.study import LearningRateStudy
+from gammagpt.lab.bundle import pack, read_bundle
+from gammagpt.lab.study import LearningRateStudy
+from gammagpt.ledger.claims import load_ledger
 
 VERBS = ("train", "sweep", "claims", "audit", "bench", "doctor", "records import",
          "records export", "data prepare")  # fmt: skip

@@ -12,7 +12,7 @@ import yaml
 from helpers import made_up_record, refusal, strict_json
 
 from gammagpt import Store, project
-from gammagpt.bundle import read_bundle
+from gammagpt.lab.bundle import read_bundle
 from gammagpt.slice import job, outcomes
 from gammagpt.slice.check import run_checks
 from gammagpt.slice.clock import Clock

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from gammagpt import RunConfig, gamma_init_, train
 from gammagpt.data import DataConfig, unigrams
-from gammagpt.engine import audit, build_model
-from gammagpt.model import GPT, GPTConfig
-from gammagpt.probes import plateau_end, spectrum, stable_rank
+from gammagpt.gpt.engine import audit, build_model
+from gammagpt.gpt.model import GPT, GPTConfig
+from gammagpt.gpt.scores import plateau_end, stable_rank
+from gammagpt.probes.spectra import spectrum
 
 # ---- frequencies -------------------------------------------------------------------------------
 

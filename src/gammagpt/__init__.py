@@ -1,17 +1,20 @@
 """gammagpt: a minimal GPT and the experiments of an executable book on small initialization."""
 
+from .analysis.advice import pick_gamma
 from .data import DataConfig
-from .experiments import verdicts
-from .init import audit_init, gamma_init_, implied_gamma
+from .gpt.config import InitConfig, RunConfig
+from .gpt.init import audit_init, gamma_init_, implied_gamma
+from .gpt.model import GPT, GPTConfig
+from .gpt.optim import OptimConfig
+from .gpt.records import Record
+from .gpt.scores import ProbeConfig
+from .lab.frame import frame, load_records
 from .lab.settings import parameters
-from .model import GPT, GPTConfig
-from .optim import OptimConfig
-from .probes import ProbeConfig
+from .lab.store import Store
+from .lab.sweep import sweep
+from .lab.training import train
 from .project import UserError
-from .rule import pick_gamma
-from .runs import InitConfig, Record, RunConfig, Store
-from .sweep import frame, load_records, sweep
-from .train import train
+from .registry.studies import verdicts
 
 __version__ = "0.1.0"
 __all__ = [

@@ -42,7 +42,7 @@ def main(arguments=None) -> int:
 
 def run_train(options) -> None:
     """Train one GPT, unless its record is there already, and print its final loss."""
-    from .parallel import process_group
+    from .gpt.parallel import process_group
 
     with process_group() as group:
         config, store, record = group.agreed(lambda: _asked_for(options, group))
@@ -54,8 +54,9 @@ def run_train(options) -> None:
 def _asked_for(options, group):
     """The run, its store, and its record if it is there; what cannot be trained is refused."""
     from .data import load_text
-    from .device import pick_device, policy
-    from .runs import RunConfig, Store
+    from .gpt.config import RunConfig
+    from .gpt.device import pick_device, policy
+    from .lab.store import Store
 
     content = _config(options)
     if options.fast:
@@ -71,9 +72,9 @@ def _asked_for(options, group):
 
 def _trained(config, store, fast: bool, group):
     """The record of a run, trained by all processes of the group; the first one writes it."""
-    from .device import pick_device, policy
-    from .progress import every_percent, progress_bar
-    from .train import train
+    from .gpt.device import pick_device, policy
+    from .lab.progress import every_percent, progress_bar
+    from .lab.training import train
 
     compiled = fast and policy(pick_device()).compile
     if group.rank > 0:
@@ -100,9 +101,9 @@ def _print_run(options, store, record) -> None:
 
 def run_sweep(options) -> None:
     """Train the runs of an experiment that are missing from a tier's records."""
-    from .claims import rule_hashes
-    from .experiments import study
-    from .runs import Store
+    from .lab.store import Store
+    from .ledger.claims import rule_hashes
+    from .registry.studies import study
 
     limit = {} if options.budget is None else {"budget": seconds("--budget", options.budget)}
     chosen, store = study(options.experiment, options.tier), Store(results_folder(options.tier))
@@ -145,8 +146,8 @@ def _say(text: str) -> None:
 
 def run_import(options) -> None:
     """Add the records of bundles to a tier; the ones that it has already stay as they are."""
-    from .bundle import add, read_bundle
-    from .runs import Store
+    from .lab.bundle import add, read_bundle
+    from .lab.store import Store
 
     store = Store(results_folder(options.tier))
     bundles = {file: read_bundle(file) for file in options.file}  # all, before a record is written
@@ -161,8 +162,8 @@ def run_import(options) -> None:
 
 def run_export(options) -> None:
     """Pack all records of a tier into one file."""
-    from .bundle import pack
-    from .runs import Store
+    from .lab.bundle import pack
+    from .lab.store import Store
 
     count = pack(Store(results_folder(options.tier)), options.file)
     text = f"{options.file}: {count} records of {options.tier}"
@@ -202,8 +203,8 @@ def run_prepare(options) -> None:
 
 def run_claims(options) -> None:
     """Print the ledger with verdicts computed from the records of a tier."""
-    from .experiments import verdicts
-    from .pages import effect
+    from .ledger.show import effect
+    from .registry.studies import verdicts
 
     if options.against:
         return _print_agreement(options)
@@ -218,7 +219,7 @@ def run_claims(options) -> None:
 
 def _named(ids):
     """The claims of these ids, or of all."""
-    from .claims import load_ledger
+    from .ledger.claims import load_ledger
 
     known = {claim.id: claim for claim in load_ledger()}
     if unknown := [name for name in ids if name not in known]:
@@ -227,7 +228,7 @@ def _named(ids):
 
 
 def _print_agreement(options) -> None:
-    from .agreement import against, in_words
+    from .registry.agreement import against, in_words
 
     table = against(options.against, options.tier, _named(options.ids))
     rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
@@ -237,8 +238,8 @@ def _print_agreement(options) -> None:
 
 def run_audit(options) -> int:
     """Build a GPT, draw it by the gamma rule, and measure every tensor against the rule."""
-    from .engine import audit
-    from .runs import RunConfig
+    from .gpt.config import RunConfig
+    from .gpt.engine import audit
 
     table = audit(RunConfig.from_dict(_config(options)))
     rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
@@ -248,7 +249,7 @@ def run_audit(options) -> int:
 
 def run_bench(options) -> None:
     """Measure this machine: its matmul ceilings, and the training speed of a ladder of shapes."""
-    from .bench import bench, in_words
+    from .bench.report import bench, in_words
 
     report = bench(options.quick, options.only, options.peer, options.out)
     _print(options, report, in_words(report))
@@ -263,8 +264,8 @@ def run_doctor(options) -> int:
         f"{name:14} {version or 'missing: pip install ' + name}" for name, version in checks.items()
     ]
     if not needed:
-        from .device import describe, pick_device
-        from .sweep import load_records
+        from .gpt.device import describe, pick_device
+        from .lab.frame import load_records
 
         checks["device"] = describe(pick_device())
         machines = [tier for tier in TIERS if tier not in SAME_MACHINE]  # a folder each
@@ -302,7 +303,7 @@ def _config(options) -> dict:
 @contextmanager
 def _packing(store, file):
     """However the work ends, what the store then holds is in `file` (None: nothing to do)."""
-    from .bundle import pack
+    from .lab.bundle import pack
 
     if file is None:
         yield

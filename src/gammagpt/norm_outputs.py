@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import torch
 
 from .data.text import load_text
-from .model import RMSNorm
+from .gpt.model import RMSNorm
 
 BATCH = 32  # windows looked at together
 

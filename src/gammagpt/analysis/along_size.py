@@ -1,6 +1,6 @@
 """Gains, slopes and best learning rates along an axis of size.
 
-Runs are rows of a frame (sweep.frame, with roles). An axis is a column that grows from setting to
+Runs are rows of a frame (lab.frame, with roles). An axis is a column that grows from setting to
 setting: width, n_layer, tokens (trained on), or stands_for (of epsilon: readings_restraints). A
 setting is relaxed if its attention has a gate (and its norms a smaller epsilon).
 """
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from ..ledger.estimate import QUESTIONS, Estimate
-from ..valleys import LOST, best_lr
 from .gains import less, parted
+from .learning_rates import LOST, best_lr
 
 PLACE = ["role", "relaxed", "x"]
 LINE = ["role", "relaxed", "init"]  # what one line of a picture has in common

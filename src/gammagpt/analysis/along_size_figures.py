@@ -1,14 +1,14 @@
 """Figures along an axis of size: losses and gains of every initialization, and what relaxing does.
 
-Runs are rows of a frame (sweep.frame, with roles); what an axis is, along_size.py says.
+Runs are rows of a frame (lab.frame, with roles); what an axis is, along_size.py says.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
+from ..gpt.optim import OptimConfig
 from ..ledger.estimate import QUESTIONS
-from ..optim import OptimConfig
 from ..plots import COLOURS, EDGE, NATS, SHADE, Estimates, Picture, compose, looks, provenance
 from . import along_size as sizes
 from .along_size import AXES, place

@@ -5,8 +5,8 @@ Several models on one page come as {title: runs}, a row each. Runs are rows of a
 
 import pandas as pd
 
+from ..lab.measures import HALF
 from ..ledger.estimate import QUESTIONS
-from ..measures import HALF
 from ..plots import (
     COLOURS,
     GREY,

@@ -1,6 +1,6 @@
 """Runs on anchor functions: when a task is learned, and what is left of another one then.
 
-Runs are rows of a frame (sweep.frame, with roles).
+Runs are rows of a frame (lab.frame, with roles).
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.anchors import AnchorConfig
-from ..measures import chance_losses
+from ..lab.measures import chance_losses
 from .frames import columns_of
 from .levels import crossing
 from .pictures import tuning_plane
@@ -90,3 +90,6 @@ def _anchor_config(*values) -> AnchorConfig:
 def points_of(run, curve: str):
     """(points, 2) of step and value of one curve of a row of a frame; none: no points."""
     return np.array(run.curves.get(curve, [])).reshape(-1, 2)
+
+
+

@@ -1,6 +1,6 @@
 """Gains: by how much one setting ends lower than another, seed by seed. One for all chapters.
 
-Runs are rows of a frame (sweep.frame, with roles). An initialization is the first part of a
+Runs are rows of a frame (lab.frame, with roles). An initialization is the first part of a
 setting, as "gamma 0.5" of "gamma 0.5, gate"; the rest is its variant, or PLAIN.
 """
 

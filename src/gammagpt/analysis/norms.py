@@ -7,9 +7,9 @@ from itertools import product
 import pandas as pd
 import torch
 
-from ..engine import build_model
-from ..model import RMSNorm
-from ..runs import InitConfig
+from ..gpt.config import InitConfig
+from ..gpt.engine import build_model
+from ..gpt.model import RMSNorm
 
 NORMS = {"norm1": "attention", "norm2": "MLP", "norm": "head"}  # a norm -> what reads it
 
@@ -79,3 +79,8 @@ def _reader(name: str) -> str:
     """'blocks.0.norm1' -> 'attention 1'."""
     *block, norm = name.split(".")
     return f"{NORMS[norm]} {int(block[-1]) + 1}" if block else NORMS[norm]
+
+
+def halving_width(gamma: float, eps: float) -> float:
+    """Where 1 / sqrt(1 + eps d^2gamma) is a half: 1 + eps d^2gamma = 4."""
+    return (3 / eps) ** (1 / (2 * gamma))

@@ -1,4 +1,4 @@
-"""Pictures of runs that many chapters show. Runs are rows of a frame (sweep.frame, with roles)."""
+"""Pictures of runs that many chapters show. Runs are rows of a frame (lab.frame, with roles)."""
 
 import math
 import textwrap

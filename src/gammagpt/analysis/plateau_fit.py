@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import least_squares, minimize
 
-from ..optim import OptimConfig, learning_rate
-from ..probes import ProbeConfig
-from ..runs import InitConfig
+from ..gpt.config import InitConfig
+from ..gpt.optim import OptimConfig, learning_rate
+from ..gpt.scores import ProbeConfig
 from .plateau import (
     ENTROPIES,
     MARGIN,

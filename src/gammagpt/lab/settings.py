@@ -6,10 +6,10 @@
 from dataclasses import asdict, replace
 from types import NoneType, SimpleNamespace
 
-from ..probes import ProbeConfig
+from ..gpt.config import InitConfig, RunConfig
+from ..gpt.scores import ProbeConfig
 from ..project import UserError, check_list
-from ..runs import InitConfig, RunConfig
-from ..study import LearningRateStudy
+from .study import LearningRateStudy
 
 LISTS = {  # what a list holds, by its name or the last word of it
     "gammas": float, "stds": float, "rates": float, "between": float, "decays": float,

@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from ..claims import paired_interval
+from .statistics import paired_interval
 
 QUESTIONS = {"common": "at one learning rate", "tuned": "each at its own best"}
 

@@ -9,14 +9,15 @@ small ones without the unigram bias, n being the steps of warm-up.
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ..comparison import flops_per_token
 from ..data import DataConfig
+from ..gpt.config import InitConfig, RunConfig
+from ..gpt.engine import flops_per_token
+from ..gpt.model import GPTConfig
+from ..gpt.optim import OptimConfig
+from ..gpt.scores import ProbeConfig
 from ..lab import settings
-from ..model import GPTConfig
-from ..optim import OptimConfig
-from ..probes import ProbeConfig
+from ..lab.store import Store
 from ..project import tier_parameters
-from ..runs import InitConfig, RunConfig, Store
 
 NOTEBOOK = "18_gpu"  # whose parameters in a tier say how large the grid is
 BIAS, EPS, GATE = {"head_bias": "unigram"}, {"norm_eps": 1e-12}, {"gate": True}

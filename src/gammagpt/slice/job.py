@@ -13,12 +13,14 @@ from pathlib import Path
 
 import torch
 
-from ..bundle import add, pack, read_bundle
-from ..device import can_compile, describe, pick_device, policy
-from ..engine import BLOCKS
+from ..gpt.config import RunConfig
+from ..gpt.device import can_compile, describe, pick_device, policy
+from ..gpt.engine import BLOCKS
+from ..gpt.records import Record, provenance
+from ..lab.bundle import add, pack, read_bundle
+from ..lab.store import Store
+from ..lab.training import train_stack
 from ..project import UserError, results_folder, root
-from ..runs import Record, RunConfig, Store, provenance
-from ..train import train_stack
 from .check import run_checks
 from .clock import Clock
 from .grid import flops, make_groups, parameters, runs_of, wanted

@@ -1,8 +1,8 @@
 """Final loss against gamma, and against fixed stds with and without residual scaling."""
 
+from ...gpt.config import InitConfig
 from ...lab.settings import gpt2, gpt_on_text, starts, study
-from ...runs import InitConfig
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

@@ -1,7 +1,7 @@
 """The second paper's tasks, learned by an Emb-MLP and by a Transformer."""
 
 from ...lab.settings import emb_mlp, on_anchors
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

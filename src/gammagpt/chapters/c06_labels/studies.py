@@ -1,7 +1,7 @@
 """Memory alone, with laws that say more or less about the labels (arXiv 2502.04375, Fig. 8)."""
 
 from ...lab.settings import emb_mlp, on_anchors
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

@@ -1,7 +1,7 @@
 """A GPT on a mixture of texts, one that asks to reason and one that does not."""
 
 from ...lab.settings import gpt_on_text, starts, study
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

@@ -1,8 +1,8 @@
 """Is small initialization a learning rate in disguise? Two interventions."""
 
+from ...gpt.config import InitConfig
 from ...lab.settings import gpt_on_text, starts, study
-from ...runs import InitConfig
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

@@ -1,7 +1,7 @@
 """What may hold small initialization back: the norm's epsilon, attention sinks, decay, warm-up."""
 
 from ...lab.settings import gpt_on_text, starts, study
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from ...gpt.config import InitConfig
 from ...lab.settings import changed, gpt_on_text, starts, study
-from ...runs import InitConfig
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

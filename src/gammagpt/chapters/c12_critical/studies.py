@@ -1,7 +1,7 @@
 """How small is too small? A GPT on text, and an Emb-MLP that has to reason and to remember."""
 
 from ...lab.settings import emb_mlp, gpt_on_text, on_anchors, starts, study
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

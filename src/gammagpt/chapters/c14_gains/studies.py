@@ -1,7 +1,7 @@
 """A GPT on a mixture of texts that ask to reason, to remember, or for neither."""
 
 from ...lab.settings import gpt_on_text, starts, study
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

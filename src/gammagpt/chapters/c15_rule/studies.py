@@ -1,8 +1,8 @@
 """What a practitioner would do tomorrow: the gamma rule beside four other initializations."""
 
+from ...gpt.config import InitConfig
 from ...lab.settings import emb_mlp, gpt2, gpt_on_text, on_anchors, starts, study
-from ...runs import InitConfig
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

@@ -1,7 +1,7 @@
 """Does the gain last? Three starts, trained as briefly as elsewhere and many times as long."""
 
 from ...lab.settings import gpt2, gpt_on_text, starts, study
-from ...study import LearningRateStudy
+from ...lab.study import LearningRateStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:

@@ -6,7 +6,7 @@ one thing. What the account of the plateau expects of each is `EXPECTED`, writte
 
 from dataclasses import replace
 
-from ...runs import RunConfig
+from ...gpt.config import RunConfig
 
 X = 0.82  # lr d^2 / n_w of the setting that is changed
 WARMUP_STEPS, STEPS = 40, 400

@@ -13,9 +13,9 @@ import math
 import torch
 
 from ...data import make_batches, unigrams
-from ...engine import build_model, make_engine
-from ...optim import learning_rate
-from ...probes import stable_rank
+from ...gpt.engine import build_model, make_engine
+from ...gpt.optim import learning_rate
+from ...gpt.scores import stable_rank
 
 CPU = torch.device("cpu")
 HIDDEN = "blocks.0.mlp.up.weight"  # the hidden matrix that is looked at

@@ -1,0 +1,1 @@
+"""bench: how fast this machine trains, beside its matmul ceiling and nanoGPT."""

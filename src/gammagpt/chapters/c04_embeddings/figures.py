@@ -1,0 +1,282 @@
+"""Figures of embeddings: label laws, first gradients, cosines, ranks.
+
+What arXiv 2502.04375 derives stands beside what was trained. Runs are rows of a frame.
+"""
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.colors import ListedColormap
+
+from ...analysis.anchor_figures import kind_of
+from ...analysis.anchors import data_of
+from ...analysis.frames import contrast
+from ...analysis.pictures import RANGE
+from ...analysis.probed_runs import (
+    PAPER,
+    blocks,
+    by_distance,
+    geometry_at,
+    next_in_plane,
+    one_each,
+    over_probes,
+    probed,
+    reasoning,
+    references,
+    trained,
+)
+from ...data.anchors import AnchorConfig, keys, label_laws, parse_tasks, training_sequences
+from ...lab.measures import law_cosines
+from ...ledger.estimate import number
+from ...plots import GREY, Curves, Matrix, Panel, Picture, compose, nothing, points, provenance
+from ...plots.curves import start_and_end
+from ...plots.style import MARKERS, stroke
+from ...probes.geometry import full_matrix
+
+LINES = {"label law": "-", "closed form": "--", "law less its task's mean": ":"}  # the theory's
+ONE = "One run each"
+
+
+def laws(data: AnchorConfig, seed: int) -> Picture:
+    """P_s of the first, the middle and the last anchor of every task."""
+    found, _ = label_laws(training_sequences(data, seed), data.vocab_size)
+    means = found @ np.arange(data.vocab_size)
+
+    def panel(name, among):
+        few = list(dict.fromkeys([among[0], among[len(among) // 2], among[-1]]))
+        table = pd.DataFrame([(f"anchor {anchor}", 0, label, 100 * found[anchor][label])
+                              for anchor in few for label in range(data.vocab_size)],
+                             columns=["anchor", "seed", "x", "y"])
+        words = ", ".join(f"{means[anchor]:.1f} for anchor {anchor}" for anchor in few)
+        return Curves(table=table, hue="anchor", spread="none", look=stroke, title=name,
+                      xlabel="label", label="share of the sequences (%)", told=lambda: words,
+                      also=_level_and_legend(100 / data.vocab_size))
+
+    caption = ("How often each label follows each anchor; dotted: one over the size of the "
+               f"vocabulary. Counted in the training sequences of seed {seed}; no training.")
+    return compose("fig-laws", "Label laws of three anchors of each task. Mean labels",
+                   [[panel(name, among) for name, among, _ in parse_tasks(data)]],
+                   caption=caption, legend=None, size=(7.2, 3.4))
+
+
+def _level_and_legend(level: float):
+    def draw(axes):
+        axes.axhline(level, color=GREY, linestyle=":")
+        axes.legend(fontsize=9)
+
+    return draw
+
+
+def gradient(runs, tier: str, fresh) -> Picture:
+    """Cosine of predicted and measured gradient: against gamma at the start, then along training.
+
+    `fresh` has a row a model that was just drawn: gamma, seed, and a column for each group.
+    """
+    runs = probed(runs)
+    groups = [name for name in fresh if name not in ("gamma", "seed")]
+    table = fresh.melt(["gamma", "seed"], groups, "group", "y").rename(columns={"gamma": "x"})
+    ends = fresh.groupby("gamma")[groups].mean().iloc[[0, -1]]
+    start = " and ".join(f"{', '.join(f'{name} {row[name]:.3f}' for name in groups)} at gamma "
+                         f"{gamma:g}" for gamma, row in ends.iterrows())
+
+    def of_records(axes):
+        starts = [_mean_gradient(geometry_at(run)["start"][1]) for run in runs.itertuples()]
+        axes.scatter(runs.gamma, starts, marker="x", color=GREY, label="mean, of the records",
+                     zorder=3)
+
+    first = Curves(table=table, hue="group", spread="none", title="at the start", xlabel="gamma",
+                   label="cosine of predicted and measured", size=5, also=of_records,
+                   told=lambda: start)
+    later = Curves(table=over_probes(runs, _mean_gradient), xscale="symlog", xlabel="step",
+                   title="along training, mean of all", head="At the end of training", size=5)
+    seeds = ", ".join(map(str, sorted(set(fresh.seed))))
+    caption = (f"Lines at the left: models drawn just now, mean over seeds {seeds}. Right: mean "
+               "over seeds; the band is their range.")
+    return compose("fig-gradient", "Cosine between the predicted and the measured gradient of an "
+                   "embedding", [[first, later]], caption=caption, share=(False, "all"), legend=4,
+                   source=provenance(runs, tier), size=(7.2, 4.2))
+
+
+def _mean_gradient(geometry: dict) -> float:
+    return float(np.mean(list(geometry["gradient"].values())))
+
+
+def cosine_matrices(runs, tier: str, anchor: str = "fig-cosines") -> Picture:
+    """Cosines between the embeddings of all anchors, early and late, beside those of their laws."""
+    shown = one_each(probed(runs))
+    if not len(shown):
+        return nothing(anchor)
+    parts, seed = blocks(data_of(shown.iloc[0])), shown.iloc[0].seed
+    frames = {name: block for name, _, block, _ in parts}
+
+    def panel(values, title, head, label=""):
+        return Matrix(values=values, blocks=frames, title=title, head=head, label=label,
+                      tell=lambda values: _block_words(values, parts))
+
+    grid = []
+    for run in shown.itertuples():
+        moments = {when: at for when, at in geometry_at(run).items() if when != "start"}
+        grid.append([panel(full_matrix(at["cosine"]), f"{when}, step {step}",
+                           f"{run.setting} {when}, step {step}", run.setting * (when == "early"))
+                     for when, (step, at) in moments.items()])
+    law = law_cosines(data_of(shown.iloc[0]), seed)
+    grid[0].append(panel(law, "label laws", "label laws"))
+    return compose(anchor, "Cosines between the embeddings of all anchors, and between their laws",
+                   grid, caption=f"{kind_of(shown)}. {ONE}; the verdicts use all seeds.",
+                   bar=("all", "cosine"), legend=None, source=provenance(shown, tier),
+                   size=(7.2, 2.6 + 2.2 * (len(shown) - 1)))
+
+
+def _block_words(matrix, parts) -> str:
+    """'memory 0.87 in the mean, reasoning 0.90 between neighbours and -0.08 ...'."""
+    words = []
+    for name, among, block, law in parts:
+        profile = by_distance(matrix[block, block])
+        if len(among) < 2:
+            words.append(f"{name} has one anchor")
+        elif law == "sum":
+            near, far = f"{profile[0]:.2f}", f"{profile[-1]:.2f}"
+            words.append(f"{name} {near} between neighbours and {far} between the farthest")
+        else:
+            upper = np.triu_indices(len(among), 1)
+            words.append(f"{name} {matrix[block, block][upper].mean():.2f} in the mean")
+    return ", ".join(words)
+
+
+def cosines_by_distance(studies: dict, tier: str) -> Picture:
+    """Trained cosines between reasoning anchors against |i - j|, and what theory gives for them.
+
+    `studies` maps the name of a kind of model to its frame: a row of panels each.
+    """
+    studies = {name: probed(runs) for name, runs in studies.items()}
+    studies = {name: runs[runs.setting.isin(contrast(runs, PAPER))]
+               for name, runs in studies.items() if len(runs) and reasoning(data_of(runs))}
+    grid = [[_profiles(name, runs, when) for when in ("early", "late")]
+            for name, runs in studies.items()]
+    caption = ("Coloured: trained embeddings, mean over pairs and seeds; the band is the range of "
+               "the seeds. Grey: theory, before any training.")
+    return compose("fig-law", "Cosine between reasoning anchors against the distance of their "
+                   "numbers. At the largest distance", grid or [[]], caption=caption, legend=3,
+                   source=provenance([*studies.values()], tier),
+                   size=(7.2, 1.6 + 2.5 * len(studies)))
+
+
+def _profiles(name: str, runs, when: str) -> Curves:
+    theory = references(runs.iloc[0])
+    ends = [f"{label} {by_distance(matrix)[-1]:.2f}" for label, matrix in theory.items()]
+    early = ", ".join(ends) + ", " if when == "early" else ""
+    table = points(runs, lambda run: _profile(trained(run, when)))
+    words = Curves(table=table).describe()
+    return Curves(table=table, title=f"{name}, {when}", label="cosine", size=5,
+                  xlabel="distance of the numbers", also=lambda axes: _theory(axes, theory),
+                  told=lambda: early + words)
+
+
+def _profile(matrix):
+    profile = by_distance(matrix)
+    return range(1, len(profile) + 1), profile
+
+
+def _theory(axes, theory: dict) -> None:
+    for label, matrix in theory.items():
+        axes.plot(*_profile(matrix), color=GREY, linestyle=LINES[label], label=label)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def cosines_along(studies: dict, tier: str) -> Picture:
+    """Cosines between reasoning anchors against |i - j| at every probe: one run of each model.
+
+    It is of the smaller initialization of the two that are set side by side.
+    """
+    shown = {name: one_each(probed(runs))[-1:] for name, runs in studies.items()}
+    shown = {name: runs for name, runs in shown.items()
+             if len(runs) and reasoning(data_of(runs))}
+    panels = [_along(name, next(runs.itertuples())) for name, runs in shown.items()]
+    return compose("fig-law-along", "Cosine between the farthest reasoning anchors along training",
+                   [panels], caption=f"The later, the darker; grey as in the figure above. {ONE}.",
+                   source=provenance([*shown.values()], tier), legend=None, size=(7.2, 3.8))
+
+
+def _along(name: str, run) -> Curves:
+    _, block = reasoning(data_of(run))
+    profiles = {probe["step"]: _profile(full_matrix(probe["geometry"]["cosine"])[block, block])
+                for probe in run.probes if "geometry" in probe}
+    rows = [(f"step {step}", 0, x, y) for step, xy in profiles.items()
+            for x, y in zip(*xy, strict=True)]
+    ends = ", ".join(f"{y[-1]:.2f} at step {step}" for step, (_, y) in profiles.items())
+
+    def darker(i):
+        colour = plt.cm.viridis(0.85 - 0.55 * i / max(1, len(profiles) - 1))
+        return {"color": colour, "marker": MARKERS[i % 6]}
+
+    def more(axes):
+        _theory(axes, references(run))
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend(handles[: len(profiles)], labels[: len(profiles)], fontsize=8, ncols=3,
+                    loc="lower center")
+
+    return Curves(table=pd.DataFrame(rows, columns=["step", "seed", "x", "y"]), hue="step",
+                  spread="none", title=f"{name}, {run.setting}", label="cosine", look=darker,
+                  size=5, xlabel="distance of the numbers", also=more, told=lambda: ends,
+                  axes={"ylim": (-1.5, 1.1)})  # room for the legend
+
+
+def number_plane(runs, tier: str, anchor: str = "fig-pca") -> Picture:
+    """Embeddings at the end on their first two principal axes, coloured by number."""
+    shown = one_each(probed(runs))
+    panels = [_Plane.of(run) for run in shown.itertuples()] if len(shown) else []
+    caption = f"{kind_of(shown)}. {ONE}, at the end; the line joins the keys." if panels else ""
+    return compose(anchor, "Embeddings of anchors and keys on their first two principal axes",
+                   [panels], caption=caption, share=(False, False), legend=4,
+                   bar=("all", "number (token)"), source=provenance(shown, tier), size=(7.2, 4.2))
+
+
+class _Plane(Panel):
+    """Points on a plane: keys, and the anchors of every task with a marker of their own."""
+
+    @classmethod
+    def of(cls, run) -> "_Plane":
+        pca, data = geometry_at(run)["late"][1]["pca"], data_of(run)
+        first, second = (f"{share:.0%}" for share in pca["shares"][:2])
+        table = pd.DataFrame(np.array(pca["plane"])[:, :2], columns=["x", "y"])
+        groups = {token: f"{name} anchors" for name, among, _ in parse_tasks(data)
+                  for token in among}
+        table["token"] = np.array(pca["tokens"])
+        words = (f"the first axis holds {first} of the variance, and its rank correlation with "
+                 "the numbers of reasoning anchors and keys is "
+                 f"{number(getattr(run, 'order_late', math.nan), '.2f')}; "
+                 f"{next_in_plane(pca, keys(data)):.0%} of the keys have a neighbour in number "
+                 "nearest")
+        return cls(table=table.assign(group=table.token.map(groups).fillna("keys")),
+                   title=run.setting, xlabel=f"first axis ({first} of variance)",
+                   label=f"second axis ({second})", axes={"xticks": [], "yticks": []},
+                   told=lambda: words)
+
+    def draw(self, axes, numbers: dict):
+        seen = ListedColormap(plt.cm.viridis(np.linspace(0.25, 1, 256)))  # on a dark ground as well
+        tokens = self.table.token
+        scale = {"cmap": seen, "vmin": tokens.min(), "vmax": tokens.max()}
+        line = self.table[self.table.group == "keys"]
+        axes.plot(line.x, line.y, color=GREY, linewidth=0.8, alpha=0.7, zorder=1)
+        groups = sorted(self.table.groupby("group", sort=False), key=lambda g: g[0] != "keys")
+        for i, (name, rows) in enumerate(groups):
+            look = {"marker": MARKERS[i % 6], "edgecolors": GREY, "linewidths": 0.6, "label": name}
+            image = axes.scatter(rows.x, rows.y, c=rows.token, s=40, zorder=2, **scale, **look)
+        return image
+
+
+def ranks(runs, tier: str) -> Picture:
+    """Stable rank of the embeddings in use, and the share of pairs alike, along training."""
+    runs = probed(runs)
+    rank, alike = (over_probes(runs, lambda at, name=name: at["used"][name])
+                   for name in ("stable_rank", "pairs_alike"))
+    left = Curves(table=rank, xscale="symlog", xlabel="step", label="stable rank", size=5,
+                  axes={"ylim": (0, None)}, head="Stable rank", form=".1f", tell=start_and_end)
+    right = Curves(table=alike, xscale="symlog", xlabel="step", size=5, form=".0%",
+                   label="share of pairs with a cosine above 0.7", axes={"ylim": (-0.02, 1)},
+                   head="Pairs alike at most", tell=lambda mean, form: number(mean.max(), form))
+    return compose("fig-rank", "Rank and likeness of the embeddings of anchors and keys along "
+                   "training", [[left, right]], caption=RANGE, share=(False, False),
+                   source=provenance(runs, tier), size=(7.2, 4.2))

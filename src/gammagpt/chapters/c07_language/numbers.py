@@ -1,0 +1,124 @@
+"""What the language chapter reads off runs on a mixture of two texts, in numbers.
+
+Runs are rows of a frame (lab.frame, with roles) on a mixture such as "logic+stories". Its first
+text is the one that is said to be ahead. Pictures: figures.py.
+"""
+
+import re
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+
+from ...analysis import levels
+from ...analysis.frames import compared
+from ...data.corpora import corpora
+from ...data.text import DataConfig
+from ...lab.measures import EARLY, unigrams
+from ...plots import points
+from ...project import UserError
+
+MEASURES = {"delta": "delta L", "delta_normalised": "difference of shares"}
+
+
+def pair(runs_or_corpus) -> tuple[str, str]:
+    """The two texts of a mixture, the one that is said to be ahead first.
+
+    Raises UserError for any other corpus: what is asked here is a comparison of two.
+    """
+    corpus = runs_or_corpus if isinstance(runs_or_corpus, str) else runs_or_corpus.corpus.iloc[0]
+    names = corpora(corpus)
+    if len(names) != 2:
+        raise UserError(f"corpus: got {corpus!r}, allowed are two texts joined by +")
+    return names[0], names[1]
+
+
+def along(run) -> pd.DataFrame:
+    """What a run (a row of a frame) went through, a row a measurement.
+
+    Columns: step, tokens (millions), loss (mean of both texts), a share left for each text by its
+    name (at most 1), and both measures of the lead.
+    """
+    one, other = pair(run.corpus)
+    (steps, first), (_, second) = (np.array(run.curves[name]).T for name in (one, other))
+    chance = _chance(run)
+    shares = first / chance[one], second / chance[other]
+    return pd.DataFrame({
+        "step": steps, "tokens": steps * run.batch_size * run.block_size / 1e6,
+        "loss": (first + second) / 2, one: np.minimum(1, shares[0]),
+        other: np.minimum(1, shares[1]), "delta": (second - first) / first,
+        "delta_normalised": shares[1] - shares[0],
+    })  # fmt: skip
+
+
+def over_runs(runs, column: str) -> pd.DataFrame:
+    """What `along` calls so, of runs that ended well, as a tidy table: x is tokens (millions)."""
+
+    def way(run):
+        table = along(run)
+        return table.tokens, table[column]
+
+    return points(runs[runs.status == "ok"], way)
+
+
+def peaks(runs) -> pd.DataFrame:
+    """Where delta L is highest on the way of each compared setting (mean over its runs).
+
+    Columns: role, setting, highest, tokens (millions, where that is) and end.
+    """
+    rows = []
+    for (role, setting), group in compared(runs).groupby(["role", "setting"], sort=False):
+        mean = over_runs(group, "delta").groupby("x").y.mean()
+        if len(mean):
+            rows.append((role, setting, mean.max(), mean.idxmax(), mean.iloc[-1]))
+    return pd.DataFrame(rows, columns=["role", "setting", "highest", "tokens", "end"])
+
+
+def at_equal_loss(runs) -> pd.DataFrame:
+    """The compared runs, both measures not taken at the end but at one mean loss of both texts."""
+    return levels.at_equal_loss(runs, along, {name: name for name in MEASURES})
+
+
+def exchanged(runs) -> pd.DataFrame:
+    """The runs with each text in the place of the other, in the columns that claims are about.
+
+    What a claim says of one text is then asked of the other: a rule that says yes to both says
+    nothing.
+    """
+    if not len(runs):
+        return runs
+    one, other = pair(runs)
+    names = {}
+    for a, b in ((one, other), (other, one)):
+        names |= {f"steps_to_{a}": f"steps_to_{b}", f"{a}_left_at_{b}": f"{b}_left_at_{a}",
+                  f"{a}_cosine_early": f"{b}_cosine_early"}  # fmt: skip
+    now = runs.reindex(columns=[*MEASURES, "cosine_gap_early"]).astype(float)
+    turned = {"delta": 1 / (1 + now.delta) - 1, "delta_normalised": -now.delta_normalised,
+              "cosine_gap_early": -now.cosine_gap_early}  # fmt: skip
+    return runs.rename(columns=names).assign(**turned)
+
+
+def chain_scores(runs) -> pd.DataFrame:
+    """setting, gamma, seed, depth, score ('accuracy', 'exact') and value of every run's chains."""
+    rows = []
+    for column in runs:
+        if match := re.fullmatch(r"chain_(\d+)_(accuracy|exact)", str(column)):
+            part = runs[["setting", "gamma", "seed"]].assign(value=runs[column])
+            rows.append(part.assign(depth=int(match[1]), score=match[2]))
+    empty = pd.DataFrame(columns=["setting", "gamma", "seed", "value", "depth", "score"])
+    found = pd.concat(rows).dropna(subset=["value"]) if rows else empty
+    return found.sort_values(["score", "depth"], kind="stable")
+
+
+def early_step(runs) -> int | None:
+    """The step of the last probe within a tenth of the steps, where 'early' is measured."""
+    for run in runs.itertuples():
+        steps = [probe["step"] for probe in run.probes if probe["step"] <= EARLY * run.steps]
+        if steps:
+            return steps[-1]
+    return None
+
+
+def _chance(run) -> dict[str, float]:
+    data = DataConfig(**{field.name: getattr(run, field.name) for field in fields(DataConfig)})
+    return unigrams(data)

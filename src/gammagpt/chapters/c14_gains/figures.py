@@ -1,0 +1,161 @@
+"""Figures on what a small initialization gains on texts that ask to reason, and on others.
+
+Runs are rows of a frame (lab.frame, with roles) on a mixture of texts. Numbers: numbers.py.
+"""
+
+import pandas as pd
+
+from ...analysis.pictures import RANGE, by_question
+from ...data.corpora import corpora
+from ...lab.measures import REASONING, unigrams
+from ...ledger.estimate import QUESTIONS
+from ...plots import (
+    GREY,
+    NATS,
+    Curves,
+    Estimates,
+    Picture,
+    Ways,
+    compose,
+    nothing,
+    points,
+    provenance,
+)
+from .numbers import LEAD, along, answer_scores, at_equal_loss, data_of, ended, floors, gains, sides
+
+KINDS = {"chain": "logic", "sum": "arithmetic", "recall": "facts"}  # questions -> their text
+SCORES = {"accuracy": "share of the tokens asked", "exact": "share of whole answers"}
+TRAINED = 3  # steps of the longest problem in a training text
+FACTOR = "gain (ln of the factor)"
+
+
+def curves(runs, tier: str, anchor: str = "fig-text-curves") -> Picture:
+    """The loss of every text along training, as a share of that of guessing by frequency."""
+    runs = ended(runs)
+    if not len(runs):
+        return nothing(anchor)
+    data = data_of(runs)
+    chance, low = unigrams(data), floors(data)
+
+    def panel(name):
+        def way(run):
+            tokens = run.batch_size * run.block_size / 1e6
+            return zip(*((step * tokens, loss / chance[name]) for step, loss in run.curves[name]),
+                       strict=True)
+
+        def floor(axes):
+            if name in low:
+                axes.axhline(low[name] / chance[name], color=GREY, linestyle=":")
+
+        return Curves(table=points(runs, way), title=name, xlabel="tokens (millions)", also=floor,
+                      label="share of guessing left", axes={"ylim": (0, 1.25)})
+
+    caption = (f"{RANGE} Dotted: what is left to who knows how the text is made, where that can "
+               "be computed.")
+    return compose(anchor, "Share of the loss of guessing that is left at the end",
+                   [panel(name) for name in corpora(data.corpus)], caption=caption,
+                   source=provenance(runs, tier))
+
+
+def text_gains(runs, tier: str, anchor: str = "fig-gains") -> Picture:
+    """The gain of the small start on every text, in nats and as a logarithm."""
+    table, pair = by_question(gains(runs)), " over ".join(sides(runs)[::-1])
+    panels = [Estimates(table=table, x="text", y=column, hue="question", zero=0, form="+.3f",
+                        shaded=REASONING, label=label, rotation=30, **more)
+              for column, label, more in (("nats", f"gain ({NATS})", {"told": lambda: ""}),
+                                          ("log", FACTOR, {}))]
+    caption = ("Difference, and factor, of the losses. Dots are seeds, bars 95 % intervals; "
+               "shaded: texts that ask to reason.")
+    return compose(anchor, f"Gain of {pair} by text, ln of the factor", [panels],
+                   caption=caption, share=(False, False), source=_of_pair(runs, tier),
+                   size=(7.2, 4.2))
+
+
+def headroom(runs, tier: str, anchor: str = "fig-headroom") -> Picture:
+    """The gain against what the baseline has left to gain; hollow: beyond the text's floor."""
+    table, base = by_question(gains(runs)), (sides(runs) or [""])[0]
+    mean = table.groupby(["question", "text"], sort=False).left.transform("mean")
+    whole = table.assign(x=mean, y=table.log, resolved=True)
+    rest = table.assign(x=mean + 0.02, y=table.beyond, resolved=False)  # beside: may be alike
+    rest = rest[table.beyond.notna().groupby([table.question, table.text]).transform("all")]
+    panels = [Estimates(table=rows, x="x", y="y", hue="text", title=question, apart=False, zero=0,
+                        dots=False, few=True, label=FACTOR,
+                        xlabel=f"share of guessing left with {base}")
+              for question, rows in pd.concat([whole, rest]).groupby("question", sort=False)]
+    left = ", ".join(f"{text} {value:.2f}"
+                     for text, value in table.groupby("text", sort=False).left.mean().items())
+    beyond = [Estimates(table=rows, x="text", y="beyond", head=question, form="+.3f").words()
+              for question, rows in table.dropna(subset=["beyond"]).groupby("question", sort=False)]
+    caption = ("Filled: of the whole loss; hollow, a little to the right: of the loss above the "
+               "text's floor, where that can be computed. Mean over seeds with 95 % intervals.")
+    return compose(anchor, f"Gain by text against the share of guessing that {base} has left",
+                   [panels], caption=caption, source=_of_pair(runs, tier), size=(7.2, 4.2),
+                   told=f"Left: {left}. Beyond the floor: {'; '.join(beyond)}")
+
+
+def answers(runs, tier: str, score: str = "accuracy", anchor: str = "fig-answers") -> Picture:
+    """Answers by the number of steps, a column a text and a row a question of learning rates."""
+    scores = answer_scores(runs)
+    scores = by_question(scores[scores.score == score])
+    kinds = [kind for kind in KINDS if kind in set(scores.kind)]
+    grid = [[_answers(rows[rows.kind == kind], kind, KINDS[kind] if i == 0 else "", question)
+             for kind in kinds]
+            for i, (question, rows) in enumerate(scores.groupby("question", sort=False))]
+    means = scores.groupby(["question", "kind", "setting"], sort=False).value.mean()
+    told = [f"{question}: " + ", ".join(f"{KINDS[kind]} {value:.2f} at {setting}"
+                                        for (_, kind, setting), value in rows.items())
+            for question, rows in means.groupby(level=0, sort=False)]
+    caption = ("Dots are runs, bars 95 % intervals; right of the dotted line no problem in the "
+               "training text has as many steps.")
+    return compose(anchor, f"Answers right, {SCORES[score]}, means over all depths", grid or [[]],
+                   caption=caption, told="; ".join(told), share=(False, "all"),
+                   widths=[1 + scores[scores.kind == kind].depth.nunique() for kind in kinds],
+                   source=provenance(ended(runs), tier), size=(7.2, 0.8 + 2.5 * len(grid)))
+
+
+def _answers(scores, kind: str, title: str, question: str) -> Estimates:
+    depths = sorted(scores.depth.unique())
+
+    def ticks(axes):
+        if kind == "recall":
+            axes.set_xticks([0], ["recall"])
+        if max(depths, default=0) > TRAINED:
+            axes.axvline(TRAINED + 0.5, color=GREY, linestyle=":")
+        if depths:
+            axes.set_xlim(depths[0] - 0.6, depths[-1] + 0.6)
+        axes.set_ylim(-0.03, 1.1)
+
+    return Estimates(table=scores.assign(depth=scores.depth.astype(float)), x="depth", y="value",
+                     hue="setting", line=True, title=title, label=question, also=ticks,
+                     xlabel="" if kind == "recall" else "steps of the solution")
+
+
+def without_clock(runs, tier: str, anchor: str = "fig-lead-without-clock") -> Picture:
+    """The lead of reasoning against the mean loss of all texts: how far a run has come in all."""
+    runs = ended(runs)
+    if not len(runs) or not {*corpora(data_of(runs).corpus)} & {*REASONING}:
+        return nothing(anchor)
+    equal = by_question(at_equal_loss(runs))
+
+    def panel(role, rows):
+        way = points(rows, lambda run: (lambda table: (table.loss, table.lead))(along(run)))
+        at = equal[equal.role == role].groupby("setting", sort=False)[LEAD].mean()
+        told = ", ".join(f"{setting} {lead:.2f}" for setting, lead in at.items())
+        return Ways(table=way, ends=True, title=QUESTIONS[role], told=lambda: told,
+                    xlabel="mean loss of all texts (nats per token)",
+                    label="lead of reasoning (ln of a factor)", also=_falling)
+
+    return compose(anchor, "Lead of reasoning where the compared runs are at one mean loss",
+                   [[panel(*pair) for pair in runs.groupby("role", sort=False)]],
+                   caption="Learning goes to the right; marks are the ends.",
+                   source=provenance(runs, tier), size=(7.2, 4.0))
+
+
+def _falling(axes) -> None:
+    if not axes.xaxis_inverted():  # they share one axis
+        axes.invert_xaxis()
+
+
+def _of_pair(runs, tier: str):
+    runs = ended(runs)
+    return provenance(runs[runs.setting.isin(sides(runs))] if len(runs) else runs, tier)

@@ -1,0 +1,1 @@
+"""Chapter 18: the scale of one GPU."""

@@ -1,0 +1,1 @@
+"""gpt: the minimal GPT, its initialization, its configuration, and the training loop."""

@@ -1,0 +1,186 @@
+"""A run's configuration, and its key."""
+
+import hashlib
+import json
+import math
+import types
+import typing
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from functools import cache, cached_property, lru_cache
+
+from ..data import AnchorConfig, DataConfig
+from ..project import UserError
+from .device import PRECISIONS
+from .emb_mlp import EmbMLPConfig
+from .init import check_scale, parse_parts
+from .model import GPTConfig
+from .optim import OptimConfig
+from .scores import ProbeConfig
+
+SEMANTICS = 1  # raise when a change of code alters results: old records then no longer match
+WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text",
+         types.NoneType: "nothing"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class InitConfig:
+    """Exactly one of gamma (std = d_in^-gamma) and std (the same for every tensor)."""
+
+    gamma: float | None = None
+    std: float | None = None
+    residual_scaling: bool = False  # std / sqrt(2 n_layer) for what writes into the residual
+    depth_scaling: bool = False  # std / sqrt(l) for the matrices of the l-th block
+    parts: str = ""  # parts with a gamma of their own: "embedding 0.8, head 1"
+
+    def __post_init__(self):
+        check_scale(self.gamma, self.std)
+        parse_parts(self.parts)
+
+    @property
+    def label(self) -> str:
+        """The setting in words, as the ledger and the figures name it: 'gamma 0.8'."""
+        scale = f"std {self.std:g}" if self.gamma is None else f"gamma {self.gamma:g}"
+        parts = "".join(f", {name} {g:g}" for name, g in parse_parts(self.parts).items())
+        flags = {"residual": self.residual_scaling, "depth": self.depth_scaling}
+        return scale + "".join(f" with {n} scaling" for n, on in flags.items() if on) + parts
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that can change a number of a run."""
+
+    model: GPTConfig | EmbMLPConfig = field(default_factory=GPTConfig)
+    init: InitConfig = field(default_factory=lambda: InitConfig(gamma=0.5))
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    data: DataConfig | AnchorConfig = field(default_factory=DataConfig)
+    probes: ProbeConfig = field(default_factory=ProbeConfig)
+    steps: int = 400
+    batch_size: int = 32  # windows of model.block_size tokens
+    seed: int = 0  # of the weights and of the order of the data
+    precision: str = "float32"
+
+    def __post_init__(self):
+        for name in ("model", "init", "optim", "data", "probes"):
+            part = getattr(self, name)  # made in Python: held to the same types as one from a file
+            object.__setattr__(self, name, _build(type(part), asdict(part), f"{name}."))
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}: got {getattr(self, name)}, allowed is 1 or more")
+        if self.seed < 0:
+            raise UserError(f"seed: got {self.seed}, allowed is 0 or more")
+        if self.precision not in PRECISIONS:
+            allowed = ", ".join(PRECISIONS)
+            raise UserError(f"precision: got {self.precision!r}, allowed are {allowed}")
+        if self.model.vocab_size != self.data.vocab_size:
+            raise UserError(
+                f"data.vocab_size: got {self.data.vocab_size}, "
+                f"must equal model.vocab_size = {self.model.vocab_size}"
+            )
+        if self.data.kind == "anchors" and self.model.block_size != self.data.length:
+            raise UserError(
+                f"model.block_size: got {self.model.block_size}, "
+                f"must equal data.length = {self.data.length}"
+            )
+        for name in ("neurons", "tokens", "sinks", "norms"):
+            if (asked := getattr(self.probes, name)) and self.data.kind != "text":
+                raise UserError(f"probes.{name}: got {asked}, allowed is 0 without a text")
+        bias = getattr(self.model, "head_bias", "none")
+        if bias == "unigram" and self.data.kind != "text":
+            raise UserError("model.head_bias: got 'unigram', allowed without a text are none, zero")
+        if self.model.kind != "gpt" and self.data.kind == "text":
+            raise UserError(f"model.kind: got {self.model.kind!r}, text needs 'gpt'")
+
+    @classmethod
+    def from_dict(cls, mapping: dict) -> "RunConfig":
+        """Build from nested dicts; unknown keys and values of a wrong type raise UserError."""
+        return _build(cls, mapping, "")
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    def pinned(self) -> "RunConfig":
+        """The same run with the fingerprint of its data filled in."""
+        return self if self.data.fingerprint else replace(self, data=self.data.pinned())
+
+    @cached_property
+    def key(self) -> str:
+        """Same key, same record: a hash of the configuration, its data and SEMANTICS.
+
+        Only what differs from the defaults is hashed, so that a field added later, whose default
+        changes nothing, keeps all records valid; the store compares whole configurations.
+        """
+        return _key(self.pinned())
+
+    def content(self, skip=None) -> dict:
+        """What can change a number, less what equals `skip`: of the data, only its fingerprint."""
+        config = self.pinned().to_dict()
+        config["data"] = {"fingerprint": config["data"]["fingerprint"]}
+        return _difference(config, skip) if skip else config
+
+    @property
+    def tokens(self) -> int:
+        return self.steps * self.batch_size * self.model.block_size
+
+
+@lru_cache(maxsize=16384)
+def _key(config: RunConfig) -> str:
+    """Of a configuration whose data are pinned; a page asks for each of them many times."""
+    content = config.content(skip=RunConfig().to_dict())
+    return _digest({"config": content, "semantics": SEMANTICS})[:16]
+
+
+def _difference(config: dict, default: dict) -> dict:
+    """The entries of a nested dict that differ from those of another."""
+    parts = {
+        name: _difference(value, default[name]) if isinstance(value, dict) else value
+        for name, value in config.items()
+    }
+    same = [name for name, value in parts.items() if value in ({}, default.get(name, {}))]
+    return {name: value for name, value in parts.items() if name not in same}
+
+
+def _canonical(content) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _digest(content) -> str:
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()
+
+
+_hints = cache(typing.get_type_hints)  # slow, and asked for at every configuration
+
+
+def _build(cls, mapping, prefix: str):
+    """A dataclass from nested dicts, with one clear line for what does not fit."""
+    if not isinstance(mapping, dict):
+        raise UserError(f"{prefix.rstrip('.') or 'config'}: got {mapping!r}, expected a mapping")
+    hints = _hints(cls)
+    for name in mapping:
+        if name not in hints:
+            raise UserError(f"{prefix}{name}: unknown, allowed are {', '.join(hints)}")
+    return cls(**{n: _value(hints[n], v, prefix + n) for n, v in mapping.items()})
+
+
+def _of_kind(classes, value, name: str):
+    """Which of several dataclasses is meant: `kind` says it, and the first is the default."""
+    if isinstance(value, classes) or len(classes) == 1:
+        return type(value) if isinstance(value, classes) else classes[0]
+    kinds = {cls.kind: cls for cls in classes}
+    kind = value.get("kind", classes[0].kind) if isinstance(value, dict) else classes[0].kind
+    if kind not in kinds:
+        raise UserError(f"{name}.kind: got {kind!r}, allowed are {', '.join(kinds)}")
+    return kinds[kind]
+
+
+def _value(hint, value, name: str):
+    """`value` as the type `hint`: whole numbers may stand for floats, nothing else is bent."""
+    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if is_dataclass(allowed[0]):
+        cls = _of_kind(allowed, value, name)
+        return value if isinstance(value, cls) else _build(cls, value, f"{name}.")
+    if float in allowed and type(value) is int:
+        value = float(value)
+    if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):
+        words = " or ".join(WORDS[kind] for kind in allowed)
+        raise UserError(f"{name}: got {value!r}, allowed is {words}")
+    return value

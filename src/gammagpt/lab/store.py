@@ -1,0 +1,88 @@
+"""The store: a folder of records, one JSON file a run."""
+
+import itertools
+import os
+import tempfile
+import warnings
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from ..gpt.config import SEMANTICS, RunConfig, _digest
+from ..gpt.records import Record
+from ..project import UserError
+
+
+class Store:
+    """A folder of records, one `<key>.json` a run. Safe under kill -9 and several processes."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        if self.folder.is_file():
+            raise UserError(f"store: {folder} is a file, allowed is a folder")
+
+    def path(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+    def get(self, config: RunConfig) -> Record | None:
+        """The record of a configuration, or None. A damaged one is named and set aside."""
+        return self._read(self.path(config.key), config)
+
+    def put(self, record: Record) -> Path:
+        """Write atomically: a reader sees the whole record or none."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(record.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(aside, 0o644)  # mkstemp's files are private; records are to be shared
+        os.replace(aside, self.path(record.key))
+        return self.path(record.key)
+
+    def lock(self):
+        """A context that one process at a time is in; a process that is killed has left it.
+
+        Its file is no record, so it lies elsewhere: one for each user and folder.
+        """
+        from filelock import FileLock
+
+        name = _digest([str(self.folder.resolve()), str(Path.home())])[:16]
+        return FileLock(Path(tempfile.gettempdir()) / f"gammagpt-{name}.lock")
+
+    def __iter__(self):
+        for path in sorted(self.folder.glob("*.json")):
+            record = self._read(path)
+            if record is not None:
+                yield record
+
+    def _read(self, path: Path, config: RunConfig | None = None) -> Record | None:
+        try:
+            found = path.stat()
+            record = _parsed(path, found.st_ino, found.st_mtime_ns, found.st_size)
+            if record.key != path.stem and record.provenance["semantics"] == SEMANTICS:
+                raise ValueError(f"it is the record of run {record.key}")
+            if config and record.config.content() != config.content():
+                raise ValueError("it was made under other defaults")
+            return record
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            aside = _free_name(path.with_name(f"{path.name}.set-aside"))
+            with suppress(FileNotFoundError):  # another process has set it aside just now
+                os.replace(path, aside)
+            reason = str(error) or type(error).__name__
+            warnings.warn(f"{path.name}: {reason}; set aside as {aside.name}", stacklevel=2)
+            return None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(path: Path, *state: int) -> Record:
+    """The record in a file; read again only when the file's state on disk is another."""
+    return Record.from_json(path.read_text(encoding="utf-8"))
+
+
+def _free_name(path: Path) -> Path:
+    """The path itself, or with a number: what was set aside before is kept."""
+    others = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(p for p in itertools.chain([path], others) if not p.exists())

@@ -1,0 +1,190 @@
+"""A claim and a frame of runs -> a verdict, by the claim's rule."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from .claims import VERDICTS, Claim
+from .statistics import _p_value, holm, paired_interval
+
+CHANGED = "rule changed"
+YOUNGER = "rule younger than some of its runs"  # which another chapter had made before
+EDGE = "best learning rate at the grid's edge"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the records of one tier say of a claim; see claims/README.md for what the effect is."""
+
+    claim: Claim
+    tier: str
+    verdict: str
+    reason: str
+    effect: float = math.nan
+    low: float = math.nan  # the interval's ends
+    high: float = math.nan
+    pairs: tuple = ()  # (seed, baseline's run key or None, treatment's, [others'], effect)
+    flag: str = ""  # CHANGED or YOUNGER, or nothing: the rule was there, as it is, before the runs
+    p: float = math.nan  # two-sided p-value of an effect that equals the rule's margin
+
+    @property
+    def rule_changed(self) -> bool:
+        """Whether any of the runs does not carry the rule as it is now."""
+        return bool(self.flag)
+
+    @property
+    def n(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def shown(self) -> tuple[float, float, float]:
+        """(effect, low, high) as people read them: of one setting, the metric with its own sign."""
+        if self.claim.turned:
+            return -self.effect, -self.high, -self.low
+        return self.effect, self.low, self.high
+
+    def to_dict(self) -> dict:
+        """Strict JSON content; numbers that do not exist are null."""
+        expected = self.claim.expected_at(self.tier)
+        numbers = {n: _or_none(getattr(self, n)) for n in ("effect", "low", "high", "p")}
+        return numbers | {
+            "id": self.claim.id,
+            "tier": self.tier,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "unit": self.claim.unit,
+            "n": self.n,
+            "rule": self.claim.rule,
+            "rule_hash": self.claim.rule_hash,
+            "rule_changed": self.rule_changed,
+            "flag": self.flag,
+            "expected": expected,
+            "as_expected": expected[0] <= self.effect <= expected[1]
+            if expected and math.isfinite(self.effect)
+            else None,
+            "runs": [list(pair[:-1]) for pair in self.pairs],
+        } | self._optional
+
+    @property
+    def _optional(self) -> dict:
+        """Fields of the claim which only some have: whether it is primary, and what it means."""
+        fields = {"primary": self.claim.primary, "means": self.claim.means.get(self.verdict)}
+        return {name: value for name, value in fields.items() if value}
+
+
+def judge(claim: Claim, runs, tier: str) -> Verdict:
+    """The verdict of one claim on an experiment's frame.
+
+    `runs` has a row a run: setting, role (tuning, common, tuned), seed, key, resolved, rules and
+    the claim's metric. Only the claim's own role counts; pairs share a seed. A metric that is
+    missing or nan leaves the claim inconclusive.
+    """
+    pairs, unresolved, flag, lost = _pairs(claim, runs)
+    effects = [pair[-1] for pair in pairs]
+    effect, low, high = paired_interval(effects, claim.rule["confidence"])
+    verdict, reason = _decide(claim, tier, pairs, low, high, unresolved, lost)
+    asked = verdict != "not run" and not math.isnan(low)
+    p = _p_value(effects, claim.rule["margin"]) if asked else math.nan
+    return Verdict(claim, tier, verdict, reason, effect, low, high, tuple(pairs), flag, p)
+
+
+def standing(verdicts) -> dict[str, tuple[int, int]]:
+    """Verdict -> (how many claims, how many of them with a corrected p of at most 0.05)."""
+    corrected, found = holm(verdicts), {}
+    for name in VERDICTS:
+        own = [v.claim.id for v in verdicts if v.verdict == name]
+        found[name] = len(own), sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
+    return found
+
+
+def placebo_rate(claim: Claim, runs, tier: str, draws: int = 200, seed: int = 0) -> float:
+    """Negative control: how often the claim is supported when settings are shuffled in a seed."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    role = _needed(claim, runs[runs.role == claim.comparison["learning_rate"]])
+    if claim.metric not in role:
+        return 0.0
+    seeds = [group for _, group in role.groupby("seed") if set(claim.settings) <= {*group.setting}]
+    supported = sum(_shuffled(claim, seeds, tier, rng) == "supported" for _ in range(draws))
+    return supported / draws
+
+
+def _shuffled(claim: Claim, seeds, tier: str, rng) -> str:
+    """The verdict when in each seed's runs the settings have changed places."""
+    effects, unresolved = [], set()
+    for group in seeds:
+        names = list(rng.permutation(group.setting))
+        chosen = [names.index(setting) for setting in claim.settings]
+        effects.append(_effect(claim, [float(group[claim.metric].iat[i]) for i in chosen]))
+        unresolved |= {names[i] for i in chosen if not group.resolved.iat[i]}
+    _, low, high = paired_interval(effects, claim.rule["confidence"])
+    return _decide(claim, tier, effects, low, high, sorted(unresolved))[0]
+
+
+def _pairs(claim: Claim, runs):
+    """Effects by seed; settings whose learning rate is unresolved; what to flag of the rule; and
+    {setting: how many of its runs have no such number}.
+    """
+    role = runs[runs.role == claim.comparison["learning_rate"]] if len(runs) else runs
+    pairs, rows = [], []
+    for seed, sides in _by_seed(claim, _needed(claim, role)):
+        effect = _effect(claim, [getattr(side, claim.metric, math.nan) for side in sides])
+        keys = [side.key for side in sides] if claim.paired else [None, sides[0].key]
+        pairs.append((int(seed), *keys, effect))
+        rows += sides
+    unresolved = sorted({row.setting for row in rows if not row.resolved})
+    hashes = {row.rules.get(claim.id) for row in rows} - {claim.rule_hash}
+    flag = YOUNGER if hashes == {None} else CHANGED if hashes else ""
+    lost = Counter(r.setting for r in rows if not math.isfinite(getattr(r, claim.metric, math.nan)))
+    return pairs, unresolved, flag, lost
+
+
+def _effect(claim: Claim, values) -> float:
+    """One seed's effect: a metric; a difference of two; or that less the difference of two more."""
+    signs = (1, -1, -1, 1) if claim.paired else (-1,)
+    effect = sum(sign * value for sign, value in zip(signs, values, strict=False))
+    return -effect if claim.higher else effect
+
+
+def _needed(claim: Claim, runs):
+    """The columns that a verdict needs: an experiment's frame can have hundreds."""
+    columns = {"setting", "role", "seed", "key", "resolved", "rules", claim.metric}
+    return runs[[column for column in runs.columns if column in columns]]
+
+
+def _by_seed(claim: Claim, role) -> list:
+    """(seed, [the run of each side]) of the seeds that have a run of every side."""
+    sides = []
+    for setting in claim.settings:
+        chosen = role[role.setting == setting] if len(role) else role
+        sides.append({row.seed: row for row in chosen.itertuples()})
+    seeds = sorted(set.intersection(*map(set, sides)))
+    return [(seed, [side[seed] for side in sides]) for seed in seeds]
+
+
+def _decide(claim, tier, pairs, low, high, unresolved, lost=None) -> tuple[str, str]:
+    rule = claim.rule
+    if not pairs:
+        return "not run", f"no records of {'all settings' if claim.paired else 'the setting'}"
+    if not claim.judged_at(tier):
+        return "not run", f"not asked at tier {tier}"
+    if len(pairs) < rule["min_pairs"]:
+        noun = "pairs" if claim.paired else "runs"
+        return "inconclusive", f"{len(pairs)} {noun}, the rule needs {rule['min_pairs']}"
+    if unresolved:
+        settings = " and ".join(unresolved)
+        return "inconclusive", f"{EDGE} for {settings}"
+    if math.isnan(low):
+        told = " and ".join(f"{n} of {len(pairs)} with {name}" for name, n in (lost or {}).items())
+        return "inconclusive", f"no interval, since runs diverged or did not get that far: {told}"
+    if low > rule["margin"]:
+        return "supported", f"the whole interval is {claim.bound}"
+    if high < rule["margin"]:
+        side = "above" if claim.turned else "below"
+        return "contradicted", f"the whole interval is {side} {claim.bound.split()[1]}"
+    return "inconclusive", f"the interval holds {claim.bound.split()[1]}"
+
+
+def _or_none(value: float):
+    return value if math.isfinite(value) else None

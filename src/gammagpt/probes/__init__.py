@@ -1,0 +1,1 @@
+"""probes: what is measured of a model while it trains."""

@@ -1,0 +1,1 @@
+"""registry: finds the chapters' studies, claims' verdicts and exercises; what a tier costs."""

@@ -1,0 +1,90 @@
+"""What finds the chapters' studies: by name and tier, and the verdicts that follow from them."""
+
+import importlib
+import pkgutil
+from functools import cache
+
+from .. import chapters
+from ..lab.settings import parameters
+from ..lab.store import Store
+from ..lab.study import LearningRateStudy
+from ..ledger.claims import load_ledger
+from ..ledger.judge import Verdict, judge
+from ..ledger.show import effect
+from ..project import PAGES, TIERS, UserError, results_folder, root, tier_parameters
+
+
+def study(experiment: str, tier: str, **changed) -> LearningRateStudy:
+    """An experiment at the size of a tier, with some of its chapter's parameters `changed`.
+
+    Raises UserError for a name that is unknown.
+    """
+    if experiment not in (known := homes()):
+        raise UserError(f"experiment: got {experiment!r}, allowed are {', '.join(known)}")
+    return studies(known[experiment], tier, **changed)[experiment]
+
+
+def studies(notebook: str, tier: str, **changed) -> dict[str, LearningRateStudy]:
+    """All studies of a chapter, by name, at the size of a tier, with some parameters `changed`.
+
+    Raises UserError for a parameter that the notebook does not have, or a bad value.
+    """
+    given = tier_parameters(tier)[notebook]
+    if unknown := [name for name in changed if name not in given]:
+        allowed = ", ".join(given)
+        raise UserError(f"{notebook}: unknown parameter {unknown[0]!r}, allowed are {allowed}")
+    return _chapters()[notebook].studies(parameters(given | changed))
+
+
+def homes() -> dict[str, str]:
+    """Each study's notebook, whose parameters say how large it is: {"language": "07_language"}."""
+    return _homes(root())
+
+
+@cache
+def _homes(checkout) -> dict[str, str]:
+    there = tier_parameters(PAGES)
+    return {name: notebook for notebook in _chapters() if notebook in there
+            for name in studies(notebook, PAGES)}  # fmt: skip
+
+
+@cache
+def _chapters() -> dict:
+    """Notebook -> the module chapters/cNN_name/studies.py of it, if it makes runs of its own."""
+    names = [module.name for module in pkgutil.iter_modules(chapters.__path__)]
+    found = {}
+    for name in names:
+        if importlib.util.find_spec(f"{chapters.__name__}.{name}.studies"):
+            module = importlib.import_module(f"{chapters.__name__}.{name}.studies")
+            found[name.removeprefix("c")] = module
+    return found
+
+
+def verdicts(tier: str = PAGES, folder=None, claims=None) -> list[Verdict]:
+    """The verdict of every claim of the ledger, from the records of a tier; trains nothing.
+
+    The records may be in another `folder`, and the `claims` be fewer.
+    """
+    claims, store = claims or load_ledger(), Store(folder or results_folder(tier))
+    names = {claim.experiment for claim in claims}
+    frames = {name: study(name, tier).collect(store) for name in names}
+    return [judge(claim, frames[claim.experiment], tier) for claim in claims]
+
+
+def at_tiers(claims):
+    """A frame for the end of a chapter: what each tier but smoke says of these claims.
+
+    Columns: tier, claim, effect, verdict, runs or pairs, why. A tier without any run of them has
+    one row. From the records of the book's own settings, whatever the page's parameters are.
+    """
+    import pandas as pd
+
+    rows = []
+    for tier in TIERS[1:]:
+        found = verdicts(tier, claims=claims)
+        if any(verdict.n for verdict in found):
+            rows += [(tier, v.claim.title, effect(v), v.verdict, v.n, v.reason) for v in found]
+        else:
+            rows.append((tier, "all of them", "–", "not run", 0, "no records"))
+    columns = ["tier", "claim", "effect", "verdict", "runs or pairs", "why"]
+    return pd.DataFrame(rows, columns=columns)

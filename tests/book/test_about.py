@@ -1,0 +1,208 @@
+"""The pages about the book: what they say is computed, and what cannot be computed is an error."""
+
+import inspect
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import about
+import changes
+import chapters
+import nbformat
+import polish
+import pytest
+import terms
+import yaml
+from docutils import nodes
+from helpers import made_up_claim
+
+from gammagpt import project, verdicts
+from gammagpt.ledger.claims import load_ledger
+from gammagpt.ledger.judge import CHANGED, Verdict
+from gammagpt.project import UserError
+from gammagpt.registry.costs import price
+
+
+@pytest.fixture
+def found():
+    numbers = {"effect": 0.25, "low": 0.125, "high": 0.375, "pairs": ((0, "a", "b", 0.25),) * 3}
+    return [Verdict(made_up_claim(), "laptop", "supported", "x", **numbers)]
+
+
+# ---- verdicts on a page ------------------------------------------------------------------------
+
+
+def test_a_comment_becomes_what_the_records_say(found):
+    text = about.with_verdicts("a\n<!-- claims: a-claim -->\nb", found)
+    assert "[A title](claim-a-claim)" in text and "supported</span>" in text
+    assert "+0.250 [+0.125, +0.375] nats per token" in text and text.endswith("\nb")
+
+
+def test_the_answer_says_who_ends_lower_and_what_is_not_told_apart():
+    """All in the lead's claims alike, but for one that turns round and one that decides nothing."""
+    names = [name for name in re.findall(r'"([a-z0-9-]+-(?:common|tuned))"',
+                                         inspect.getsource(about.lead))]  # fmt: skip
+    ends = dict.fromkeys(names, (0.25, 0.125, 0.375))
+    ends |= {"fresh-wide-tuned": (-0.5, -0.6, -0.4), "rule-gpt2-tuned": (0.1, -0.1, 0.3)}
+    known = {name: Verdict(replace(made_up_claim(), id=name), "night",
+                           "supported" if low > 0 else "inconclusive", "x", effect, low, high)
+             for name, (effect, low, high) in ends.items()}  # fmt: skip
+    text = about.lead(known)
+    assert text.startswith("**Partly.**") and text.count("ends 0.25 lower") == len(names) - 2
+    assert "At twice the width it ends 0.50 higher" in text
+    assert "it is not told apart (0.10 lower on average)" in text
+    alike = {name: known["rule-usual-common"] for name in names}
+    assert about.lead(alike).startswith("**Yes.**")
+
+
+def test_a_verdict_that_many_claims_would_undo_says_so():
+    one = Verdict(made_up_claim(), "night", "supported", "x", 0.25, 0.1, 0.4, p=0.03)
+    other = replace(one, claim=replace(one.claim, id="other"), p=0.04)
+    text = "<!-- claims: a-claim -->"
+    assert "corrected p 0.06" in about.with_verdicts(text, [one, other])
+    assert "corrected p" not in about.with_verdicts(text, [one])
+
+
+def test_a_claim_that_is_not_in_the_ledger_is_an_error(found):
+    with pytest.raises(UserError, match="'lost', allowed are"):
+        about.with_verdicts("<!-- claims: a-claim lost -->", found)
+
+
+def test_the_pages_of_the_book_name_only_claims_of_the_ledger():
+    known = verdicts("smoke")
+    for name in about.PAGES:
+        about.with_verdicts((project.root() / "book" / name).read_text(), known)
+
+
+def test_flagged_verdicts_are_listed_and_others_are_not(found):
+    assert "A title" not in about.flagged(found)
+    flag = Verdict(made_up_claim(), "laptop", "supported", "x", flag=CHANGED)
+    assert "[A title](claim-a-claim): rule changed" in about.flagged([*found, flag])
+
+
+def test_without_records_the_limits_say_so(found):
+    assert "no records of tier gpu" in about.limits([], found, "gpu")
+
+
+def test_the_citation_is_that_of_the_citation_file_and_has_all_papers():
+    cff = yaml.safe_load((project.root() / "CITATION.cff").read_text())
+    text = about.citation()
+    assert f"title = {{{cff['title']}}}" in text and f"version = {{{cff['version']}+" in text
+    assert text.count("\n@") == 4 and text.count("{") == text.count("}")
+    assert all(f"{{{claim.paper}," in text for claim in load_ledger())
+
+
+# ---- under a chapter's title -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "seconds, words", [(3, "3 s"), (89, "89 s"), (600, "10 min"), (5400, "1.5 h")]
+)
+def test_a_time_is_said_as_people_say_it(seconds, words):
+    assert chapters.span(seconds) == words
+
+
+def test_the_cost_counts_the_runs_that_figures_show(tmp_path, monkeypatch):
+    records = sorted((project.root() / "results" / "laptop").glob("*.json"))[:2]
+    (tmp_path / "laptop").mkdir()
+    for record in records:
+        shutil.copy(record, tmp_path / "laptop")
+    monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
+    keys = " ".join(record.stem for record in records)
+    shown = nbformat.v4.new_output("display_data", {"text/html": f'<p data-runs="{keys}">'})
+    cell = nbformat.v4.new_code_cell("", outputs=[shown])
+    runs = chapters.runs_of("01_gamma", nbformat.v4.new_notebook(cells=[cell]), "laptop")
+    seconds = sum(price()(record.config) for record in runs.values())
+    line = chapters.cost_line("laptop", runs, 12.0)
+    assert f"2 runs, from nothing about {chapters.span(seconds)} on two cores" in line
+    assert line.endswith(" made in 12 s")
+
+
+# ---- terms -------------------------------------------------------------------------------------
+
+
+def test_only_the_first_use_of_a_term_is_linked_and_plurals_count():
+    left = {"stable rank": ("term-stable", "says"), "rank": ("term-rank", "other")}
+    pieces = terms.linked("Stable ranks fall. A stable rank is no rank.", left, "g.html")
+    links = [piece for piece in pieces if isinstance(piece, nodes.reference)]
+    assert [link.astext() for link in links] == ["Stable ranks", "rank"] and left == {}
+    assert links[0]["refuri"] == "g.html#term-stable" and links[0]["reftitle"] == "says"
+    assert "".join(p.astext() for p in pieces) == "Stable ranks fall. A stable rank is no rank."
+
+
+def test_a_part_of_a_word_is_no_term():
+    assert len(terms.linked("unseeded", {"seed": ("a", "b")}, "g.html")) == 1
+
+
+# ---- the site ----------------------------------------------------------------------------------
+
+
+def test_a_site_is_as_large_as_all_its_files_and_text_travels_compressed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    files = [tmp_path / "a.woff2", tmp_path / "folder" / "b.html"]
+    for file in files:
+        file.write_bytes(b"0" * 2000)
+    assert polish.site_size(tmp_path) == 4000
+    assert polish.transfer(files[:1]) == 2000 > 100 > polish.transfer(files[1:])
+
+
+def test_the_markup_is_mended(tmp_path):
+    formula = '<span class="math notranslate nohighlight">\\(d_\\mathrm{in} &gt; 2\\)</span>'
+    wrong = '<div role="list" class="citation-list"><th class="blank level0" >&nbsp;</th>'
+    (tmp_path / "page.html").write_text(formula + wrong)
+    polish.mend(tmp_path)
+    text = (tmp_path / "page.html").read_text()
+    assert 'style="--signs: 6">\\(d' in text and "role=" not in text and "<th" not in text
+
+
+@pytest.mark.parametrize(
+    "typed, shown",
+    [
+        ("by -0.3 [-0.4, +1.2] nats", "by −0.3 [−0.4,\u00a0+1.2] nats"),
+        ("GPT-2 of 2026-11-26, 1e-12, 3-4", "GPT-2 of 2026-11-26, 1e-12, 3-4"),
+        ("<code>-0.3</code><td>-0.3</td>", "<code>-0.3</code><td>−0.3</td>"),
+        (r'<a title="-0.3">\(x = -1\)</a>', r'<a title="-0.3">\(x = -1\)</a>'),
+    ],
+)
+def test_numbers_are_set_as_numbers_and_code_as_code(typed, shown):
+    assert polish.typeset(typed) == shown
+
+
+def test_chapters_are_numbered_as_their_files_are():
+    parts = project.read_yaml(project.root() / "_toc.yml")["parts"]
+    files = [c["file"] for part in parts if part.get("numbered") for c in part["chapters"]]
+    assert [int(re.match(r"notebooks/(\d+)_", file)[1]) for file in files] == list(
+        range(1, len(files) + 1)
+    )
+
+
+# ---- two ledgers -------------------------------------------------------------------------------
+
+ENTRY = {"id": "a", "verdict": "supported", "rule_hash": "1"}
+
+
+@pytest.mark.parametrize(
+    "now, words, code",
+    [
+        ([ENTRY], "No verdict has changed.", 0),
+        ([ENTRY | {"verdict": "inconclusive"}], "`a`: supported -> inconclusive", 1),
+        ([ENTRY | {"rule_hash": "2"}], "`a`: supported -> supported, by another rule", 1),
+        ([], "`a` is gone; it was supported", 1),
+        ([ENTRY, ENTRY | {"id": "b"}], "`b` is new: supported", 0),
+    ],
+)
+def test_what_changed_between_two_ledgers_is_said(tmp_path, capsys, now, words, code):
+    files = [tmp_path / "before.json", tmp_path / "now.json"]
+    for file, content in zip(files, ([ENTRY], now), strict=True):
+        file.write_text(json.dumps(content))
+    assert changes.main([str(file) for file in files]) == code
+    assert capsys.readouterr().out.strip().removeprefix("- ") == words
+
+
+@pytest.mark.parametrize("content", ["", "{}x", '[{"id": "a"}]', "3"])
+def test_a_file_that_is_no_ledger_is_named(tmp_path, capsys, content):
+    (tmp_path / "f.json").write_text(content)
+    assert changes.main([str(tmp_path / "f.json")] * 2) == 2
+    assert "f.json: allowed is the output" in capsys.readouterr().err
+    assert changes.main([]) == 2 and changes.main(["a", "no.json"]) == 2
