@@ -12,12 +12,13 @@ import yaml
 from helpers import made_up_record, refusal, strict_json
 
 from gammagpt import Store, project
+from gammagpt.chapters.c18_gpu import job
+from gammagpt.chapters.c18_gpu import numbers as outcomes
+from gammagpt.chapters.c18_gpu.checks import run_checks
+from gammagpt.chapters.c18_gpu.clock import Clock
+from gammagpt.chapters.c18_gpu.grid import NOTEBOOK, flops, make_groups, parameters, runs_of, wanted
+from gammagpt.chapters.c18_gpu.plan import plan
 from gammagpt.lab.bundle import read_bundle
-from gammagpt.slice import job, outcomes
-from gammagpt.slice.check import run_checks
-from gammagpt.slice.clock import Clock
-from gammagpt.slice.grid import NOTEBOOK, flops, make_groups, parameters, runs_of, wanted
-from gammagpt.slice.plan import plan
 
 FULL = project.tier_parameters("gpu")[NOTEBOOK]
 

@@ -121,9 +121,9 @@ def run_sweep(options) -> None:
 
 def run_gpu(options) -> int:
     """Use a GPU for some minutes: check it, measure it, and train what its grid lacks."""
-    from .slice.clock import age_of_process
-    from .slice.job import run_slice
-    from .slice.plan import tier_plan
+    from .chapters.c18_gpu.clock import age_of_process
+    from .chapters.c18_gpu.job import run_slice
+    from .chapters.c18_gpu.plan import tier_plan
 
     tier = "smoke" if options.rehearse else "gpu"
     if options.plan:

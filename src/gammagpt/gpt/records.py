@@ -17,7 +17,7 @@ SOURCES = (
     "gpt/model", "gpt/emb_mlp", "gpt/init", "data/text", "data/corpora", "data/logic",
     "data/stories", "data/arithmetic", "data/facts", "data/unigrams", "data/anchors",
     "data/batches", "gpt/device", "gpt/optim", "gpt/scores", "probes/spectra", "probes/geometry",
-    "probes/token_losses", "probes/sinks", "norm_outputs", "gpt/parallel", "gpt/engine",
+    "probes/token_losses", "probes/sinks", "probes/norm_outputs", "gpt/parallel", "gpt/engine",
     "gpt/train",
 )  # fmt: skip
 

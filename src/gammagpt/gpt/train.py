@@ -11,7 +11,7 @@ import time
 import torch
 
 from ..data import make_batches, unigrams
-from ..norm_outputs import norm_outputs
+from ..probes.norm_outputs import norm_outputs
 from ..project import UserError
 from .config import RunConfig
 from .device import describe, keep_freed_memory, pick_device

@@ -1,6 +1,6 @@
 """The chapter's figures: predictions beside outcomes, and the tuned losses of every setting."""
 
-from ..figures import COLOURS, HOLLOW, Picture, nothing, provenance, unfence
+from ...figures import COLOURS, HOLLOW, Picture, nothing, provenance, unfence
 
 HEIGHT = 0.32  # inches of a row
 
@@ -39,7 +39,7 @@ def predictions(table, runs, records: str) -> Picture:
 
 def _differences(table) -> set[str]:
     """The names of the predictions whose number is a difference of losses."""
-    from .outcomes import predictions
+    from .numbers import predictions
 
     return {name for name, said in predictions().items() if "difference" in said["measure"]}
 

@@ -8,7 +8,7 @@ import json
 
 import pandas as pd
 
-from ..project import root
+from ...project import root
 from .clock import HOPED
 from .grid import flops
 

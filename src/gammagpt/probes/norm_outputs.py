@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import torch
 
-from .data.text import load_text
-from .gpt.model import RMSNorm
+from ..data.text import load_text
+from ..gpt.model import RMSNorm
 
 BATCH = 32  # windows looked at together
 

@@ -1,7 +1,7 @@
 """The plan of a grid: how many runs, how many FLOPs, how long on a card."""
 
-from ..lab.store import Store
-from ..project import results_folder
+from ...lab.store import Store
+from ...project import results_folder
 from .clock import HOPED
 from .grid import flops, make_groups, parameters, runs_of
 

@@ -8,7 +8,7 @@ import math
 
 import pandas as pd
 
-from ..project import UserError, read_yaml, root
+from ...project import UserError, read_yaml, root
 from .grid import Group, at, flops, runs_of
 
 COLUMNS = ("group", "setting", "width", "steps", "rate", "seed", "role", "status", "loss",

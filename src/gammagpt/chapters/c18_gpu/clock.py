@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..gpt.config import RunConfig
+from ...gpt.config import RunConfig
 from .grid import flops
 
 HOPED = 400e12  # FLOP/s of a card, to plan with until it is measured

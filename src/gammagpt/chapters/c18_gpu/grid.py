@@ -9,15 +9,15 @@ small ones without the unigram bias, n being the steps of warm-up.
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ..data import DataConfig
-from ..gpt.config import InitConfig, RunConfig
-from ..gpt.engine import flops_per_token
-from ..gpt.model import GPTConfig
-from ..gpt.optim import OptimConfig
-from ..gpt.scores import ProbeConfig
-from ..lab import settings
-from ..lab.store import Store
-from ..project import tier_parameters
+from ...data import DataConfig
+from ...gpt.config import InitConfig, RunConfig
+from ...gpt.engine import flops_per_token
+from ...gpt.model import GPTConfig
+from ...gpt.optim import OptimConfig
+from ...gpt.scores import ProbeConfig
+from ...lab import settings
+from ...lab.store import Store
+from ...project import tier_parameters
 
 NOTEBOOK = "18_gpu"  # whose parameters in a tier say how large the grid is
 BIAS, EPS, GATE = {"head_bias": "unigram"}, {"norm_eps": 1e-12}, {"gate": True}

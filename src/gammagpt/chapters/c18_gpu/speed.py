@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..bench.nanogpt import NAME as PEER
-from ..bench.report import LADDER
-from ..bench.workers import Setting, Shape, training_step
-from ..gpt.device import matmul_ceiling, pick_device, policy, wait
-from ..gpt.engine import BLOCKS, flops_per_token
-from ..gpt.model import GPTConfig
-from ..lab.stacking import seconds_a_step
+from ...bench.nanogpt import NAME as PEER
+from ...bench.report import LADDER
+from ...bench.workers import Setting, Shape, training_step
+from ...gpt.device import matmul_ceiling, pick_device, policy, wait
+from ...gpt.engine import BLOCKS, flops_per_token
+from ...gpt.model import GPTConfig
+from ...lab.stacking import seconds_a_step
 
 SIZES = {"cuda": (4096, 8192, 16384), "cpu": (512,)}  # of matrix products
 SECONDS = {"cuda": 1.0, "cpu": 0.3}  # of a measurement

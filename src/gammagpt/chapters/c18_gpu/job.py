@@ -13,19 +13,19 @@ from pathlib import Path
 
 import torch
 
-from ..gpt.config import RunConfig
-from ..gpt.device import can_compile, describe, pick_device, policy
-from ..gpt.engine import BLOCKS
-from ..gpt.records import Record, provenance
-from ..lab.bundle import add, pack, read_bundle
-from ..lab.store import Store
-from ..lab.training import train_stack
-from ..project import UserError, results_folder, root
-from .check import run_checks
+from ...gpt.config import RunConfig
+from ...gpt.device import can_compile, describe, pick_device, policy
+from ...gpt.engine import BLOCKS
+from ...gpt.records import Record, provenance
+from ...lab.bundle import add, pack, read_bundle
+from ...lab.store import Store
+from ...lab.training import train_stack
+from ...project import UserError, results_folder, root
+from .checks import run_checks
 from .clock import Clock
 from .grid import flops, make_groups, parameters, runs_of, wanted
-from .measure import measure, measurements
 from .plan import plan_in_words
+from .speed import measure, measurements
 
 BUNDLE, REPORT, COMPILED = "records.bundle", "slice.json", "compiled.bin"
 LARGEST = 16 * 2**20  # bytes of a file that comes back from a lent machine
