@@ -1,10 +1,13 @@
 """The house: which room of src/gammagpt may import from which, held against the imports."""
 
 import ast
+import subprocess
+import sys
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
+import gammagpt
 from gammagpt import project
 
 PACKAGE = project.root() / "src" / "gammagpt"
@@ -105,3 +108,15 @@ def test_no_module_imports_itself_through_others():
 def test_a_room_says_in_its_first_line_what_it_holds(room):
     text = ast.get_docstring(ast.parse(MODULES[room].read_text(encoding="utf-8")))
     assert text and text.splitlines()[0].endswith(".") and len(text.splitlines()[0]) <= 100
+
+
+def test_the_ledger_and_the_command_line_start_without_torch():
+    """They need none of it, and it takes longer to load than they take."""
+    code = "import sys, gammagpt.cli, gammagpt.ledger.show; print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "False", result.stderr
+
+
+def test_every_public_name_is_where_the_package_looks_for_it():
+    assert [name for name in gammagpt.__all__ if not hasattr(gammagpt, name)] == []
+    assert set(gammagpt.__all__) <= set(dir(gammagpt)) and not hasattr(gammagpt, "another")

@@ -1,24 +1,42 @@
 """gammagpt: a minimal GPT and the experiments of an executable book on small initialization."""
 
-from .analysis.advice import pick_gamma
-from .data import DataConfig
-from .gpt.config import InitConfig, RunConfig
-from .gpt.init import audit_init, gamma_init_, implied_gamma
-from .gpt.model import GPT, GPTConfig
-from .gpt.optim import OptimConfig
-from .gpt.records import Record
-from .gpt.scores import ProbeConfig
-from .lab.frame import frame, load_records
-from .lab.settings import parameters
-from .lab.store import Store
-from .lab.sweep import sweep
-from .lab.training import train
-from .project import UserError
-from .registry.studies import verdicts
+from importlib import import_module
 
 __version__ = "0.1.0"
-__all__ = [
-    "GPT", "GPTConfig", "InitConfig", "OptimConfig", "DataConfig", "ProbeConfig", "RunConfig",
-    "Record", "Store", "UserError", "audit_init", "frame", "gamma_init_", "implied_gamma",
-    "load_records", "parameters", "pick_gamma", "sweep", "train", "verdicts",
-]  # fmt: skip
+# Public name -> its module, which is imported when the name is first asked for: torch takes longer
+# to load than the ledger, the exercises or --help need.
+_HOMES = {
+    "DataConfig": "data",
+    "GPT": "gpt.model",
+    "GPTConfig": "gpt.model",
+    "InitConfig": "gpt.config",
+    "OptimConfig": "gpt.optim",
+    "ProbeConfig": "gpt.scores",
+    "Record": "gpt.records",
+    "RunConfig": "gpt.config",
+    "Store": "lab.store",
+    "UserError": "project",
+    "advise": "analysis.plateau",
+    "audit_init": "gpt.init",
+    "frame": "lab.frame",
+    "gamma_init_": "gpt.init",
+    "implied_gamma": "gpt.init",
+    "load_records": "lab.frame",
+    "parameters": "lab.settings",
+    "pick_gamma": "analysis.advice",
+    "sweep": "lab.sweep",
+    "train": "lab.training",
+    "verdicts": "registry.studies",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_HOMES})
