@@ -3,6 +3,7 @@
     python book/generated.py    brings the README's tables and picture up to date
 """
 
+import ast
 import json
 import math
 import re
@@ -67,11 +68,29 @@ def readme_text(text: str) -> str:
         "start": _quick_start(),
         "speed": _speed(reports),
         "targets": _targets(json.loads(reports[0].read_text(encoding="utf-8"))),
+        "map": _map(),
     }
     for name, part in parts.items():
         pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda m, part=part: m[1] + part + m[2], text, flags=re.DOTALL)
     return text
+
+
+ROOMS = ("cli.py", "registry", "chapters", "analysis", "bench", "plots", "lab", "probes", "gpt",
+         "data", "ledger", "project.py")  # fmt: skip
+
+
+def _map() -> str:
+    """The rooms of the package, each with the first line of what it says of itself."""
+    folder = root() / "src" / "gammagpt"
+    rows = ["| Room | Holds |", "|---|---|"]
+    for room in ROOMS:
+        path = folder / room if room.endswith(".py") else folder / room / "__init__.py"
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
+        words = re.sub(rf"^{room}: ", "", text, flags=re.IGNORECASE).removesuffix(".")
+        rows.append(f"| `{path.relative_to(folder).as_posix().removesuffix('__init__.py')}` "
+                    f"| {words[0].lower()}{words[1:]} |")  # fmt: skip
+    return "\n".join(rows) + "\n"
 
 
 def _quick_start() -> str:
