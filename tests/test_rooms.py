@@ -22,9 +22,9 @@ MAY_IMPORT = {
     "plots": "ledger.estimate ledger.statistics lab.frame lab.measures project",
     "bench": "lab gpt project",
     "analysis": "plots lab probes gpt ledger data project",
-    "chapters": "analysis plots lab probes gpt ledger data project",
+    "chapters": "analysis bench plots lab probes gpt ledger data project",
     "registry": "chapters analysis plots lab probes gpt ledger data project",
-    "cli": "registry bench lab gpt ledger data project",
+    "cli": "registry chapters bench lab gpt ledger data project",
 }
 EVERYTHING = {"", "__main__"}  # the public names, and `python -m gammagpt`
 

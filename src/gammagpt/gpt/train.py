@@ -11,7 +11,6 @@ import time
 import torch
 
 from ..data import make_batches, unigrams
-from ..probes.norm_outputs import norm_outputs
 from ..project import UserError
 from .config import RunConfig
 from .device import describe, keep_freed_memory, pick_device
@@ -112,8 +111,6 @@ def _finish(engine, logs, batches) -> None:
         if log.alive and log.config.data.kind == "text":
             log.add_plateau(engine.weights(member))
         log.add_probes(log.config.steps, log.last, engine, member)
-        if log.alive and log.config.probes.norms:
-            log.add_at_end("norms", norm_outputs(engine.plain(member), log.config))
 
 
 def _scores(engine, sets) -> list[dict]:

@@ -6,6 +6,7 @@ dicts and lists. To add a probe: a function here in probes/, its row, and a fiel
 """
 
 from .geometry import geometry, neuron_cosines
+from .norm_outputs import norm_outputs
 from .sinks import sinks
 from .spectra import spectra
 from .token_losses import token_losses
@@ -16,4 +17,5 @@ PROBES = {
     "geometry": ("along", geometry),
     "tokens": ("end", token_losses),
     "sinks": ("end", sinks),
+    "norms": ("end", norm_outputs),
 }
