@@ -1,6 +1,7 @@
 """A slice of a GPU: what it plans, in which order it trains, and that none of it is lost."""
 
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,9 +185,10 @@ def rehearsed(tmp_path, corpus, monkeypatch):
     root = tmp_path / "project"
     tiers = root / "notebooks" / "tiers"
     tiers.mkdir(parents=True)
-    content = project.tier_parameters("smoke")
-    content[NOTEBOOK] |= {"corpus": corpus, "vocab_size": 300, "block_size": 16, "steps": 6}
-    (tiers / "smoke.yml").write_text(yaml.safe_dump(content))
+    tiny = project.tier_parameters("smoke")[NOTEBOOK]
+    tiny |= {"corpus": corpus, "vocab_size": 300, "block_size": 16, "steps": 6}
+    (tiers / "smoke.yml").write_text(yaml.safe_dump({NOTEBOOK: tiny}))
+    shutil.copy(project.root() / "notebooks" / f"{NOTEBOOK}.ipynb", root / "notebooks")
     (root / "predictions").mkdir()
     predicted = (project.root() / "predictions" / "gpu.yml").read_text(encoding="utf-8")
     (root / "predictions" / "gpu.yml").write_text(predicted, encoding="utf-8")
