@@ -332,8 +332,9 @@ def _data_configs(options) -> list:
         raise UserError(f"--tier: got {options.tier!r} and a corpus or vocabulary; give only one")
     if named:
         return [DataConfig(**named)]
-    notebooks = tier_parameters(options.tier or PAGES).values()
-    pairs = {(n["corpus"], n["vocab_size"]) for n in notebooks if n and "corpus" in n}
+    tier = options.tier or PAGES
+    own = [n for n in tier_parameters(tier).values() if n and n.get("records", tier) == tier]
+    pairs = {(n["corpus"], n["vocab_size"]) for n in own if "corpus" in n}
     return [DataConfig(*pair) for pair in sorted(pairs)]
 
 

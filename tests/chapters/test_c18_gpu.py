@@ -8,7 +8,9 @@ import sys
 import time
 from dataclasses import replace
 
+import nbformat
 import pytest
+import runner
 import yaml
 from helpers import made_up_record, refusal, strict_json
 
@@ -19,6 +21,7 @@ from gammagpt.chapters.c18_gpu.checks import run_checks
 from gammagpt.chapters.c18_gpu.clock import Clock
 from gammagpt.chapters.c18_gpu.grid import NOTEBOOK, flops, make_groups, parameters, runs_of, wanted
 from gammagpt.chapters.c18_gpu.plan import plan
+from gammagpt.cli import main
 from gammagpt.lab.bundle import read_bundle
 
 FULL = project.tier_parameters("gpu")[NOTEBOOK]
@@ -203,7 +206,7 @@ def command(budget: int, out) -> list[str]:
             "--out", str(out)]  # fmt: skip
 
 
-def test_a_slice_that_is_killed_loses_what_is_in_flight_and_the_next_one_goes_on(
+def test_the_rehearsal_keeps_its_budget_survives_a_kill_and_ends_on_the_page(
     rehearsed, tmp_path, monkeypatch
 ):
     out = tmp_path / "out"
@@ -229,6 +232,14 @@ def test_a_slice_that_is_killed_loses_what_is_in_flight_and_the_next_one_goes_on
     assert kept < {record.key for record in records} and len(list(out.iterdir())) <= 8
     predicted = {record.provenance["rules"]["gpu"] for record in records}
     assert predicted == {job.predictions_hash()} != {"none"}
+
+    monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path / "the book's"))
+    assert main(["records", "import", str(out / "records.bundle"), "--tier", "smoke"]) == 0
+    page = tmp_path / "page.ipynb"
+    assert runner.execute(NOTEBOOK, runner.plan("smoke", [NOTEBOOK])[NOTEBOOK], page) is None
+    shown = str([cell.get("outputs") for cell in nbformat.read(page, as_version=4).cells])
+    assert "runs have records in `results/smoke`" in shown and "fig-gpu-losses" in shown
+    assert f"{len(records)} runs, " in shown
 
 
 def test_a_run_that_fails_ends_nothing_and_is_left_out(rehearsed, tmp_path, monkeypatch):

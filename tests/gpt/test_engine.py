@@ -18,7 +18,7 @@ from torch.func import functional_call, vmap
 from gammagpt import GPT, GPTConfig, InitConfig, OptimConfig, RunConfig, gamma_init_, train
 from gammagpt.gpt.device import can_compile
 from gammagpt.gpt.emb_mlp import EmbMLP, EmbMLPConfig
-from gammagpt.gpt.engine import Stack, make_engine, shape
+from gammagpt.gpt.engine import BLOCKS, Stack, make_engine, shape
 from gammagpt.gpt.model import (
     MLP,
     Attention,
@@ -249,6 +249,19 @@ def test_bfloat16_moves_a_gamma_sweep_less_than_a_seed_does(tiny):
     spread = losses["float32"].std(dim=1)
     shift = (losses["bfloat16"] - losses["float32"]).mean(dim=1).abs()
     assert (shift < spread).all() and (shift < 0.02).all(), (shift, spread)
+
+
+def test_a_run_whose_blocks_are_compiled_gives_the_same_record_whatever_its_head_and_epsilon(tiny):
+    """One program for both: neither the bias nor the epsilon is compiled again."""
+    model = replace(tiny.model, norm_eps=1e-12, head_bias="zero")
+    runs = [tiny, replace(tiny, model=model)]
+    torch._dynamo.reset()
+    for run in runs:
+        assert_same_outcome(train(run, compiled=BLOCKS), train(run), tolerance=1e-4)
+    frames = torch._dynamo.utils.counters["frames"]
+    before = frames["total"]
+    train(replace(runs[1], seed=5), compiled=BLOCKS)
+    assert frames["total"] == before
 
 
 def test_a_compiled_run_or_stack_gives_the_same_records(tiny):
