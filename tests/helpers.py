@@ -42,6 +42,12 @@ def strict_json(text: str):
     return json.loads(text, parse_constant=fail)
 
 
+def assert_same_final(record, other, rel: float) -> None:
+    """The same scores up to rounding; what is None, as of a run on its plateau, in both."""
+    assert record.final == {name: value if value is None else pytest.approx(value, rel=rel)
+                            for name, value in other.final.items()}  # fmt: skip
+
+
 def small_anchor_run(kind: str, *, data=None, model=None, **changes) -> RunConfig:
     """Two tasks on ten keys for an Emb-MLP ("emb_mlp") or a GPT: learned in about a second."""
     length = {"emb_mlp": 3, "gpt": 5}[kind]

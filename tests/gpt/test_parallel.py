@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TINY
-from helpers import refusal, small_anchor_run, strict_json
+from helpers import assert_same_final, refusal, small_anchor_run, strict_json
 
 from gammagpt import InitConfig, RunConfig, Store, UserError, sweep, train
 from gammagpt.cli import main
@@ -87,7 +87,7 @@ def test_two_processes_train_the_run_of_one_and_leave_one_record(tiny, tmp_path)
     assert (alone.provenance["processes"], together.provenance["processes"]) == (1, 2)
     for name, curve in alone.curves.items():
         assert together.curves[name] == [[i, pytest.approx(x, rel=ROUNDING)] for i, x in curve]
-    assert together.final == pytest.approx(alone.final, rel=ROUNDING)
+    assert_same_final(together, alone, ROUNDING)
     assert [probe["step"] for probe in together.probes] == [p["step"] for p in alone.probes]
     assert list(files(tmp_path)) == [config.key]
 
@@ -110,7 +110,7 @@ def test_a_batch_that_cannot_be_shared_equally_is_one_line(tiny, tmp_path):
 KILLED = """
 import json, os, signal, sys
 from gammagpt import RunConfig, train
-from gammagpt.parallel import process_group
+from gammagpt.gpt.parallel import process_group
 
 def kill(step, loss):
     if group.rank == 1 and step >= 5:

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import made_up_record, refusal, small_anchor_run
+from helpers import assert_same_final, made_up_record, refusal, small_anchor_run
 
 from gammagpt import InitConfig, RunConfig, Store, frame, load_records, sweep
 from gammagpt.gpt.device import Policy
@@ -37,7 +37,7 @@ def assert_close(records, others) -> None:
     """The same outcomes up to the rounding of a short run in another stack."""
     for record, other in zip(records, others, strict=True):
         assert (record.key, record.status) == (other.key, other.status)
-        assert record.final == pytest.approx(other.final, rel=1e-4)
+        assert_same_final(record, other, 1e-4)
 
 
 def times(folder) -> dict[str, int]:

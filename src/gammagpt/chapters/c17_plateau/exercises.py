@@ -57,8 +57,8 @@ EXERCISES = {
              math.sqrt(path * warmup_steps / (width * rate)),
              "The rates add up to half of steps times the last one."),
         ),
-        inputs=lambda rng: _size(rng) | {
-            "path": draw(rng, 0.5, 5, 3), "warmup_steps": int(rng.integers(100, 3000)),
+        inputs=lambda rng: {"path": draw(rng, 0.5, 5, 3)} | _size(rng) | {
+            "warmup_steps": int(rng.integers(100, 3000)),
         },
     ),
 }  # fmt: skip
