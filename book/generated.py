@@ -9,7 +9,6 @@ import math
 import re
 from pathlib import Path
 
-from about import with_verdicts
 from chapters import span
 
 from gammagpt import Store, verdicts
@@ -63,7 +62,6 @@ def readme_text(text: str) -> str:
     reports = sorted((root() / "benchmarks").glob("ladder*.json"))
     found = verdicts(PAGES)
     parts = {
-        "answer": _short_answer(found),
         "claims": _readme_claims(found),
         "start": _quick_start(),
         "speed": _speed(reports),
@@ -246,35 +244,17 @@ def _tier_words(tier: str) -> str:
     )
 
 
-def _short_answer(found) -> str:
-    """That of the landing page, in plain Markdown."""
-    landing = (root() / "book" / "intro.md").read_text(encoding="utf-8")
-    text = landing.partition("## The short answer\n")[2].partition("[Questions]")[0]
-
-    def line(verdict) -> str:
-        link = f"notebooks/{verdict.claim.notebook}.ipynb"
-        return f"- [{verdict.claim.title}]({link}): {_plain_badge(verdict)}, {_found(verdict)}"
-
-    def named(link) -> str:  # MyST finds the title of a page; here it must be written out
-        return f"[{_title(link[1])}](notebooks/{link[1]}.ipynb)"
-
-    text = re.sub(r"\[\]\(\.\./notebooks/(\w+)\.ipynb\)", named, text)
-    return with_verdicts(text, found, line).strip() + "\n"
-
-
 def _readme_claims(found) -> str:
-    glance = _glance(found, "notebooks/{notebook}.ipynb", _plain_chip)
-
-    def linked(claim) -> str:
-        return f"[{claim.question}](notebooks/{claim.notebook}.ipynb)"
-
-    def answer(verdict) -> str:
-        return f"{_plain_badge(verdict)}<br>{_found(verdict)}; wanted {verdict.claim.bound}"
-
-    return (
-        f"{glance}\n<details><summary>Every claim, with its effect and 95 % interval"
-        f"</summary>\n\n{_summary(found, linked, answer)}\n</details>\n"
-    )
+    """A row for each tuned claim of the landing page: what was found, and the verdict."""
+    landing = (root() / "book" / "intro.md").read_text(encoding="utf-8")
+    named = " ".join(re.findall(r"<!-- claims: ([^>]*)-->", landing)).split()
+    known = {verdict.claim.id: verdict for verdict in found}
+    lines = ["| Claim | Effect, 95 % interval | Verdict |", "|---|---|---|"]
+    for verdict in (known[name] for name in named if name.endswith("-tuned")):
+        title = verdict.claim.title.partition(", each at its own")[0]
+        link = f"[{title}](notebooks/{verdict.claim.notebook}.ipynb)"
+        lines.append(f"| {link} | {_found(verdict)} | {_plain_badge(verdict)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _glance(found, link: str, mark) -> str:
@@ -319,10 +299,6 @@ def _title(notebook: str) -> str:
 def _chip(count: int, name: str) -> str:
     css = name.replace(" ", "-")
     return f'<span class="verdict {css}">{SIGNS[name]} {count} {name}</span>'
-
-
-def _plain_chip(count: int, name: str) -> str:
-    return f"{SIGNS[name]} {count} {name}"
 
 
 def _summary(found, linked, answer) -> str:

@@ -210,10 +210,11 @@ def test_a_world_where_x_is_right_gives_it_full_marks():
 
 
 def test_what_is_not_whole_is_not_scored():
-    """A group without its lowest rate has no reference."""
-    runs = [outcome(run) for run in plateau_runs.prediction_runs()[1:]]
-    found = plateau_runs.score(runs)
-    assert "short warm-up" not in set(found["collapse"]["group"])
+    """A group without its lowest rate has no reference: that seed is left out of it."""
+    first, *runs = plateau_runs.prediction_runs()
+    found = plateau_runs.score([outcome(run) for run in runs])["collapse"]
+    (other,) = set(found[found.group == "short warm-up"].seed)
+    assert other != first.seed and found[found.group == "medium warm-up"].seed.nunique() == 2
     assert plateau_runs.score([])["summary"] == {"settings": 0}
 
 

@@ -175,8 +175,8 @@ def score(records, folder: Path | None = None) -> dict:
     {"collapse": a frame, a row a run: fields, loss, collapsed, and <rule>_probability of each rule
     and of the early one; "rules": a frame, a row a rule: runs, accuracy, auc, brier, and the same
     for other vocabularies alone; "critical": a frame, a row a setting: forecast, observed, error;
-    "summary": numbers}. Only what is whole is scored: a group all of whose runs there are, a grid
-    all of whose gammas. Raises UserError if a file lacks or alters a setting.
+    "summary": numbers}. Only what is whole is scored: of a group the seeds of which all runs are
+    there, and grids all of whose runs are. Raises UserError if a file lacks or alters a setting.
     """
     import pandas as pd
 
@@ -194,8 +194,10 @@ def _collapse_rows(found: dict, folder: Path) -> list[dict]:
     forecasts = _read(folder / "collapse.csv", [_fields(run) for _, run in collapse_runs()])
     for group in COLLAPSE:
         asked = [(run, next(forecasts)) for run in group.runs()]
-        pairs = [(found.get(replace(run, seed=seed)), row) for run, row in asked for seed in SEEDS]
-        if None in [record for record, _ in pairs]:
+        seeds = [seed for seed in SEEDS
+                 if all(replace(run, seed=seed) in found for run, _ in asked)]  # fmt: skip
+        pairs = [(found[replace(run, seed=seed)], row) for run, row in asked for seed in seeds]
+        if not pairs:
             continue
         rates = [record.config.optim.learning_rate for record, _ in pairs]
         bad = collapsed(rates, [loss(record) for record, _ in pairs])
