@@ -1,7 +1,7 @@
 """Spectra of matrices along a run: ranks and norms, by kind of matrix.
 
-Runs are rows of a frame (lab.frame, with roles) whose records hold spectra (gpt/scores.py). Ranks of
-several matrices are averaged as logarithms, as in measures.expansion.
+Runs are rows of a frame (lab.frame, with roles) whose records hold spectra (probes/spectra.py).
+Ranks of several matrices are averaged as logarithms, as in measures.expansion.
 """
 
 import math
