@@ -1,6 +1,7 @@
 """The chapter's figures: predictions beside outcomes, and the tuned losses of every setting."""
 
-from ...figures import COLOURS, HOLLOW, Picture, nothing, provenance, unfence
+from ...plots import COLOURS, Picture, Source, nothing, provenance
+from ...plots.style import HOLLOW
 
 HEIGHT = 0.32  # inches of a row
 
@@ -32,9 +33,9 @@ def predictions(table, runs, records: str) -> Picture:
              else "None has been tried, so there are ranges only")  # fmt: skip
     alt = f"Predicted ranges of {len(shown)} differences of tuned losses. {found}."
     caption = ("Ranges: where each difference was expected, nine times in ten, before any run. "
-               "Dots: what was found, hollow where that is outside; lines: 95 % intervals. "
-               + _origin(runs, records))  # fmt: skip
-    return Picture("fig-gpu-predictions", draw, alt, caption, (7.2, 1.2 + HEIGHT * len(shown)))
+               "Dots: what was found, hollow where that is outside; lines: 95 % intervals.")
+    size = (7.2, 1.2 + HEIGHT * len(shown))
+    return Picture("fig-gpu-predictions", draw, alt, caption, size, _origin(runs, records))
 
 
 def _differences(table) -> set[str]:
@@ -64,12 +65,11 @@ def tuned_losses(runs, records: str) -> Picture:
     alt = (f"Final losses of {len(order)} settings, each at its own best rate. The lowest mean, "
            f"{order.iloc[-1]:.3f}, has {order.index[-1]}; the highest, {order.iloc[0]:.3f}, "
            f"{order.index[0]}.")  # fmt: skip
-    caption = "Dots: seeds that chose no rate; strokes: means. " + _origin(compared, records)
-    return Picture("fig-gpu-losses", draw, alt, caption, (7.2, 1.2 + HEIGHT * len(order)))
+    caption = "Dots: seeds that chose no rate; strokes: means."
+    size = (7.2, 1.2 + HEIGHT * len(order))
+    return Picture("fig-gpu-losses", draw, alt, caption, size, _origin(compared, records))
 
 
-def _origin(runs, records: str) -> str:
+def _origin(runs, records: str) -> Source:
     """Where the runs come from; their keys stay out, since the site has no page for them."""
-    if not len(runs):
-        return f"Tier {records}; no run."
-    return unfence(provenance(runs, records))[0]
+    return Source(provenance(runs, records).words)

@@ -1,6 +1,6 @@
 """What the chapter says of a grid and its outcomes, in sentences that the records write."""
 
-from ...words import listed
+from ...ledger.estimate import listed
 
 
 def state(rows: list[dict], name: str) -> str:
