@@ -114,7 +114,7 @@ def answer_scores(runs) -> pd.DataFrame:
 
 def along(run) -> pd.DataFrame:
     """What a run (a row of a frame) went through: step, loss (mean of all texts), and the lead."""
-    names = corpora(data_of(run))
+    names = corpora(data_of(run).corpus)
     curves = {name: np.array(run.curves[name]) for name in names}
     losses = {name: curve[:, 1] for name, curve in curves.items()}
     logs = {f"{name}_log_loss": np.log(loss) for name, loss in losses.items()}
