@@ -145,7 +145,8 @@ def test_a_diverged_run_is_worse_than_any_other():
 
 def test_one_seed_has_no_interval():
     runs = runs_of(bowl())
-    found = critical.minimum(learning_rates.by_gamma(runs[(runs.role == "common") & (runs.seed == 0)]))
+    one = runs[(runs.role == "common") & (runs.seed == 0)]
+    found = critical.minimum(learning_rates.by_gamma(one))
     assert found.kind == "one seed" and math.isnan(found.high)
 
 
