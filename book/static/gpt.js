@@ -10,7 +10,7 @@
 "use strict";
 
 function gpt({ uniform, normals }, Numbers = Float32Array) {
-  const MODEL = { width: 24, hidden: 64, layers: 2, heads: 2, length: 32, eps: 1e-5, base: 10000 };
+  const MODEL = { width: 32, hidden: 88, layers: 1, heads: 2, length: 32, eps: 1e-5, base: 10000 };
   const OPTIM = { weightDecay: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, clip: 1, finalRatio: 0.1 };
   const RUN = { steps: 200, batch: 16 };
   const SAMPLE = { tokens: 40, temperature: 0.8 };
