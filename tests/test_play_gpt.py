@@ -19,12 +19,12 @@ JS_NAMES = {"vocab_size": "vocabulary", "block_size": "length", "n_layer": "laye
 
 @pytest.fixture(scope="module")
 def js(browser):
-    """Evaluates JavaScript with an argument, `E` being what embmlp.js offers, and `G` gpt.js."""
+    """Evaluates JavaScript with an argument, `G` being what the two scripts offer."""
     page = browser.new_page()
-    page.add_script_tag(path=STATIC / "embmlp.js")
-    page.add_script_tag(path=STATIC / "gpt.js")
-    offered = "const E = embMLP(), kind = (given?.float32 ? Float32Array : Float64Array),"
-    offered += "G = gpt(E, kind);"
+    for name in ("embmlp.js", "gpt.js", "gpt_train.js"):
+        page.add_script_tag(path=STATIC / name)
+    offered = """const E = embMLP(), M = gpt(E, given?.float32 ? Float32Array : Float64Array);
+      const G = { ...M, ...gptTrainer(E, M) };"""
     yield lambda body, given=None: page.evaluate(f"(given) => {{ {offered} {body} }}", given)
     page.close()
 
