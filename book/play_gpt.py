@@ -13,6 +13,7 @@ import numpy as np
 
 from gammagpt.analysis.plateau import MARGIN, RANGES, RULES
 from gammagpt.data import DataConfig, load_text
+from gammagpt.probes import UNIGRAM_GAP
 
 DATA = DataConfig("stories", vocab_size=512)  # most of the 256 bytes are in no story
 TOKENS = 100_000  # as many as 200 steps of 16 windows of 32 tokens read
@@ -39,7 +40,8 @@ def play_gpt() -> dict:
         "start": pieces.index("\n"),
         "logFrequencies": np.round(logs - logs.mean(), 4).tolist(),
         "entropy": round(float(-(shares * logs).sum()), 4),  # nats per token
-        "rule": {"threshold": rule.threshold, "slope": rule.slope, "margin": MARGIN},
+        "rule": {"threshold": rule.threshold, "slope": rule.slope, "margin": MARGIN,
+                 "gap": UNIGRAM_GAP},
         "ranges": RANGES,
     }
 

@@ -1,0 +1,397 @@
+/* The page "Train a GPT here": controls, charts of losses and ranks, lines of text, a table of
+   finished runs, and words. What is computed is in gpt.js and gpt_train.js; a Worker does it. */
+"use strict";
+
+/** Trains two models in turns, on the same batches, in slices, so that it hears when to pause; posts
+    what it measures, and now and then what they write. This is the Worker's program; it works as
+    well without one. */
+function trainBoth(G, post, every, writing) {
+  let data, runs, id, going = false, recent = [[], []];
+  const step = () => runs[0].step();
+  const slice = () => {
+    const until = performance.now() + 12; // ms
+    while (going && performance.now() < until) {
+      advance();
+      going = step() < G.RUN.steps;
+      if (step() % every === 0) measure();
+    }
+    if (going) setTimeout(slice);
+  };
+  const advance = () => runs.forEach((run, side) => recent[side].push(run.advance()));
+  const measure = () => {
+    const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
+    const losses = recent[0].length ? recent.map(mean) : null; // since the last time
+    const texts = step() && step() % writing === 0 ? runs.map((run) => run.sample()) : null;
+    post({ id, step: step(), losses, ranks: runs.map((run) => run.rank()), texts });
+    recent = [[], []];
+  };
+  return ({ text, settings, go, one, ...message }) => {
+    if (text) { data = text; return; }
+    if (settings) {
+      runs = settings.gammas.map((gamma) => G.start(data, { ...settings, gamma }));
+      id = message.id;
+      measure();
+    }
+    if (one) { advance(); measure(); }
+    const idle = !going;
+    going = go && step() < G.RUN.steps;
+    if (going && idle) setTimeout(slice);
+  };
+}
+
+(() => {
+  const root = document.getElementById("play-gpt"), known = window.GG_GPT;
+  if (!root || !known) return;
+  const E = embMLP(), M = gpt(E), G = { ...M, ...gptTrainer(E, M) };
+  const EVERY = 4, WRITING = 50, KEEP = 4; // steps between points, and lines; runs in the charts
+  const SIDES = ["first", "second"], DASHES = ["", "9 4", "2 4", "10 3 2 3"]; // of a run
+  const WARMUPS = [2, 100]; // one after the other, at a button
+  const NAMES = { gammas: "the gammas", rate: "learning rate", warmup: "warm-up", bias: "bias",
+    seed: "seed" };
+  const EDGE = { left: 40, right: 92, top: 10, bottom: 40 }; // px
+  const find = (name) => root.querySelector(`[data-play="${name}"]`);
+  const form = root.querySelector("form"), still = matchMedia("(prefers-reduced-motion: reduce)");
+
+  let runs = []; // at most KEEP, the newest last: {id, settings, points, texts, dash, state, since}
+  let queue = []; // warm-ups that are still to be tried
+  let count = 0, drawing = false;
+  const current = () => runs[runs.length - 1];
+  const last = (run) => run.points[run.points.length - 1];
+  const unfinished = () => ["running", "paused"].includes(current()?.state);
+
+  // ---- the Worker, or where none may be had the page itself -------------------------------------
+
+  function makeTrainer(hear) {
+    try {
+      const program = `const E = (${embMLP})(), M = (${gpt})(E);
+        const G = { ...M, ...(${gptTrainer})(E, M) };
+        const hear = (${trainBoth})(G, postMessage, ${EVERY}, ${WRITING});
+        onmessage = (event) => hear(event.data);`;
+      const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
+      const worker = new Worker(address);
+      worker.onmessage = (event) => hear(event.data);
+      return (message) => worker.postMessage(message);
+    } catch {
+      return trainBoth(G, hear, EVERY, WRITING);
+    }
+  }
+  const send = makeTrainer(({ id, step, losses, ranks, texts }) => {
+    const run = current();
+    if (run?.id !== id) return; // from a run that was given up
+    if (losses) run.points.push({ step, losses, ranks });
+    if (texts) run.texts.push({ step, texts });
+    if (step === G.RUN.steps) finish(run);
+    show();
+  });
+
+  /** The tokens of the text: 16-bit numbers, deflated, in base64. */
+  async function unpacked() {
+    const bytes = Uint8Array.from(atob(known.tokens), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint16Array(await new Response(stream).arrayBuffer());
+  }
+
+  // ---- what was found ---------------------------------------------------------------------------
+
+  /** x = lr d^2 / n_w. */
+  const index = ({ rate, warmup }) => rate * M.MODEL.width ** 2 / warmup;
+  const short = (x) => Number(x.toPrecision(3)).toString();
+
+  /** What the law expects at these settings, and what it has never seen. */
+  function expectation(settings) {
+    const { threshold, slope } = known.rule, x = index(settings), { rate, warmup } = settings;
+    const chance = 1 / (1 + (threshold / x) ** slope), percent = Math.round(100 * chance);
+    const share = percent > 99 ? "above 99 %" : percent < 1 ? "below 1 %" : `${percent} %`;
+    const place = x < threshold ? "below the boundary" : "above the boundary";
+    return `x = ${short(rate)} · ${M.MODEL.width}² / ${warmup} = ${short(x)}, ${place} `
+      + `${threshold}. The law's probability that a small initialization collapses: ${share}. `
+      + unseen(settings);
+  }
+
+  /** Of the settings, those outside of what the law was fitted to. */
+  function unseen({ rate, warmup }) {
+    const values = { learning_rate: [rate, "learning rate"], warmup_steps: [warmup, "warm-up"],
+      vocab_size: [known.pieces.length, "vocabulary"] };
+    const outside = Object.entries(values).flatMap(([name, [value, word]]) => {
+      const [low, high] = known.ranges[name];
+      if (value >= low && value <= high) return [];
+      return [`${word} ${value} (it knows ${low === high ? low : `${low} to ${high}`})`];
+    });
+    return outside.length ? `Outside of its evidence: ${outside.join(", ")}.` : "";
+  }
+
+  const ends = (run) => last(run).losses.map((loss) => loss.toFixed(2));
+
+  /** The first step with a loss clearly below the unigram level, of a side; or undefined. */
+  const left = (run, side) =>
+    run.points.find(({ losses }) => losses[side] < known.entropy - known.rule.gap)?.step;
+
+  function finding(run) {
+    const [a, b] = run.settings.gammas, [first, second] = ends(run);
+    const more = second - first, word = more > 0 ? "higher" : "lower";
+    const difference = more ? `${Math.abs(more).toFixed(2)} ${word}` : "as low";
+    const steps = SIDES.map((_, side) => left(run, side) ?? "none");
+    return `Gamma ${a} ended at ${first} nats a token, and gamma ${b} at ${second}, ${difference}. `
+      + `They had left the unigram level at step ${steps[0]} and step ${steps[1]}.`;
+  }
+
+  const differing = (run, other) => Object.keys(NAMES).filter((name) =>
+    String(run.settings[name]) !== String(other.settings[name]));
+
+  /** The newest other finished run that differs in one setting only, in words. */
+  function comparison(run) {
+    const other = runs.filter((r) => r !== run && r.state === "done" && differing(r, run).length < 2)
+      .pop();
+    if (!other) return "";
+    const [name] = differing(run, other);
+    if (!name) return " The settings are those of a run before, and so are the numbers.";
+    const value = String(other.settings[name]).replace(",", " and "), [a, b] = ends(other);
+    return ` With ${NAMES[name]} ${value} and all else alike: ${a} and ${b}.${collapse(run, other)}`;
+  }
+
+  /** Which gammas collapsed in the faster of two runs, if one is faster. */
+  function collapse(run, other) {
+    const [[name], [gentle, fast]] = [differing(run, other),
+      [run, other].sort((a, b) => index(a.settings) - index(b.settings))];
+    if (!["rate", "warmup"].includes(name)) return "";
+    const found = fast.settings.gammas.filter((_, side) =>
+      last(fast).losses[side] - last(gentle).losses[side] > known.rule.margin);
+    const where = `with ${NAMES[name]} ${fast.settings[name]}`;
+    return found.length ? ` So gamma ${found.join(" and gamma ")} collapsed ${where}.`
+      : ` None collapsed ${where}.`;
+  }
+
+  function finish(run) {
+    run.state = "done";
+    find("summary").textContent = finding(run) + comparison(run);
+    if (queue.length) { form.elements.warmup.value = queue.shift(); begin("running"); }
+  }
+
+  // ---- what the buttons do ----------------------------------------------------------------------
+
+  function settings() {
+    const { first, second, rate, warmup, bias, seed } = form.elements;
+    return { gammas: [+first.value, +second.value], rate: +rate.value, warmup: +warmup.value,
+      bias: bias.value, seed: +seed.value };
+  }
+
+  function begin(state) {
+    if (!form.reportValidity()) { queue = []; return; }
+    giveUp();
+    if (runs.length === KEEP) runs.shift();
+    const chosen = settings(), dash = DASHES.find((d) => !runs.some((run) => run.dash === d));
+    runs.push({ id: ++count, settings: chosen, points: [], texts: [], dash, state });
+    clock();
+    find("summary").textContent = `Training gamma ${chosen.gammas.join(" and gamma ")}, `
+      + `with a warm-up of ${chosen.warmup}.`;
+    send({ id: count, settings: chosen, go: state === "running" });
+  }
+
+  /** From now on the speed is measured. */
+  const clock = () => { current().since = { time: performance.now(), points: current().points.length,
+    step: last(current())?.step ?? 0 }; };
+
+  function giveUp() {
+    if (!unfinished()) return;
+    send({ go: false });
+    runs.pop();
+  }
+
+  function pause() {
+    const run = current();
+    run.state = "paused";
+    send({ go: false });
+    find("summary").textContent = run.points.length
+      ? `Paused near step ${last(run).step}, at losses of ${ends(run).join(" and ")} nats.` : "Paused.";
+  }
+
+  const actions = {
+    train() {
+      if (!unfinished()) begin("running");
+      else if (current().state === "running") pause();
+      else { current().state = "running"; clock(); send({ go: true }); }
+    },
+    both() {
+      queue = [...WARMUPS];
+      form.elements.warmup.value = queue.shift();
+      begin("running");
+    },
+    step() {
+      if (!unfinished()) begin("paused");
+      if (!unfinished()) return; // the settings were refused
+      queue = [];
+      current().state = "paused";
+      send({ go: false, one: true });
+    },
+    reset() { queue = []; giveUp(); find("summary").textContent = "Back at step 0."; },
+    clear() {
+      queue = []; giveUp(); runs = [];
+      find("summary").textContent = "All runs are forgotten.";
+    },
+  };
+  root.addEventListener("click", ({ target }) => {
+    const name = target.dataset.action;
+    if (!name) return;
+    actions[name]();
+    show();
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", () => {
+    queue = [];
+    if (unfinished()) {
+      giveUp();
+      find("summary").textContent = "A setting changed, so the unfinished run was given up.";
+    }
+    show();
+  });
+
+  // ---- what is seen -----------------------------------------------------------------------------
+
+  function show() {
+    const run = unfinished() ? current() : null, point = current() && last(current());
+    for (const side of SIDES) {
+      const slider = form.elements[side], std = M.MODEL.width ** -slider.value;
+      find(side).textContent = `${(+slider.value).toFixed(2)}, standard deviation ${std.toFixed(3)}`;
+      slider.setAttribute("aria-valuetext", find(side).textContent);
+    }
+    if (form.checkValidity()) find("law").textContent = expectation(settings());
+    const words = { running: "Pause", paused: "Continue" };
+    root.querySelector('[data-action="train"]').textContent = words[run?.state] ?? "Train both";
+    find("progress").value = point?.step ?? 0;
+    find("clock").textContent = `step ${point?.step ?? 0} of ${G.RUN.steps}${pace(run, point)}`;
+    if (drawing || (still.matches && run?.state === "running")) return;
+    drawing = true;
+    requestAnimationFrame(() => {
+      drawing = false;
+      draw();
+      root.dataset.state = current()?.state ?? "ready"; // what is drawn
+    });
+  }
+
+  function pace(run, point) {
+    if (run?.state !== "running" || run.points.length < run.since.points + 2) return "";
+    const seconds = (performance.now() - run.since.time) / 1000;
+    return `, ${((point.step - run.since.step) / seconds).toFixed(1)} a second`;
+  }
+
+  function draw() {
+    const chance = Math.log(known.pieces.length); // all tokens equally likely
+    plot(find("losses"), "loss (nats)", 300, { low: 2, high: 6, every: 1 },
+      (point, side) => point.losses[side], [["unigram", known.entropy], ["chance", chance]]);
+    plot(find("ranks"), "stable rank", 200, { low: 0, high: 20, every: 5 },
+      (point, side) => point.ranks[side], []);
+    const told = runs.map((run) => run.state === "done" ? finding(run) : "One is unfinished.");
+    find("losses").setAttribute("aria-label",
+      `Losses against steps, of ${runs.length} runs of two. ${told.join(" ")}`);
+    find("ranks").setAttribute("aria-label", `Stable rank of the embedding against steps. ${runs
+      .filter((run) => run.points.length).map((run) => `Gamma ${run.settings.gammas.join(" and ")}: `
+        + last(run).ranks.map((rank) => rank.toFixed(1)).join(" and ")).join(". ")}`);
+    strip();
+    write();
+    tabulate();
+  }
+
+  const element = (name, attributes, ...children) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  };
+  const line = (x1, y1, x2, y2, kind) => element("line", { x1, y1, x2, y2, class: kind });
+  const text = (words, x, y, kind = "", anchor = "middle") =>
+    element("text", { x, y, class: kind, "text-anchor": anchor }, words);
+
+  /** A chart of a number of both sides of all runs, against steps, and of levels with names. */
+  function plot(chart, title, height, { low, high, every }, number, levels) {
+    const width = chart.clientWidth, right = width - EDGE.right, bottom = height - EDGE.bottom;
+    const x = (step) => EDGE.left + (right - EDGE.left) * step / G.RUN.steps;
+    const y = (value) => bottom
+      - (bottom - EDGE.top) * (Math.min(Math.max(value, low), high) - low) / (high - low);
+    const parts = [text("step", (EDGE.left + right) / 2, height - 6),
+      text(title, 10, (EDGE.top + bottom) / 2, "upright")];
+    for (let value = low; value <= high; value += every) {
+      parts.push(line(EDGE.left, y(value), right, y(value), "grid"),
+        text(value, EDGE.left - 8, y(value) + 4, "", "end"));
+    }
+    for (let step = 0; step <= G.RUN.steps; step += 50) parts.push(text(step, x(step), bottom + 17));
+    for (const [name, level] of levels) {
+      parts.push(line(EDGE.left, y(level), right, y(level), "level"),
+        text(name, right + 6, y(level) + 4, "", "start"));
+    }
+    for (const run of runs) for (const [side, name] of SIDES.entries()) {
+      const points = run.points.map((point) => `${x(point.step)},${y(number(point, side))}`);
+      parts.push(element("polyline", { points: points.join(" "), "stroke-dasharray": run.dash,
+        class: `run ${name} ${run === current() ? "" : "old"}` }));
+    }
+    const end = current() && last(current());
+    if (end) {
+      const [a, b] = end && [0, 1].map((side) => y(number(end, side)));
+      const apart = Math.max(0, 16 - Math.abs(a - b)) / 2 * (a < b ? -1 : 1); // names, pushed apart
+      for (const [side, at] of [a + apart, b - apart].entries()) {
+        parts.push(text(`gamma ${current().settings.gammas[side]}`, x(end.step) + 6, at + 4,
+          `name ${SIDES[side]}`, "start"));
+      }
+    }
+    chart.replaceChildren(element("svg", { width, height, "aria-hidden": "true" }, ...parts));
+  }
+
+  /** x on a logarithmic scale, with the boundary. */
+  function strip() {
+    const chart = find("strip"), width = chart.clientWidth, low = 0.01, high = 100;
+    const at = (x) => 8 + (width - 16)
+      * Math.log(Math.min(Math.max(x, low), high) / low) / Math.log(high / low);
+    const edge = at(known.rule.threshold), parts = [line(8, 26, edge, 26, "calm"),
+      line(edge, 26, width - 8, 26, "wild"), line(edge, 14, edge, 38, "edge"),
+      text("no collapse", edge - 8, 14, "", "end"), text("collapse", edge + 8, 14, "", "start")];
+    for (const x of [0.01, 0.1, 1, 10, 100]) parts.push(text(x, at(x), 50));
+    parts.push(element("circle", { cx: at(index(settings())), cy: 26, r: 7 }));
+    chart.replaceChildren(element("svg", { width, height: 54, "aria-hidden": "true" }, ...parts));
+  }
+
+  /** What both have written in the newest run, a line every 50 steps. */
+  function write() {
+    for (const [side, name] of SIDES.entries()) {
+      const gamma = current()?.settings.gammas[side] ?? form.elements[name].value;
+      find(`${name}-writes`).textContent = `Gamma ${+gamma} writes`;
+      const lines = [...find(`${name}-text`).children];
+      lines.forEach((item, i) => {
+        const tokens = current()?.texts[i]?.texts[side];
+        item.lastElementChild.textContent =
+          tokens ? tokens.slice(1).map((token) => known.pieces[token]).join("") : "";
+      });
+    }
+  }
+
+  /** The column of a run, in the order of the table's rows. */
+  function column(run) {
+    const { gammas, rate, warmup, bias, seed } = run.settings;
+    const stroke = { x1: 0, y1: 6, x2: 40, y2: 6, "stroke-dasharray": run.dash };
+    const swatch = element("svg", { viewBox: "0 0 40 12", width: 40, height: 12,
+      "aria-hidden": "true" }, element("line", stroke));
+    const sides = SIDES.flatMap((_, side) => [gammas[side], ends(run)[side],
+      left(run, side) ?? "–", last(run).ranks[side].toFixed(1)]);
+    return [run.id, swatch, rate, warmup, short(index(run.settings)), bias, seed, ...sides];
+  }
+
+  /** A run is a column, so that the rows are there from the start and nothing below them moves. */
+  function tabulate() {
+    const columns = runs.filter((run) => run.points.length).map(column);
+    [...find("runs").rows].forEach((row, i) => {
+      const cells = columns.map((cell) => {
+        const made = document.createElement(i ? "td" : "th");
+        if (!i) made.scope = "col"; // the runs
+        made.append(cell[i]);
+        return made;
+      });
+      row.replaceChildren(row.cells[0], ...cells);
+    });
+  }
+
+  new ResizeObserver(() => requestAnimationFrame(draw)).observe(find("losses"));
+  unpacked().then((tokens) => {
+    send({ text: { tokens, vocabulary: known.pieces.length, start: known.start,
+      logFrequencies: known.logFrequencies } });
+    root.querySelector("fieldset").disabled = false;
+    show();
+  }, () => { find("summary").textContent = "This browser is too old to unpack the text."; });
+})();
