@@ -21,7 +21,7 @@ MULTIPLE = 4  # of which page's products are made (gpt.js)
 
 
 def write_play_gpt(staging: Path) -> None:
-    """Write what the page has to know as a script: from file:// it may run one, not fetch a file."""
+    """Write it as a script: from file:// a page may run one, but not fetch a file."""
     script = json.dumps(play_gpt(), separators=(",", ":"), allow_nan=False)
     path = staging / "book" / "static" / "play_gpt-data.js"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@
 "use strict";
 
 function gpt({ normals }, Numbers = Float32Array) {
-  const MODEL = { width: 32, hidden: 88, layers: 1, heads: 2, length: 32, eps: 1e-5, base: 10000 };
+  const MODEL = { width: 64, hidden: 176, layers: 1, heads: 2, length: 32, eps: 1e-5, base: 1e4 };
 
   // ---- products of matrices: nearly all of the time goes here -----------------------------------
 

@@ -5,7 +5,7 @@
 function gptTrainer({ uniform }, { MODEL, product, softmax, tensors, isMatrix, total, zeros, initial,
   forward, gradient }) {
   const OPTIM = { weightDecay: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, clip: 1, finalRatio: 0.1 };
-  const RUN = { steps: 200, batch: 16 };
+  const RUN = { steps: 200, batch: 8, writing: 50 };
   const SAMPLE = { tokens: 30, temperature: 0.8 };
 
   // ---- the optimizer: optim.py ------------------------------------------------------------------
@@ -71,36 +71,54 @@ function gptTrainer({ uniform }, { MODEL, product, softmax, tensors, isMatrix, t
     return tokens;
   }
 
-  // ---- a run ------------------------------------------------------------------------------------
+  // ---- runs -------------------------------------------------------------------------------------
 
   /** A run at step 0. `advance` trains one step and gives its loss, that before the step; its
    *  batches are a seed's own, the same for all gammas. data: {tokens, vocabulary, start,
    *  logFrequencies}. */
-  function start(data, { gamma, rate, warmup, bias, seed, steps = RUN.steps }) {
-    const model = { ...MODEL, vocabulary: data.vocabulary, bias }, N = RUN.batch * model.length;
+  function run({ data, gamma, rate, warmup, bias, seed }) {
+    const model = { ...MODEL, vocabulary: data.vocabulary, bias }, { length: T, width: C } = model;
     const weights = initial(model, gamma, seed, data.logFrequencies);
     const moments = { means: zeros(model), squares: zeros(model) };
-    const draw = uniform(`${seed}:batches`), { length: T, width: C } = model;
+    const draw = uniform(`${seed}:batches`);
     let step = 0;
     const batch = () => {
       const starts = Array.from({ length: RUN.batch }, () =>
         Math.floor(draw() * (data.tokens.length - T)));
-      return [0, 1].map((on) =>
-        Uint16Array.from({ length: N }, (_, i) => data.tokens[starts[Math.floor(i / T)] + i % T + on]));
+      return [0, 1].map((on) => Uint16Array.from({ length: RUN.batch * T }, (_, i) =>
+        data.tokens[starts[Math.floor(i / T)] + i % T + on]));
     };
     return {
       step: () => step,
       rank: () => stableRank(weights.of["embedding.weight"], C),
-      sample: () => sample(weights, data.start, SAMPLE.tokens, uniform(`${seed}:text:${step}`),
+      write: () => sample(weights, data.start, SAMPLE.tokens, uniform(`${seed}:text:${step}`),
         SAMPLE.temperature, model),
       advance() {
         const { loss, gradients } = gradient(weights, ...batch(), model);
-        adamw(weights, gradients, moments, step, learningRate(rate, warmup, step, steps), model);
+        adamw(weights, gradients, moments, step, learningRate(rate, warmup, step, RUN.steps), model);
         step += 1;
         return loss;
       },
     };
   }
 
-  return { OPTIM, RUN, SAMPLE, learningRate, clipping, adamw, stableRank, sample, start };
+  /** A run of each gamma, side by side. `scores` gives the mean losses since it was asked last, the
+   *  stable ranks of the embeddings and, every RUN.writing steps, what each writes. */
+  function start({ gammas, ...settings }) {
+    const runs = gammas.map((gamma) => run({ ...settings, gamma })), step = runs[0].step;
+    const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
+    let recent = runs.map(() => []);
+    return {
+      step,
+      advance: () => runs.forEach((one, side) => recent[side].push(one.advance())),
+      scores() {
+        const losses = recent[0].length ? recent.map(mean) : null;
+        const texts = step() && step() % RUN.writing === 0 ? runs.map((one) => one.write()) : null;
+        recent = runs.map(() => []);
+        return { losses, texts, ranks: runs.map((one) => one.rank()) };
+      },
+    };
+  }
+
+  return { OPTIM, RUN, SAMPLE, learningRate, clipping, adamw, stableRank, sample, run, start };
 }

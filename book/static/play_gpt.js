@@ -2,48 +2,11 @@
    finished runs, and words. What is computed is in gpt.js and gpt_train.js; a Worker does it. */
 "use strict";
 
-/** Trains two models in turns, on the same batches, in slices, so that it hears when to pause; posts
-    what it measures, and now and then what they write. This is the Worker's program; it works as
-    well without one. */
-function trainBoth(G, post, every, writing) {
-  let data, runs, id, going = false, recent = [[], []];
-  const step = () => runs[0].step();
-  const slice = () => {
-    const until = performance.now() + 12; // ms
-    while (going && performance.now() < until) {
-      advance();
-      going = step() < G.RUN.steps;
-      if (step() % every === 0) measure();
-    }
-    if (going) setTimeout(slice);
-  };
-  const advance = () => runs.forEach((run, side) => recent[side].push(run.advance()));
-  const measure = () => {
-    const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
-    const losses = recent[0].length ? recent.map(mean) : null; // since the last time
-    const texts = step() && step() % writing === 0 ? runs.map((run) => run.sample()) : null;
-    post({ id, step: step(), losses, ranks: runs.map((run) => run.rank()), texts });
-    recent = [[], []];
-  };
-  return ({ text, settings, go, one, ...message }) => {
-    if (text) { data = text; return; }
-    if (settings) {
-      runs = settings.gammas.map((gamma) => G.start(data, { ...settings, gamma }));
-      id = message.id;
-      measure();
-    }
-    if (one) { advance(); measure(); }
-    const idle = !going;
-    going = go && step() < G.RUN.steps;
-    if (going && idle) setTimeout(slice);
-  };
-}
-
 (() => {
   const root = document.getElementById("play-gpt"), known = window.GG_GPT;
   if (!root || !known) return;
-  const E = embMLP(), M = gpt(E), G = { ...M, ...gptTrainer(E, M) };
-  const EVERY = 4, WRITING = 50, KEEP = 4; // steps between points, and lines; runs in the charts
+  const E = embMLP(), M = gpt(E), G = gptTrainer(E, M), { width } = M.MODEL;
+  const EVERY = 5, KEEP = 4; // steps between points; runs in the charts
   const SIDES = ["first", "second"], DASHES = ["", "9 4", "2 4", "10 3 2 3"]; // of a run
   const WARMUPS = [2, 100]; // one after the other, at a button
   const NAMES = { gammas: "the gammas", rate: "learning rate", warmup: "warm-up", bias: "bias",
@@ -54,35 +17,22 @@ function trainBoth(G, post, every, writing) {
 
   let runs = []; // at most KEEP, the newest last: {id, settings, points, texts, dash, state, since}
   let queue = []; // warm-ups that are still to be tried
-  let count = 0, drawing = false;
+  let count = 0, drawing = false, data = null;
   const current = () => runs[runs.length - 1];
   const last = (run) => run.points[run.points.length - 1];
   const unfinished = () => ["running", "paused"].includes(current()?.state);
 
-  // ---- the Worker, or where none may be had the page itself -------------------------------------
+  // ---- what is heard of a run, and the text that it reads ----------------------------------------
 
-  function makeTrainer(hear) {
-    try {
-      const program = `const E = (${embMLP})(), M = (${gpt})(E);
-        const G = { ...M, ...(${gptTrainer})(E, M) };
-        const hear = (${trainBoth})(G, postMessage, ${EVERY}, ${WRITING});
-        onmessage = (event) => hear(event.data);`;
-      const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
-      const worker = new Worker(address);
-      worker.onmessage = (event) => hear(event.data);
-      return (message) => worker.postMessage(message);
-    } catch {
-      return trainBoth(G, hear, EVERY, WRITING);
-    }
-  }
-  const send = makeTrainer(({ id, step, losses, ranks, texts }) => {
+  const program = `((E) => { const M = (${gpt})(E); return (${gptTrainer})(E, M); })((${embMLP})())`;
+  const send = play.trainer(G, program, ({ id, step, scores: { texts, ...scores } }) => {
     const run = current();
     if (run?.id !== id) return; // from a run that was given up
-    if (losses) run.points.push({ step, losses, ranks });
-    if (texts) run.texts.push({ step, texts });
+    if (scores.losses) run.points.push({ step, ...scores });
+    if (texts) run.texts.push(texts);
     if (step === G.RUN.steps) finish(run);
     show();
-  });
+  }, EVERY);
 
   /** The tokens of the text: 16-bit numbers, deflated, in base64. */
   async function unpacked() {
@@ -94,7 +44,7 @@ function trainBoth(G, post, every, writing) {
   // ---- what was found ---------------------------------------------------------------------------
 
   /** x = lr d^2 / n_w. */
-  const index = ({ rate, warmup }) => rate * M.MODEL.width ** 2 / warmup;
+  const index = ({ rate, warmup }) => rate * width ** 2 / warmup;
   const short = (x) => Number(x.toPrecision(3)).toString();
 
   /** What the law expects at these settings, and what it has never seen. */
@@ -103,7 +53,7 @@ function trainBoth(G, post, every, writing) {
     const chance = 1 / (1 + (threshold / x) ** slope), percent = Math.round(100 * chance);
     const share = percent > 99 ? "above 99 %" : percent < 1 ? "below 1 %" : `${percent} %`;
     const place = x < threshold ? "below the boundary" : "above the boundary";
-    return `x = ${short(rate)} · ${M.MODEL.width}² / ${warmup} = ${short(x)}, ${place} `
+    return `x = ${short(rate)} · ${width}² / ${warmup} = ${short(x)}, ${place} `
       + `${threshold}. The law's probability that a small initialization collapses: ${share}. `
       + unseen(settings);
   }
@@ -184,7 +134,7 @@ function trainBoth(G, post, every, writing) {
     clock();
     find("summary").textContent = `Training gamma ${chosen.gammas.join(" and gamma ")}, `
       + `with a warm-up of ${chosen.warmup}.`;
-    send({ id: count, settings: chosen, go: state === "running" });
+    send({ id: count, settings: { ...chosen, data }, go: state === "running" });
   }
 
   /** From now on the speed is measured. */
@@ -250,7 +200,7 @@ function trainBoth(G, post, every, writing) {
   function show() {
     const run = unfinished() ? current() : null, point = current() && last(current());
     for (const side of SIDES) {
-      const slider = form.elements[side], std = M.MODEL.width ** -slider.value;
+      const slider = form.elements[side], std = width ** -slider.value;
       find(side).textContent = `${(+slider.value).toFixed(2)}, standard deviation ${std.toFixed(3)}`;
       slider.setAttribute("aria-valuetext", find(side).textContent);
     }
@@ -264,7 +214,7 @@ function trainBoth(G, post, every, writing) {
     requestAnimationFrame(() => {
       drawing = false;
       draw();
-      root.dataset.state = current()?.state ?? "ready"; // what is drawn
+      root.dataset.state = current()?.state ?? (data ? "ready" : "loading"); // what is drawn
     });
   }
 
@@ -288,22 +238,14 @@ function trainBoth(G, post, every, writing) {
         + last(run).ranks.map((rank) => rank.toFixed(1)).join(" and ")).join(". ")}`);
     strip();
     write();
-    tabulate();
+    play.tabulate(find("runs"), runs.filter((run) => run.points.length).map(column));
   }
 
-  const element = (name, attributes, ...children) => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  };
-  const line = (x1, y1, x2, y2, kind) => element("line", { x1, y1, x2, y2, class: kind });
-  const text = (words, x, y, kind = "", anchor = "middle") =>
-    element("text", { x, y, class: kind, "text-anchor": anchor }, words);
+  const { element, line, text } = play;
 
   /** A chart of a number of both sides of all runs, against steps, and of levels with names. */
   function plot(chart, title, height, { low, high, every }, number, levels) {
-    const width = chart.clientWidth, right = width - EDGE.right, bottom = height - EDGE.bottom;
+    const wide = chart.clientWidth, right = wide - EDGE.right, bottom = height - EDGE.bottom;
     const x = (step) => EDGE.left + (right - EDGE.left) * step / G.RUN.steps;
     const y = (value) => bottom
       - (bottom - EDGE.top) * (Math.min(Math.max(value, low), high) - low) / (high - low);
@@ -332,20 +274,20 @@ function trainBoth(G, post, every, writing) {
           `name ${SIDES[side]}`, "start"));
       }
     }
-    chart.replaceChildren(element("svg", { width, height, "aria-hidden": "true" }, ...parts));
+    chart.replaceChildren(element("svg", { width: wide, height, "aria-hidden": "true" }, ...parts));
   }
 
   /** x on a logarithmic scale, with the boundary. */
   function strip() {
-    const chart = find("strip"), width = chart.clientWidth, low = 0.01, high = 100;
-    const at = (x) => 8 + (width - 16)
+    const chart = find("strip"), wide = chart.clientWidth, low = 0.02, high = 50;
+    const at = (x) => 8 + (wide - 16)
       * Math.log(Math.min(Math.max(x, low), high) / low) / Math.log(high / low);
     const edge = at(known.rule.threshold), parts = [line(8, 26, edge, 26, "calm"),
-      line(edge, 26, width - 8, 26, "wild"), line(edge, 14, edge, 38, "edge"),
+      line(edge, 26, wide - 8, 26, "wild"), line(edge, 14, edge, 38, "edge"),
       text("no collapse", edge - 8, 14, "", "end"), text("collapse", edge + 8, 14, "", "start")];
-    for (const x of [0.01, 0.1, 1, 10, 100]) parts.push(text(x, at(x), 50));
+    for (const x of [0.1, 1, 10]) parts.push(text(x, at(x), 50));
     parts.push(element("circle", { cx: at(index(settings())), cy: 26, r: 7 }));
-    chart.replaceChildren(element("svg", { width, height: 54, "aria-hidden": "true" }, ...parts));
+    chart.replaceChildren(element("svg", { width: wide, height: 54, "aria-hidden": "true" }, ...parts));
   }
 
   /** What both have written in the newest run, a line every 50 steps. */
@@ -355,7 +297,7 @@ function trainBoth(G, post, every, writing) {
       find(`${name}-writes`).textContent = `Gamma ${+gamma} writes`;
       const lines = [...find(`${name}-text`).children];
       lines.forEach((item, i) => {
-        const tokens = current()?.texts[i]?.texts[side];
+        const tokens = current()?.texts[i]?.[side];
         item.lastElementChild.textContent =
           tokens ? tokens.slice(1).map((token) => known.pieces[token]).join("") : "";
       });
@@ -365,32 +307,15 @@ function trainBoth(G, post, every, writing) {
   /** The column of a run, in the order of the table's rows. */
   function column(run) {
     const { gammas, rate, warmup, bias, seed } = run.settings;
-    const stroke = { x1: 0, y1: 6, x2: 40, y2: 6, "stroke-dasharray": run.dash };
-    const swatch = element("svg", { viewBox: "0 0 40 12", width: 40, height: 12,
-      "aria-hidden": "true" }, element("line", stroke));
     const sides = SIDES.flatMap((_, side) => [gammas[side], ends(run)[side],
       left(run, side) ?? "–", last(run).ranks[side].toFixed(1)]);
-    return [run.id, swatch, rate, warmup, short(index(run.settings)), bias, seed, ...sides];
-  }
-
-  /** A run is a column, so that the rows are there from the start and nothing below them moves. */
-  function tabulate() {
-    const columns = runs.filter((run) => run.points.length).map(column);
-    [...find("runs").rows].forEach((row, i) => {
-      const cells = columns.map((cell) => {
-        const made = document.createElement(i ? "td" : "th");
-        if (!i) made.scope = "col"; // the runs
-        made.append(cell[i]);
-        return made;
-      });
-      row.replaceChildren(row.cells[0], ...cells);
-    });
+    return [run.id, play.swatch(run.dash), rate, warmup, short(index(run.settings)), bias, seed, ...sides];
   }
 
   new ResizeObserver(() => requestAnimationFrame(draw)).observe(find("losses"));
   unpacked().then((tokens) => {
-    send({ text: { tokens, vocabulary: known.pieces.length, start: known.start,
-      logFrequencies: known.logFrequencies } });
+    data = { tokens, vocabulary: known.pieces.length, start: known.start,
+      logFrequencies: known.logFrequencies };
     root.querySelector("fieldset").disabled = false;
     show();
   }, () => { find("summary").textContent = "This browser is too old to unpack the text."; });
