@@ -8,7 +8,7 @@
   const E = embMLP(), M = gpt(E), G = gptTrainer(E, M), { width } = M.MODEL;
   const EVERY = 5, KEEP = 4; // steps between points; runs in the charts
   const SIDES = ["first", "second"], DASHES = ["", "9 4", "2 4", "10 3 2 3"]; // of a run
-  const WARMUPS = [2, 100]; // one after the other, at a button
+  const WARMUPS = [5, 120]; // one after the other, at a button
   const NAMES = { gammas: "the gammas", rate: "learning rate", warmup: "warm-up", bias: "bias",
     seed: "seed" };
   const EDGE = { left: 40, right: 92, top: 10, bottom: 40 }; // px
@@ -228,7 +228,7 @@
     const chance = Math.log(known.pieces.length); // all tokens equally likely
     plot(find("losses"), "loss (nats)", 300, { low: 2, high: 6, every: 1 },
       (point, side) => point.losses[side], [["unigram", known.entropy], ["chance", chance]]);
-    plot(find("ranks"), "stable rank", 200, { low: 0, high: 20, every: 5 },
+    plot(find("ranks"), "stable rank", 200, { low: 0, high: 40, every: 10 },
       (point, side) => point.ranks[side], []);
     const told = runs.map((run) => run.state === "done" ? finding(run) : "One is unfinished.");
     find("losses").setAttribute("aria-label",
@@ -258,7 +258,7 @@
     for (let step = 0; step <= G.RUN.steps; step += 50) parts.push(text(step, x(step), bottom + 17));
     for (const [name, level] of levels) {
       parts.push(line(EDGE.left, y(level), right, y(level), "level"),
-        text(name, right + 6, y(level) + 4, "", "start"));
+        text(name, right - 4, y(level) - 5, "", "end"));
     }
     for (const run of runs) for (const [side, name] of SIDES.entries()) {
       const points = run.points.map((point) => `${x(point.step)},${y(number(point, side))}`);
@@ -279,13 +279,13 @@
 
   /** x on a logarithmic scale, with the boundary. */
   function strip() {
-    const chart = find("strip"), wide = chart.clientWidth, low = 0.02, high = 50;
+    const chart = find("strip"), wide = chart.clientWidth, low = 0.02, high = 200;
     const at = (x) => 8 + (wide - 16)
       * Math.log(Math.min(Math.max(x, low), high) / low) / Math.log(high / low);
     const edge = at(known.rule.threshold), parts = [line(8, 26, edge, 26, "calm"),
       line(edge, 26, wide - 8, 26, "wild"), line(edge, 14, edge, 38, "edge"),
       text("no collapse", edge - 8, 14, "", "end"), text("collapse", edge + 8, 14, "", "start")];
-    for (const x of [0.1, 1, 10]) parts.push(text(x, at(x), 50));
+    for (const x of [0.1, 1, 10, 100]) parts.push(text(x, at(x), 50));
     parts.push(element("circle", { cx: at(index(settings())), cy: 26, r: 7 }));
     chart.replaceChildren(element("svg", { width: wide, height: 54, "aria-hidden": "true" }, ...parts));
   }
