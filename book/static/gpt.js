@@ -1,5 +1,5 @@
-/* A GPT, its initialization, its loss and its gradient: what src/gammagpt's model.py and init.py do,
-   in plain JavaScript. tests/test_play_gpt.py holds it to the Python.
+/* A GPT, its initialization, its loss and its gradient: what model.py and init.py of src/gammagpt
+   do, in plain JavaScript. tests/test_play_gpt.py holds it to the Python.
 
    Everything is inside one function, as in embmlp.js, so that a Worker can be handed its text.
 

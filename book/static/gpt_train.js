@@ -1,9 +1,10 @@
-/* How gpt.js is trained, measured and read: optim.py's AdamW and schedule, the stable rank, a sample
-   of text, and a run. tests/test_play_gpt.py holds it to the Python, step by step. */
+/* How gpt.js is trained, measured and read: AdamW and the schedule of optim.py, the stable rank, a
+   sample of text, and runs. tests/test_play_gpt.py holds it to the Python, step by step. */
 "use strict";
 
-function gptTrainer({ uniform }, { MODEL, product, softmax, tensors, isMatrix, total, zeros, initial,
-  forward, gradient }) {
+function gptTrainer({ uniform }, model) {
+  const { MODEL, product, softmax, tensors, isMatrix, total, zeros, initial, forward, gradient } =
+    model;
   const OPTIM = { weightDecay: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-8, clip: 1, finalRatio: 0.1 };
   const RUN = { steps: 200, batch: 8, writing: 50 };
   const SAMPLE = { tokens: 30, temperature: 0.8 };
@@ -60,7 +61,8 @@ function gptTrainer({ uniform }, { MODEL, product, softmax, tensors, isMatrix, t
   function sample(weights, start, count, draw, temperature, model) {
     const { length: T, vocabulary: V } = model, tokens = [start];
     while (tokens.length <= count) {
-      const seen = tokens.slice(-T), padded = Uint16Array.from({ length: T }, (_, i) => seen[i] ?? 0);
+      const seen = tokens.slice(-T), padded = new Uint16Array(T);
+      padded.set(seen);
       const { logits } = forward(weights, padded, model);
       const row = logits.subarray((seen.length - 1) * V, seen.length * V);
       softmax(row, 1 / temperature);
@@ -95,7 +97,8 @@ function gptTrainer({ uniform }, { MODEL, product, softmax, tensors, isMatrix, t
         SAMPLE.temperature, model),
       advance() {
         const { loss, gradients } = gradient(weights, ...batch(), model);
-        adamw(weights, gradients, moments, step, learningRate(rate, warmup, step, RUN.steps), model);
+        const now = learningRate(rate, warmup, step, RUN.steps);
+        adamw(weights, gradients, moments, step, now, model);
         step += 1;
         return loss;
       },

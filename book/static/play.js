@@ -25,9 +25,9 @@ function trainInSlices(E, post, every) {
 }
 
 const play = {
-  /** A function that sends to trainInSlices; `hear` gets what that posts. In a Worker, where E is
-      made from the text of `program`: a page that was opened from a folder may load no script there.
-      Where no Worker may be had it trains in the page, with this E. */
+  /** A function that sends to trainInSlices; `hear` gets what that posts. It runs in a Worker, where
+      E is made from the text of `program`, for a page that was opened from a folder may load no
+      script there. Where no Worker may be had it runs in the page, with this E. */
   trainer(E, program, hear, every) {
     try {
       const whole = `const hear = (${trainInSlices})(${program}, postMessage, ${every});

@@ -22,9 +22,9 @@
   const last = (run) => run.points[run.points.length - 1];
   const unfinished = () => ["running", "paused"].includes(current()?.state);
 
-  // ---- what is heard of a run, and the text that it reads ----------------------------------------
+  // ---- what is heard of a run, and the text that it reads --------------------------------------
 
-  const program = `((E) => { const M = (${gpt})(E); return (${gptTrainer})(E, M); })((${embMLP})())`;
+  const program = `((E) => (${gptTrainer})(E, (${gpt})(E)))((${embMLP})())`;
   const send = play.trainer(G, program, ({ id, step, scores: { texts, ...scores } }) => {
     const run = current();
     if (run?.id !== id) return; // from a run that was given up
@@ -90,20 +90,19 @@
 
   /** The newest other finished run that differs in one setting only, in words. */
   function comparison(run) {
-    const other = runs.filter((r) => r !== run && r.state === "done" && differing(r, run).length < 2)
-      .pop();
+    const others = runs.filter((r) => r !== run && r.state === "done");
+    const other = others.filter((r) => differing(r, run).length < 2).pop();
     if (!other) return "";
     const [name] = differing(run, other);
     if (!name) return " The settings are those of a run before, and so are the numbers.";
     const value = String(other.settings[name]).replace(",", " and "), [a, b] = ends(other);
-    return ` With ${NAMES[name]} ${value} and all else alike: ${a} and ${b}.${collapse(run, other)}`;
+    return ` With ${NAMES[name]} ${value} and all else alike: ${a} and ${b}.`
+      + (["rate", "warmup"].includes(name) ? collapse(run, other, name) : "");
   }
 
-  /** Which gammas collapsed in the faster of two runs, if one is faster. */
-  function collapse(run, other) {
-    const [[name], [gentle, fast]] = [differing(run, other),
-      [run, other].sort((a, b) => index(a.settings) - index(b.settings))];
-    if (!["rate", "warmup"].includes(name)) return "";
+  /** Which gammas collapsed in the faster of two runs, which differ in the rate or the warm-up. */
+  function collapse(run, other, name) {
+    const [gentle, fast] = [run, other].sort((a, b) => index(a.settings) - index(b.settings));
     const found = fast.settings.gammas.filter((_, side) =>
       last(fast).losses[side] - last(gentle).losses[side] > known.rule.margin);
     const where = `with ${NAMES[name]} ${fast.settings[name]}`;
@@ -138,8 +137,10 @@
   }
 
   /** From now on the speed is measured. */
-  const clock = () => { current().since = { time: performance.now(), points: current().points.length,
-    step: last(current())?.step ?? 0 }; };
+  const clock = () => {
+    const { points } = current(), step = last(current())?.step ?? 0;
+    current().since = { time: performance.now(), points: points.length, step };
+  };
 
   function giveUp() {
     if (!unfinished()) return;
@@ -151,8 +152,9 @@
     const run = current();
     run.state = "paused";
     send({ go: false });
-    find("summary").textContent = run.points.length
-      ? `Paused near step ${last(run).step}, at losses of ${ends(run).join(" and ")} nats.` : "Paused.";
+    const at = run.points.length && ` near step ${last(run).step}, at losses of ${
+      ends(run).join(" and ")} nats`;
+    find("summary").textContent = `Paused${at || ""}.`;
   }
 
   const actions = {
@@ -200,8 +202,8 @@
   function show() {
     const run = unfinished() ? current() : null, point = current() && last(current());
     for (const side of SIDES) {
-      const slider = form.elements[side], std = width ** -slider.value;
-      find(side).textContent = `${(+slider.value).toFixed(2)}, standard deviation ${std.toFixed(3)}`;
+      const slider = form.elements[side], gamma = +slider.value, std = width ** -gamma;
+      find(side).textContent = `${gamma.toFixed(2)}, standard deviation ${std.toFixed(3)}`;
       slider.setAttribute("aria-valuetext", find(side).textContent);
     }
     if (form.checkValidity()) find("law").textContent = expectation(settings());
@@ -233,9 +235,11 @@
     const told = runs.map((run) => run.state === "done" ? finding(run) : "One is unfinished.");
     find("losses").setAttribute("aria-label",
       `Losses against steps, of ${runs.length} runs of two. ${told.join(" ")}`);
-    find("ranks").setAttribute("aria-label", `Stable rank of the embedding against steps. ${runs
-      .filter((run) => run.points.length).map((run) => `Gamma ${run.settings.gammas.join(" and ")}: `
-        + last(run).ranks.map((rank) => rank.toFixed(1)).join(" and ")).join(". ")}`);
+    const ranks = runs.filter((run) => run.points.length).map((run) =>
+      `Gamma ${run.settings.gammas.join(" and ")}: `
+      + `${last(run).ranks.map((rank) => rank.toFixed(1)).join(" and ")}.`);
+    find("ranks").setAttribute("aria-label",
+      `Stable rank of the embedding against steps, the last ones. ${ranks.join(" ")}`);
     strip();
     write();
     play.tabulate(find("runs"), runs.filter((run) => run.points.length).map(column));
@@ -255,7 +259,9 @@
       parts.push(line(EDGE.left, y(value), right, y(value), "grid"),
         text(value, EDGE.left - 8, y(value) + 4, "", "end"));
     }
-    for (let step = 0; step <= G.RUN.steps; step += 50) parts.push(text(step, x(step), bottom + 17));
+    for (let step = 0; step <= G.RUN.steps; step += 50) {
+      parts.push(text(step, x(step), bottom + 17));
+    }
     for (const [name, level] of levels) {
       parts.push(line(EDGE.left, y(level), right, y(level), "level"),
         text(name, right - 4, y(level) - 5, "", "end"));
@@ -287,7 +293,8 @@
       text("no collapse", edge - 8, 14, "", "end"), text("collapse", edge + 8, 14, "", "start")];
     for (const x of [0.1, 1, 10, 100]) parts.push(text(x, at(x), 50));
     parts.push(element("circle", { cx: at(index(settings())), cy: 26, r: 7 }));
-    chart.replaceChildren(element("svg", { width: wide, height: 54, "aria-hidden": "true" }, ...parts));
+    const hidden = { width: wide, height: 54, "aria-hidden": "true" };
+    chart.replaceChildren(element("svg", hidden, ...parts));
   }
 
   /** What both have written in the newest run, a line every 50 steps. */
@@ -309,7 +316,8 @@
     const { gammas, rate, warmup, bias, seed } = run.settings;
     const sides = SIDES.flatMap((_, side) => [gammas[side], ends(run)[side],
       left(run, side) ?? "–", last(run).ranks[side].toFixed(1)]);
-    return [run.id, play.swatch(run.dash), rate, warmup, short(index(run.settings)), bias, seed, ...sides];
+    const x = short(index(run.settings));
+    return [run.id, play.swatch(run.dash), rate, warmup, x, bias, seed, ...sides];
   }
 
   new ResizeObserver(() => requestAnimationFrame(draw)).observe(find("losses"));

@@ -1,5 +1,5 @@
 /* The page "Train it here": controls, a chart of losses, a table of finished runs, and words.
-   What is computed is in embmlp.js; a Worker does it, so that the page stays responsive (play.js). */
+   What is computed is in embmlp.js; a Worker does it (play.js), so the page stays responsive. */
 "use strict";
 
 (() => {
@@ -22,7 +22,7 @@
   const last = (run) => run.points[run.points.length - 1];
   const unfinished = () => ["running", "paused"].includes(current()?.state);
 
-  // ---- what is heard of a run --------------------------------------------------------------------
+  // ---- what is heard of a run -------------------------------------------------------------------
 
   const send = play.trainer(E, `(${embMLP})()`, ({ id, step, scores }) => {
     const run = current();
@@ -233,8 +233,8 @@
     const then = half(run, "reasoning"), end = last(run);
     const at = (task) => (then ? percent(left(run, then, task)) : "–");
     const right = ["unseen", "reasoning", "memory"].map((task) => percent(end[task].right));
-    return [gamma, play.swatch(run.dash), rate, seed, activation, ...right, then?.step ?? "–", at("memory"),
-      at("unseen")];
+    return [gamma, play.swatch(run.dash), rate, seed, activation, ...right, then?.step ?? "–",
+      at("memory"), at("unseen")];
   }
 
   new ResizeObserver(() => requestAnimationFrame(draw)).observe(chart);
