@@ -280,7 +280,7 @@ def test_without_a_setting_changed_the_small_start_collapses_and_a_long_warmup_m
     assert float(fast[12]) > float(fast[8]) + 0.1  # the collapse of gamma 1
     assert float(slow[12]) < float(slow[8])  # without it gamma 1 is ahead
     assert float(fast[14]) < 0.6 * float(slow[14])  # stable ranks of the embedding
-    assert int(fast[13]) > int(fast[9])  # it was on the plateau longer
+    assert int(fast[13]) >= int(fast[9])  # it was on the plateau as long or longer
     assert re.search(r"So gamma .*1 collapsed with warm-up 5\.", summary(page))
     assert all(len(line) > 20 for side in ("first", "second") for line in texts(page, side))
     assert page.evaluate(bottom) == before  # nothing below moved
