@@ -26,6 +26,7 @@ from efforts import write_efforts
 from explorer import write_explorer
 from generated import write_generated
 from handout import write_handout
+from play_gpt import write_play_gpt
 from polish import MOST_OF_A_SITE, mend, site_size
 from provenance import link_figures
 from runner import build_folder, empty_folder, run_notebooks, staging_folder
@@ -98,6 +99,7 @@ def stage(tier: str, books: bool = False) -> Path:
     write_efforts(staging, tier)  # behind each exercise that trains
     write_handout(staging, found)
     write_explorer(staging, tier)  # the numbers behind the page to play with
+    write_play_gpt(staging)  # the text that a GPT is trained on in the page
     write_downloads(staging, tier, found, books)
     return staging
 

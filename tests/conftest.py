@@ -23,7 +23,8 @@ TINY = {
     "steps": 12,
     "batch_size": 8,
 }
-OF_THE_SITE = ("test_access", "test_explorer", "test_handout", "test_play_train", "test_site")
+OF_THE_SITE = ("test_access", "test_explorer", "test_handout", "test_play_gpt", "test_play_train",
+               "test_site")  # fmt: skip
 
 
 def pytest_configure():

@@ -2,7 +2,7 @@
    JavaScript. tests/test_play_train.py holds it to the Python, step by step.
 
    Everything is inside one function: a page that was opened from a folder may not load a Worker's
-   script from a file, so play_train.js hands the Worker the text of this function.
+   script from a file, so play.js hands the Worker the text of this function.
 
    A matrix is a Float64Array, row after row, and a layer is (outputs, inputs), as in torch.
    Shapes in comments: B sequences of L tokens, C width, F hidden width, V vocabulary. */

@@ -1,29 +1,6 @@
 /* The page "Train it here": controls, a chart of losses, a table of finished runs, and words.
-   What is computed is in embmlp.js; a Worker does it, so that the page stays responsive. */
+   What is computed is in embmlp.js; a Worker does it (play.js), so the page stays responsive. */
 "use strict";
-
-/** Trains in slices, so that it hears when to pause, and posts each measured point. This is the
-    Worker's program; it works as well without one. */
-function trainInSlices(E, post, every) {
-  let run, id, going = false;
-  const slice = () => {
-    const until = performance.now() + 12; // ms
-    while (going && performance.now() < until) {
-      run.advance();
-      going = run.step() < E.RUN.steps;
-      if (run.step() % every === 0) measure();
-    }
-    if (going) setTimeout(slice);
-  };
-  const measure = () => post({ id, step: run.step(), scores: run.scores() });
-  return ({ settings, go, one, ...message }) => {
-    if (settings) { run = E.start(settings); id = message.id; measure(); }
-    if (one) { run.advance(); measure(); }
-    const idle = !going;
-    going = go && run.step() < E.RUN.steps;
-    if (going && idle) setTimeout(slice);
-  };
-}
 
 (() => {
   const root = document.getElementById("play");
@@ -45,29 +22,15 @@ function trainInSlices(E, post, every) {
   const last = (run) => run.points[run.points.length - 1];
   const unfinished = () => ["running", "paused"].includes(current()?.state);
 
-  // ---- the Worker, or where none may be had the page itself -------------------------------------
+  // ---- what is heard of a run -------------------------------------------------------------------
 
-  function makeTrainer(hear) {
-    const here = trainInSlices(E, hear, EVERY);
-    try {
-      const program = `const E = (${embMLP})();
-        const hear = (${trainInSlices})(E, postMessage, ${EVERY});
-        onmessage = (event) => hear(event.data);`;
-      const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
-      const worker = new Worker(address);
-      worker.onmessage = (event) => hear(event.data);
-      return (message) => worker.postMessage(message);
-    } catch {
-      return here;
-    }
-  }
-  const send = makeTrainer(({ id, step, scores }) => {
+  const send = play.trainer(E, `(${embMLP})()`, ({ id, step, scores }) => {
     const run = current();
     if (run?.id !== id) return; // from a run that was given up
     run.points.push({ step, ...scores });
     if (step === E.RUN.steps) finish(run);
     show();
-  });
+  }, EVERY);
 
   // ---- what was found ---------------------------------------------------------------------------
 
@@ -222,25 +185,16 @@ function trainInSlices(E, post, every) {
     requestAnimationFrame(() => {
       drawing = false;
       draw();
-      tabulate();
+      play.tabulate(find("runs"), runs.filter((run) => run.points.length).map(column));
       root.dataset.state = current()?.state ?? "ready"; // what is drawn
     });
   }
-
-  const element = (name, attributes, ...children) => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  };
 
   function draw() {
     const width = chart.clientWidth, right = width - EDGE.right, bottom = HEIGHT - EDGE.bottom;
     const x = (step) => EDGE.left + (right - EDGE.left) * step / E.RUN.steps;
     const y = (loss) => bottom - (bottom - EDGE.top) * Math.min(loss, TOP) / TOP;
-    const line = (x1, y1, x2, y2, kind) => element("line", { x1, y1, x2, y2, class: kind });
-    const text = (words, at, height, kind, anchor = "middle") =>
-      element("text", { x: at, y: height, class: kind, "text-anchor": anchor }, words);
+    const { element, line, text } = play;
     const parts = [];
     for (let loss = 0; loss <= TOP; loss += 2) {
       parts.push(line(EDGE.left, y(loss), right, y(loss), "grid"),
@@ -277,27 +231,10 @@ function trainInSlices(E, post, every) {
   function column(run) {
     const { gamma, rate, seed, activation } = run.settings;
     const then = half(run, "reasoning"), end = last(run);
-    const stroke = { x1: 0, y1: 6, x2: 40, y2: 6, "stroke-dasharray": run.dash };
-    const swatch = element("svg", { viewBox: "0 0 40 12", width: 40, height: 12,
-      "aria-hidden": "true" }, element("line", stroke));
     const at = (task) => (then ? percent(left(run, then, task)) : "–");
     const right = ["unseen", "reasoning", "memory"].map((task) => percent(end[task].right));
-    return [gamma, swatch, rate, seed, activation, ...right, then?.step ?? "–", at("memory"),
-      at("unseen")];
-  }
-
-  /** A run is a column, so that the rows are there from the start and nothing below them moves. */
-  function tabulate() {
-    const columns = runs.filter((run) => run.points.length).map(column);
-    [...find("runs").rows].forEach((row, i) => {
-      const cells = columns.map((cell) => {
-        const made = document.createElement(i ? "td" : "th");
-        if (!i) made.scope = "col"; // the gammas
-        made.append(cell[i]);
-        return made;
-      });
-      row.replaceChildren(row.cells[0], ...cells);
-    });
+    return [gamma, play.swatch(run.dash), rate, seed, activation, ...right, then?.step ?? "–",
+      at("memory"), at("unseen")];
   }
 
   new ResizeObserver(() => requestAnimationFrame(draw)).observe(chart);
