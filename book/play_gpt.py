@@ -13,7 +13,7 @@ import numpy as np
 
 from gammagpt.analysis.plateau import MARGIN, RANGES, RULES
 from gammagpt.data import DataConfig, load_text
-from gammagpt.probes import UNIGRAM_GAP
+from gammagpt.gpt.scores import UNIGRAM_GAP
 
 DATA = DataConfig("stories", vocab_size=512)  # most of the 256 bytes are in no story
 TOKENS = 100_000  # as many as 200 steps of 16 windows of 32 tokens read

@@ -10,10 +10,10 @@ import torch
 from gammagpt import project
 from gammagpt.analysis.plateau import RULES, collapse_index
 from gammagpt.data import stories
-from gammagpt.init import gamma_init_
-from gammagpt.model import GPT, GPTConfig
-from gammagpt.optim import OptimConfig, learning_rate, make_adamw
-from gammagpt.probes import stable_rank
+from gammagpt.gpt.init import gamma_init_
+from gammagpt.gpt.model import GPT, GPTConfig
+from gammagpt.gpt.optim import OptimConfig, learning_rate, make_adamw
+from gammagpt.gpt.scores import stable_rank
 
 STATIC = project.root() / "book" / "static"
 BATCH, STEPS = 4, 40
