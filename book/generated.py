@@ -245,6 +245,10 @@ def _tier_words(tier: str) -> str:
 
 
 def _readme_claims(found) -> str:
+    return _what_held(found, "notebooks/{notebook}.ipynb", _plain_badge)
+
+
+def _what_held(found, page: str, mark) -> str:
     """A row for each tuned claim of the landing page: what was found, and the verdict."""
     landing = (root() / "book" / "intro.md").read_text(encoding="utf-8")
     named = " ".join(re.findall(r"<!-- claims: ([^>]*)-->", landing)).split()
@@ -252,8 +256,8 @@ def _readme_claims(found) -> str:
     lines = ["| Claim | Effect, 95 % interval | Verdict |", "|---|---|---|"]
     for verdict in (known[name] for name in named if name.endswith("-tuned")):
         title = verdict.claim.title.partition(", each at its own")[0]
-        link = f"[{title}](notebooks/{verdict.claim.notebook}.ipynb)"
-        lines.append(f"| {link} | {_found(verdict)} | {_plain_badge(verdict)} |")
+        link = f"[{title}]({page.format(notebook=verdict.claim.notebook)})"
+        lines.append(f"| {link} | {_found(verdict)} | {mark(verdict)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -312,7 +316,7 @@ def _summary(found, linked, answer) -> str:
 
 
 def _ledger(found) -> str:
-    """For each chapter a table of its questions; after these, what stands behind each answer."""
+    """What held, in one table; then, folded by chapter, all questions and what is behind them."""
     corrected = holm(found)
 
     def answer(verdict) -> str:
@@ -324,13 +328,15 @@ def _ledger(found) -> str:
         told = f"{_found(verdict)}<br><small>{'<br>'.join(words)}</small>"
         return f"{badge(verdict)}{_edge(verdict)}<br>{told}"
 
-    parts = []
+    parts = ["## What held", _what_held(found, "../notebooks/{notebook}.ipynb", badge)]
+    parts += ["## All claims, by chapter"]
     for notebook in dict.fromkeys(v.claim.notebook for v in found):
         own = [v for v in found if v.claim.notebook == notebook]
-        table = _summary(own, _to_figure, answer)
-        head = f"## Chapter {int(notebook[:2])}: {_title(notebook)}"
-        parts += [head, f"```{{div}} gg-ledger\n{table}```"]
-    return "\n\n".join([*parts, "## Rules and records", *map(_claim_section, found)])
+        table = f"```{{div}} gg-ledger\n{_summary(own, _to_figure, answer)}```"
+        head = f"Chapter {int(notebook[:2])}: {_title(notebook)} ({len(own)} claims)"
+        inside = "\n\n".join([table, *map(_claim_section, own)])
+        parts.append(f"::::{{dropdown}} {head}\n{inside}\n::::")
+    return "\n\n".join(parts)
 
 
 def _found(verdict: Verdict) -> str:
@@ -354,8 +360,8 @@ def _claim_section(verdict: Verdict) -> str:
     flag = f"**Flag: {verdict.flag}.**" if verdict.flag else ""
     judged = ", ".join(filter(claim.judged_at, TIERS))
     return f"""
-(claim-{claim.id})=
-### {claim.title}
+:::{{dropdown}} {claim.title}
+:name: claim-{claim.id}
 
 {claim.statement}
 
@@ -377,6 +383,7 @@ Again, alone
 
 (records-{claim.id})=
 {_record_table(verdict)}
+:::
 """
 
 
