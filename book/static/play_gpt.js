@@ -8,7 +8,7 @@
   const E = embMLP(), M = gpt(E), G = gptTrainer(E, M), { width } = M.MODEL;
   const EVERY = 5, KEEP = 4; // steps between points; runs in the charts
   const SIDES = ["first", "second"], DASHES = ["", "9 4", "2 4", "10 3 2 3"]; // of a run
-  const WARMUPS = [5, 120]; // one after the other, at a button
+  const WARMUPS = [5, 180]; // one after the other, at a button
   const NAMES = { gammas: "the gammas", rate: "learning rate", warmup: "warm-up", bias: "bias",
     seed: "seed" };
   const EDGE = { left: 40, right: 92, top: 10, bottom: 40 }; // px
