@@ -30,7 +30,7 @@ def predictions(table, runs, records: str) -> Picture:
     there = (shown.outcome != "not run").sum()
     inside = (shown.outcome == "inside").sum()
     found = (f"Of {there} that were tried {inside} lie inside" if there
-             else "None has been tried, so there are ranges only")  # fmt: skip
+             else "Nothing has been tried yet, so there are ranges only")  # fmt: skip
     alt = f"Predicted ranges of {len(shown)} differences of tuned losses. {found}."
     caption = ("Ranges: where each difference was expected, nine times in ten, before any run. "
                "Dots: what was found, hollow where that is outside; lines: 95 % intervals.")
