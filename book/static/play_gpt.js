@@ -325,6 +325,7 @@
     data = { tokens, vocabulary: known.pieces.length, start: known.start,
       logFrequencies: known.logFrequencies };
     root.querySelector("fieldset").disabled = false;
+    performance.mark("ready"); // a test asks how soon
     show();
   }, () => { find("summary").textContent = "This browser is too old to unpack the text."; });
 })();
