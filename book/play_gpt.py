@@ -16,8 +16,8 @@ from gammagpt.data import DataConfig, load_text
 from gammagpt.gpt.scores import UNIGRAM_GAP
 
 DATA = DataConfig("stories", vocab_size=512)  # most of the 256 bytes are in no story
-TOKENS = 100_000  # as many as 200 steps of 16 windows of 32 tokens read
-MULTIPLE = 4  # of which page's products are made (gpt.js)
+TOKENS = 100_000  # twice what 200 steps of 8 windows of 32 tokens read
+MULTIPLE = 4  # all sizes in the products of gpt.js are multiples of it
 
 
 def write_play_gpt(staging: Path) -> None:
