@@ -316,8 +316,19 @@ def test_the_bar_names_runs_loss_and_members_and_counts_every_run_once(tiny, mon
 
 
 def test_a_sweep_that_nobody_watches_prints_nothing(tiny, tmp_path, capfd):
+    import ipykernel.iostream  # noqa: F401  imported is not watched: this is no kernel
+
     sweep(grid(tiny), Store(tmp_path), workers=2)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_notebook_shows_the_bar():
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    cell = new_code_cell("from gammagpt.lab import progress; print(progress._unseen())")
+    notebook = NotebookClient(new_notebook(cells=[cell]), kernel_name="python3").execute()
+    assert notebook.cells[0].outputs[0].text == "False\n"
 
 
 # ---- several processes, and kill -9 ------------------------------------------------------------
