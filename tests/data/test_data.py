@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from gammagpt.data import DataConfig, load_text
 from gammagpt.data.corpora import read_documents, split_documents
-from gammagpt.data.text import PINNED, encode_bytes, prepare, windows
+from gammagpt.data.text import PINNED, prepare, windows
+from gammagpt.data.tokenizer import encode_bytes
 
 PASSAGE = 32  # words, about 200 characters: shorter than a paragraph, longer than a formula
 

@@ -12,7 +12,8 @@ from helpers import prose, refusal
 from gammagpt.data import DataConfig, hub, load_text, logic
 from gammagpt.data import corpora as data_corpora
 from gammagpt.data.corpora import read_documents
-from gammagpt.data.text import own_tokens, prepare
+from gammagpt.data.text import prepare
+from gammagpt.data.unigrams import own_tokens
 
 WHY = "needs the optional package `datasets` (pip install gammagpt[datasets])"
 

@@ -27,7 +27,8 @@ from gammagpt.data.batches import (
     question_windows,
 )
 from gammagpt.data.corpora import FIVE, read_documents, split_documents
-from gammagpt.data.text import FORMAT, PINNED, own_tokens, prepare, unigram_losses, windows
+from gammagpt.data.text import FORMAT, PINNED, prepare, windows
+from gammagpt.data.unigrams import own_tokens, unigram_losses
 from gammagpt.gpt.model import GPT
 from gammagpt.probes.geometry import cosines, group_cosines
 

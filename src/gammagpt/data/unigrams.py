@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .text import DataConfig, load_text
+from .text import DataConfig, Text, load_text
 
 
 @lru_cache(maxsize=8)
@@ -37,3 +37,29 @@ def entropy(config: DataConfig) -> float:
     """The loss, in nats per token, of guessing by these frequencies: the unigram level."""
     shares = frequencies(config)
     return float(-(shares * np.log(shares)).sum())
+
+
+def unigram_losses(text: Text) -> dict[str, float]:
+    """The entropy in nats of the tokens of each part's validation text: guessing by frequency."""
+    losses = {}
+    for name, (_, cut) in text.parts.items():
+        shares = np.unique(text.validation[cut], return_counts=True)[1] / (cut.stop - cut.start)
+        losses[name] = float(-(shares * np.log(shares)).sum())
+    return losses
+
+
+def own_tokens(text: Text, least: int = 20, share: float = 0.9) -> dict[str, list[int]]:
+    """Of each part of a mixture, the tokens that it has (nearly) for itself.
+
+    Those seen at least `least` times, of whose rate over all parts this one has the `share`.
+    """
+    counts = {
+        name: np.bincount(text.train[cut], minlength=len(text.ranks) + 1)
+        for name, (cut, _) in text.parts.items()
+    }
+    rates = {name: count / count.sum() for name, count in counts.items()}
+    total = np.maximum(sum(rates.values()), 1e-12)
+    return {
+        name: np.flatnonzero((counts[name] >= least) & (rate >= share * total)).tolist()
+        for name, rate in rates.items()
+    }

@@ -17,7 +17,8 @@ import numpy as np
 
 from ..data.anchors import keys, label_laws, parse_tasks, tasks, training_sequences  # fmt: skip
 from ..data.corpora import corpora
-from ..data.text import load_text, unigram_losses
+from ..data.text import load_text
+from ..data.unigrams import unigram_losses
 from ..probes.geometry import full_matrix
 
 REASONING = ("logic", "arithmetic")  # the texts whose next words follow from what is given

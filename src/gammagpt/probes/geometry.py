@@ -14,7 +14,8 @@ import torch
 
 from ..data.anchors import Sequences, held_sequences, keys, label_laws, parse_tasks, tasks
 from ..data.anchors import training_sequences as all_sequences
-from ..data.text import load_text, own_tokens
+from ..data.text import load_text
+from ..data.unigrams import own_tokens
 from ..gpt.model import attention_weights, cross_entropy
 from .spectra import condensation, spectrum
 
