@@ -130,7 +130,7 @@ BAD += [("learning_rate", math.nan), ("warmup", math.nan)]
 @pytest.mark.parametrize("name, value", BAD)
 def test_an_impossible_value_is_refused_by_name(name, value):
     message = refusal(OptimConfig, **{name: value})
-    assert message.startswith(f"optim.{name}: got {value}, allowed is 0 to ")
+    assert message.startswith(f"optim.{name}: got {value}, allowed is ")
 
 
 @pytest.mark.parametrize("name", ["beta1", "beta2"])

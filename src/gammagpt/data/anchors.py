@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from ..project import UserError
+from .fields import check_fields
 
 FORMAT = 1  # raise when a change here alters the sequences of the same configuration
 LAWS = "sum, random, near, modulo or a range A..B"
@@ -45,6 +46,7 @@ class AnchorConfig:
     fingerprint: str = ""  # of this configuration; filled in by `pinned`
 
     def __post_init__(self):
+        check_fields(self, "data.")
         for name, low in {"anchors": 1, "samples": 0, "length": self.anchors + 1}.items():
             if getattr(self, name) < low:
                 raise UserError(f"data.{name}: got {getattr(self, name)}, allowed is {low} or more")

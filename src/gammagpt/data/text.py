@@ -26,6 +26,7 @@ from .corpora import (
     read_documents,
     split_documents,
 )
+from .fields import check_fields
 from .tokenizer import encode_documents, make_encoding, read_ranks, train_tokenizer, write_ranks
 
 FORMAT = 1  # raise when a change here alters the tokens of the same text
@@ -52,6 +53,7 @@ class DataConfig:
     kind: str = "text"
 
     def __post_init__(self):
+        check_fields(self, "data.")
         if not 257 <= self.vocab_size <= 65536:
             raise UserError(f"data.vocab_size: got {self.vocab_size}, allowed is 257 to 65536")
         names = corpora(self.corpus) if "+" in self.corpus else []

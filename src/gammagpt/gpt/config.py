@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-import math
-import types
-import typing
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
-from functools import cache, cached_property, lru_cache
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, lru_cache
 
 from ..data import AnchorConfig, DataConfig
+from ..data.fields import build, check_fields
 from ..project import UserError
 from .device import PRECISIONS
 from .emb_mlp import EmbMLPConfig
@@ -18,8 +16,6 @@ from .optim import OptimConfig
 from .scores import ProbeConfig
 
 SEMANTICS = 1  # raise when a change of code alters results: old records then no longer match
-WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text",
-         types.NoneType: "nothing"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,7 @@ class InitConfig:
     parts: str = ""  # parts with a gamma of their own: "embedding 0.8, head 1"
 
     def __post_init__(self):
+        check_fields(self, "init.")
         check_scale(self.gamma, self.std)
         parse_parts(self.parts)
 
@@ -60,9 +57,7 @@ class RunConfig:
     precision: str = "float32"
 
     def __post_init__(self):
-        for name in ("model", "init", "optim", "data", "probes"):
-            part = getattr(self, name)  # made in Python: held to the same types as one from a file
-            object.__setattr__(self, name, _build(type(part), asdict(part), f"{name}."))
+        check_fields(self)
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: got {getattr(self, name)}, allowed is 1 or more")
@@ -93,7 +88,7 @@ class RunConfig:
     @classmethod
     def from_dict(cls, mapping: dict) -> "RunConfig":
         """Build from nested dicts; unknown keys and values of a wrong type raise UserError."""
-        return _build(cls, mapping, "")
+        return build(cls, mapping)
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -145,42 +140,3 @@ def _canonical(content) -> str:
 
 def _digest(content) -> str:
     return hashlib.sha256(_canonical(content).encode()).hexdigest()
-
-
-_hints = cache(typing.get_type_hints)  # slow, and asked for at every configuration
-
-
-def _build(cls, mapping, prefix: str):
-    """A dataclass from nested dicts, with one clear line for what does not fit."""
-    if not isinstance(mapping, dict):
-        raise UserError(f"{prefix.rstrip('.') or 'config'}: got {mapping!r}, expected a mapping")
-    hints = _hints(cls)
-    for name in mapping:
-        if name not in hints:
-            raise UserError(f"{prefix}{name}: unknown, allowed are {', '.join(hints)}")
-    return cls(**{n: _value(hints[n], v, prefix + n) for n, v in mapping.items()})
-
-
-def _of_kind(classes, value, name: str):
-    """Which of several dataclasses is meant: `kind` says it, and the first is the default."""
-    if isinstance(value, classes) or len(classes) == 1:
-        return type(value) if isinstance(value, classes) else classes[0]
-    kinds = {cls.kind: cls for cls in classes}
-    kind = value.get("kind", classes[0].kind) if isinstance(value, dict) else classes[0].kind
-    if kind not in kinds:
-        raise UserError(f"{name}.kind: got {kind!r}, allowed are {', '.join(kinds)}")
-    return kinds[kind]
-
-
-def _value(hint, value, name: str):
-    """`value` as the type `hint`: whole numbers may stand for floats, nothing else is bent."""
-    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if is_dataclass(allowed[0]):
-        cls = _of_kind(allowed, value, name)
-        return value if isinstance(value, cls) else _build(cls, value, f"{name}.")
-    if float in allowed and type(value) is int:
-        value = float(value)
-    if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):
-        words = " or ".join(WORDS[kind] for kind in allowed)
-        raise UserError(f"{name}: got {value!r}, allowed is {words}")
-    return value

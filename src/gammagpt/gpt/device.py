@@ -18,7 +18,7 @@ import ctypes
 import sys
 import time
 import warnings
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 
@@ -71,6 +71,35 @@ def autocast(device: torch.device, precision: str):
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+@contextmanager
+def reference_numerics():
+    """torch as it is when nothing was switched: what a script chose for itself changes no number.
+
+    That is the default dtype and device, autocast, TF32 and the gradient mode; afterwards all are
+    what they were. Also a decorator.
+    """
+    dtype = torch.get_default_dtype()
+    backends = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+    products = [backend.fp32_precision for backend in backends]
+    with ExitStack() as stack:
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        try:
+            torch.set_default_dtype(torch.float32)
+            for backend in backends:
+                backend.fp32_precision = "ieee"
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            for backend, product in zip(backends, products, strict=True):
+                backend.fp32_precision = product
 
 
 def compiled_or_not(function, device: torch.device, compiled: bool):

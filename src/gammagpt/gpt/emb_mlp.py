@@ -10,6 +10,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from ..data.fields import check_fields
 from ..project import UserError
 
 # The theory wants sigma(0) = 0 and sigma'(0) = 1, smooth: tanh is, the others are to compare.
@@ -26,6 +27,7 @@ class EmbMLPConfig:
     activation: str = "tanh"
 
     def __post_init__(self):
+        check_fields(self, "model.")
         for name in ("vocab_size", "block_size", "width", "hidden"):
             if getattr(self, name) < 1:
                 raise UserError(f"model.{name}: got {getattr(self, name)}, allowed is 1 or more")

@@ -22,7 +22,7 @@ from torch.func import functional_call, vmap
 from ..data import unigrams
 from ..project import UserError
 from .config import RunConfig
-from .device import autocast, compiled_or_not
+from .device import autocast, compiled_or_not, reference_numerics
 from .emb_mlp import EmbMLP
 from .init import audit_init, gamma_init_
 from .model import GPT, RMSNorm, cross_entropy, library_kernel, run_block, written_out
@@ -35,6 +35,7 @@ MODELS = {"gpt": GPT, "emb_mlp": EmbMLP}
 BLOCKS = "blocks"  # a way to compile: see _compile_blocks
 
 
+@reference_numerics()
 def build_model(config: RunConfig) -> nn.Module:
     """The model of a run at step 0, on the CPU: drawn from its seed by its gamma or std.
 
@@ -47,6 +48,7 @@ def build_model(config: RunConfig) -> nn.Module:
     return model
 
 
+@reference_numerics()
 def audit(config: RunConfig):
     """audit_init's frame for the model of a run at step 0, and a row for its output bias.
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from ..data.fields import check_fields
 from ..project import UserError
 
 POSITIONS = ("rotary", "learned")
@@ -38,6 +39,7 @@ class GPTConfig:
     rope_base: float = 10000.0
 
     def __post_init__(self):
+        check_fields(self, "model.")
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "width"):
             if getattr(self, name) < 1:
                 raise UserError(f"model.{name}: got {getattr(self, name)}, allowed is 1 or more")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..data.fields import check_fields
 from ..project import UserError
 
 HIDDEN_UPDATES = ("adamw", "adamh", "muon")
@@ -28,6 +29,7 @@ class OptimConfig:
     relative: bool = False  # each matrix takes steps in proportion to its own size (see below)
 
     def __post_init__(self):
+        check_fields(self, "optim.")
         bounds = {
             "learning_rate": (0, math.inf), "weight_decay": (0, math.inf), "beta1": (0, 0.9999),
             "beta2": (0, 0.9999), "clip": (0, math.inf), "warmup": (0, 1), "final_ratio": (0, 1),
@@ -35,7 +37,7 @@ class OptimConfig:
         }  # fmt: skip
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
-            if not low <= value <= high or not math.isfinite(value):
+            if not low <= value <= high:
                 raise UserError(f"optim.{name}: got {value}, allowed is {low} to {high}")
         if self.hidden_update not in HIDDEN_UPDATES:
             allowed, got = ", ".join(HIDDEN_UPDATES), self.hidden_update

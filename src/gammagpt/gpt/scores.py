@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 
+from ..data.fields import check_fields
 from ..project import UserError
 from .model import cross_entropy
 
@@ -28,6 +29,7 @@ class ProbeConfig:
     norms: int = 0  # validation windows on which the norms' outputs are measured, at the end
 
     def __post_init__(self):
+        check_fields(self, "probes.")
         for name in ("losses", "windows", "final_windows", *self.OPTIONAL):
             low = 0 if name in self.OPTIONAL else 1
             if getattr(self, name) < low:

@@ -13,7 +13,7 @@ import torch
 from ..data import make_batches, unigrams
 from ..project import UserError
 from .config import RunConfig
-from .device import describe, keep_freed_memory, pick_device
+from .device import describe, keep_freed_memory, pick_device, reference_numerics
 from .engine import make_engine, shape
 from .parallel import ALONE
 from .records import Record, provenance
@@ -40,6 +40,7 @@ def train(
     return train_stack([config], group=group, probes=probes, **named)[0]
 
 
+@reference_numerics()
 def train_stack(
     configs, *, device=None, compiled=False, rules=None, progress=None, group=ALONE, probes=None
 ) -> list[Record]:

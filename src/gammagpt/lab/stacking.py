@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..gpt.config import RunConfig
-from ..gpt.device import policy, wait
+from ..gpt.device import policy, reference_numerics, wait
 from ..gpt.engine import make_engine
 
 MEMBERS = (4, 16, 64)  # sizes of a stack that are tried, beside one run at a time
@@ -41,6 +41,7 @@ def make_plan(configs: list[RunConfig], device: torch.device, workers: int = 1) 
     return best
 
 
+@reference_numerics()
 def measure(configs: list[RunConfig], device, compiled: bool = False, seconds=0.5) -> Plan:
     """The speed of training these runs as one stack, on random tokens, without the probes."""
     engine = make_engine(configs, device, compiled)

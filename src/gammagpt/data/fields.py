@@ -1,0 +1,81 @@
+"""What the fields of a configuration may hold: plain values of their types, however it is made.
+
+A configuration made in a script is held to the same as one from a file. Otherwise 20.0 steps would
+have another key than 20, and what numpy counts with would have none.
+"""
+
+import math
+import types
+import typing
+from dataclasses import fields, is_dataclass
+from functools import cache
+
+from ..project import UserError
+
+WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text",
+         types.NoneType: "nothing"}  # fmt: skip
+
+
+def check_fields(config, prefix: str = "") -> None:
+    """Make each field of a frozen dataclass a plain value of its type, or raise UserError.
+
+    Whole numbers may stand for floats, numpy's scalars for Python's, and mappings for the parts of
+    a run; nothing else is bent. `kind` tells classes apart, so it is what its class says.
+    """
+    for name, hint in _hints(type(config)).items():
+        value = _value(hint, getattr(config, name), prefix + name)
+        if name == "kind" and value != type(config).kind:
+            raise UserError(f"{prefix}kind: got {value!r}, allowed is {type(config).kind}")
+        object.__setattr__(config, name, value)
+
+
+def build(cls, mapping, name: str = "config"):
+    """A dataclass from a mapping; UserError names what is no mapping, or a field that is unknown.
+
+    `name` says which part of a run it is.
+    """
+    if not isinstance(mapping, dict):
+        raise UserError(f"{name}: got {mapping!r}, expected a mapping")
+    if unknown := [field for field in mapping if field not in _hints(cls)]:
+        prefix = "" if name == "config" else f"{name}."
+        raise UserError(f"{prefix}{unknown[0]}: unknown, allowed are {', '.join(_hints(cls))}")
+    return cls(**mapping)
+
+
+@cache
+def _hints(cls) -> dict:
+    """Field -> its type. Slow, and asked for at every configuration."""
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in fields(cls)}
+
+
+def _value(hint, value, name: str):
+    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if is_dataclass(allowed[0]):
+        known = isinstance(value, allowed)
+        return value if known else build(_of_kind(allowed, value, name), value, name)
+    value = _plain(value)
+    if type(value) is int and (float in allowed or abs(value) >= 2**63):
+        value = float(value) if abs(value) < 2**1023 else math.inf
+    if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):
+        words = " or ".join(WORDS[kind] for kind in allowed)
+        got = repr(value).replace("\n", " ")  # numpy's arrays take lines
+        raise UserError(f"{name}: got {got[:200]}, allowed is {words}")
+    return value + 0.0 if type(value) is float else value  # -0.0 equals 0.0, so it is that
+
+
+def _plain(value):
+    """A scalar of numpy as Python's own: a float32 of 0.8 is 0.8, as it prints."""
+    if type(value).__module__ != "numpy" or getattr(value, "shape", None) != ():
+        return value
+    return float(str(value)) if value.dtype.kind == "f" else value.item()
+
+
+def _of_kind(classes, value, name: str):
+    """Which of several dataclasses a mapping means: `kind` says it; the first is the default."""
+    if len(classes) == 1 or not isinstance(value, dict) or "kind" not in value:
+        return classes[0]
+    kinds = {cls.kind: cls for cls in classes}
+    if value["kind"] not in [*kinds]:  # a list: what has no hash is to be named too
+        raise UserError(f"{name}.kind: got {value['kind']!r}, allowed are {', '.join(kinds)}")
+    return kinds[value["kind"]]
