@@ -13,6 +13,7 @@ from gammagpt import Store
 from gammagpt.analysis.anchors import exchanged_rates
 from gammagpt.gpt.engine import size_of
 from gammagpt.gpt.records import provenance
+from gammagpt.ledger.claims import DECIDED
 from gammagpt.ledger.judge import standing
 from gammagpt.ledger.show import badge, effect, sides
 from gammagpt.ledger.statistics import holm
@@ -141,7 +142,7 @@ def _ends(verdict, corrected: dict) -> str:
 def _alone(verdict, corrected: dict) -> str:
     """A remark where the verdict would not stand among all that are asked of the paper."""
     p = corrected.get(verdict.claim.id, 0.0)
-    decided = verdict.verdict in ("supported", "contradicted")
+    decided = verdict.verdict in DECIDED
     return f" (corrected p {p:.2f})" * (decided and p > 0.05)
 
 
@@ -168,8 +169,8 @@ def limits(records, verdicts, tier: str) -> str:
         ("Data", ", ".join(sorted({_data(r.config) for r in records}))),
         ("Seeds compared", f"{min(compared)} to {max(compared)}" if compared else "none"),
         *((f"Claims {name}", f"{count} of {len(verdicts)}"
-           + f"; {stand} after correction" * (name in ("supported", "contradicted")))
-          for name, (count, stand) in standing(verdicts).items()),
+           + f"; {stand} after correction" * (name in DECIDED))
+          for name, (count, stand) in standing(verdicts).items() if count),
     ]
     return "\n".join(["| What | How much |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
 

@@ -95,13 +95,17 @@ def claims_table(verdicts) -> pd.DataFrame:
 
 
 def pairs_table(verdicts) -> pd.DataFrame:
-    """A row a seed of a claim: the keys of its runs, separated by spaces, and their effect."""
+    """A row a seed of a claim: the keys of its runs, separated by spaces, and their effect.
+
+    By the second edition's rules runs are not paired: a row a run, with the claim's metric.
+    """
     rows = [
         (v.claim.id, seed, " ".join(key for key in keys if key),
          -value if v.claim.turned else value)
         for v in verdicts
         for seed, *keys, value in v.pairs
     ]  # fmt: skip
+    rows += [(v.claim.id, *row) for v in verdicts for _, *row in v.compared]
     return pd.DataFrame(rows, columns=["claim", "seed", "keys", "effect"])
 
 

@@ -111,4 +111,4 @@ def _needs(study, store) -> list:
     known += [study.reference] if study.reference else []
     lacking = {run.key: run for run in known if store.get(run) is None}
     unknown = study.only(set(study.settings) - set(best.setting)) if study.learning_rates else None
-    return [*lacking.values(), *(unknown.at_common_rate() if unknown else [])]
+    return [*lacking.values(), *(unknown.compared() if unknown else [])]

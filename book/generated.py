@@ -16,6 +16,7 @@ from gammagpt.bench.compare import MANY, ONE
 from gammagpt.bench.nanogpt import NAME as PEER
 from gammagpt.chapters.c02_gamma_scaling.figures import loss_against_gamma
 from gammagpt.gpt.config import InitConfig, RunConfig
+from gammagpt.ledger.claims import DECIDED
 from gammagpt.ledger.judge import EDGE, Verdict, standing
 from gammagpt.ledger.show import ASKED, SIGNS, badge, by_question, count, effect
 from gammagpt.ledger.statistics import holm
@@ -24,6 +25,7 @@ from gammagpt.registry.costs import measured, needed, price, seconds_of_chapters
 from gammagpt.registry.studies import study
 
 COSTED = ("laptop", "night")  # tiers whose cost from nothing is told
+OPPOSITE = ({"supported", "contradicted"}, {"better", "worse"})
 
 
 def write_generated(staging: Path, tier: str) -> list[Verdict]:
@@ -142,7 +144,7 @@ def _tiers_agree() -> str:
     )
     asked = [name for name, word in short.items() if word != "not run"]
     same = sum(short[name] == long[name] for name in asked)
-    opposite = sum({short[name], long[name]} == {"supported", "contradicted"} for name in asked)
+    opposite = sum({short[name], long[name]} in OPPOSITE for name in asked)
     return (f"Of the {len(asked)} claims that {COSTED[0]} judges, {same} come out with the same "
             f"word at {COSTED[1]}, and {opposite} with the opposite one.\n")  # fmt: skip
 
@@ -286,7 +288,7 @@ def _totals(found) -> str:
 def _corrected_words(found) -> str:
     """How many verdicts would stand if each paper were judged as a whole."""
     told = [f"{stand} of {count} that are {name}" for name, (count, stand)
-            in standing(found).items() if name in ("supported", "contradicted")]  # fmt: skip
+            in standing(found).items() if name in DECIDED and count]  # fmt: skip
     return (f"Most are asked twice, at one learning rate and tuned, and a few once more on fresh "
             f"seeds. With so many some verdicts are luck: corrected for all that is asked of a "
             f"paper, our questions included, {' and '.join(told)} would stand "
@@ -323,7 +325,8 @@ def _ledger(found) -> str:
         claim = verdict.claim
         p = f", p {corrected[claim.id]:.2g}" if claim.id in corrected else ""
         p = ", no spread" if verdict.low == verdict.high else p  # then neither p nor interval
-        words = [f"wanted {claim.bound}; {count(verdict)}{p}; [rule and records](claim-{claim.id})"]
+        wanted = f"wanted {claim.bound}; " * claim.first_edition
+        words = [f"{wanted}{count(verdict)}{p}; [rule and records](claim-{claim.id})"]
         words += [claim.caveat] if claim.caveat else []
         told = f"{_found(verdict)}<br><small>{'<br>'.join(words)}</small>"
         return f"{badge(verdict)}{_edge(verdict)}<br>{told}"
@@ -399,6 +402,8 @@ def _rule(claim) -> str:
         what += f", less the same difference of {first} and {second}"
     noun = "pairs" if claim.paired else "runs"
     confidence = f"{rule['confidence'] * 100:g} %"
+    if not claim.first_edition:
+        return _rule_of_runs(claim, what.removesuffix(", paired by seed"), confidence)
     return (
         f"{what}; learning rate {sides['learning_rate']}. Supported if the whole {confidence} "
         f"interval lies {claim.bound} ({claim.unit}), contradicted if no part of it does, with "
@@ -406,22 +411,41 @@ def _rule(claim) -> str:
     )
 
 
+def _rule_of_runs(claim, what: str, confidence: str) -> str:
+    """What decides by the second edition's rules."""
+    margin, counts = claim.rule["margin"], "collapse" in claim.rule
+    collapse = "" if counts else " Where a run that is compared has collapsed it is undecided."
+    return (
+        f"{what}, means of all runs; learning rate {claim.comparison['learning_rate']}. Equivalent "
+        f"if two one-sided tests put it within ±{margin:g} {claim.unit}; else better if the whole "
+        f"{confidence} interval (Welch) lies above 0, worse if below, with at least "
+        f"{claim.fewest} runs a side.{collapse}"
+    )
+
+
 def _rates(verdict: Verdict) -> str:
     """The learning rate of each side: a tuned one stands nowhere else in the ledger."""
-    if not verdict.pairs:
+    keys = _first_keys(verdict)
+    if not keys:
         return "None was used."
     store = Store(results_folder(verdict.tier))
-    keys = [key for key in verdict.pairs[0][1:-1] if key]
     records = [json.loads(store.path(key).read_text(encoding="utf-8")) for key in keys]
     rates = [record["config"]["optim"]["learning_rate"] for record in records]
     names = zip(verdict.claim.settings, rates, strict=True)
     return "; ".join(f"{name} at {rate:g}" for name, rate in names) + "."
 
 
+def _first_keys(verdict: Verdict) -> list[str]:
+    """The key of one run of each side, in the order of the claim's settings."""
+    if verdict.pairs:
+        return [key for key in verdict.pairs[0][1:-1] if key]
+    return list({setting: key for setting, _, key, _ in reversed(verdict.compared)}.values())[::-1]
+
+
 def _cost(claim, tier: str) -> str:
     """How many runs decide a claim, those that tune too, and how long they take."""
     asked, of_run = study(claim.experiment, tier).only(claim.settings), price()
-    runs = asked.at_common_rate()  # as many again, at the best rates, if there is a grid
+    runs = asked.compared()  # as many again, at the best rates, if there is a grid
     if claim.comparison["learning_rate"] == "tuned":
         runs += asked.tuning()
     return f"{len(runs)} runs, about {span(sum(map(of_run, runs)))} on two cores."
@@ -440,12 +464,15 @@ def _expectation(verdict: Verdict) -> str:
 
 
 def _record_table(verdict: Verdict) -> str:
-    if not verdict.pairs:
-        return "There are no records for it at this tier.\n"
-
     def link(key):
         return f'<a href="../records/{verdict.tier}/{key}.json"><code>{key}</code></a>'
 
+    if verdict.compared:
+        rows = [f"| {setting} | {seed} | {link(key)} | {value:.4f} |"
+                for setting, seed, key, value in verdict.compared]  # fmt: skip
+        return "\n".join(["| Setting | Seed | Run | Value |", "|---|---|---|---|", *rows]) + "\n"
+    if not verdict.pairs:
+        return "There are no records for it at this tier.\n"
     sides = verdict.claim.comparison
     if verdict.claim.paired:
         names = [*verdict.claim.settings, "Difference"]

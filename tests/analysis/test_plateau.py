@@ -14,6 +14,7 @@ from gammagpt import InitConfig, RunConfig
 from gammagpt.analysis import plateau, plateau_fit, plateau_runs
 from gammagpt.analysis.plateau import RULES, advise
 from gammagpt.data import DataConfig, load_text
+from gammagpt.lab.collapse import MARGIN
 
 RATES = st.floats(1e-5, 0.1)
 WIDTHS = st.integers(8, 4096)
@@ -251,7 +252,7 @@ def test_advice_agrees_with_the_records(records):
         losses = np.array([plateau_fit.loss(run) for run in runs])
         grid = np.unique(rates)
         means = np.array([losses[rates == rate].mean() for rate in grid])
-        good = means - np.minimum.accumulate(means) <= plateau.MARGIN
+        good = means - np.minimum.accumulate(means) <= MARGIN
         width, steps = setting.model.width, plateau_fit.warmup_steps(setting)
         for rate, is_good in zip(grid, good, strict=True):
             safe = plateau.safe_gammas(width, float(rate), steps)

@@ -23,7 +23,6 @@ import numpy as np
 
 from ..project import UserError
 
-MARGIN = 0.1  # nats: a run so far above what its setting reaches more slowly has collapsed
 VOCABULARY = 1024  # of the records behind all constants
 
 
@@ -88,7 +87,7 @@ def collapse_index(learning_rate, width, warmup_steps):
 
 
 def highest_good_rate(std, width, warmup_steps):
-    """The learning rate from which the loss is MARGIN worse than that of a lower one.
+    """The learning rate from which the loss is 0.1 nats worse than that of a lower one.
 
     (A^4 + B^4)^(1/4): A = 1.46 s / sqrt(d) is what large weights bear, B = 2.54 n_w^(2/3) / d^2
     what the plateau does.

@@ -9,9 +9,9 @@ from scipy.optimize import least_squares, minimize
 from ..gpt.config import InitConfig
 from ..gpt.optim import OptimConfig, learning_rate
 from ..gpt.scores import ProbeConfig
+from ..lab.collapse import MARGIN, collapsed
 from .plateau import (
     ENTROPIES,
-    MARGIN,
     NONE_BELOW,
     RULES,
     VOCABULARY,
@@ -68,13 +68,6 @@ def loss(record) -> float:
     """The final validation loss in nats; infinite if the run diverged."""
     found = record.final["validation_loss"]
     return np.inf if found is None else found
-
-
-def collapsed(rates, losses, margin: float = MARGIN) -> np.ndarray:
-    """(runs,) bool: more than `margin` nats above the best run at that rate or a lower one."""
-    rates, losses = np.asarray(rates), np.asarray(losses)
-    return np.array([y - losses[rates <= r].min() > margin
-                     for r, y in zip(rates, losses, strict=True)], bool)  # fmt: skip
 
 
 def outcomes(records) -> list[tuple]:

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ..gpt.config import InitConfig, RunConfig
+from ..lab.collapse import collapsed
 from ..project import UserError, root
 from .plateau import RULES, critical_gamma, early_probability
 from .plateau_fit import (
-    collapsed,
     coordinates,
     early,
     entropy,
@@ -202,7 +202,8 @@ def _collapse_rows(found: dict, folder: Path) -> list[dict]:
         rates = [record.config.optim.learning_rate for record, _ in pairs]
         bad = collapsed(rates, [loss(record) for record, _ in pairs])
         for (record, row), collapse in zip(pairs, bad, strict=True):
-            rows.append(row | {"seed": record.config.seed, "loss": loss(record),
+            rows.append(row | {"seed": record.config.seed, "loss": loss(record), "key": record.key,
+                               "status": record.status, "commit": record.provenance["commit"],
                                "collapsed": bool(collapse), "early_probability": _early(record)})
     return rows
 
@@ -227,7 +228,7 @@ def _critical_rows(found: dict, folder: Path) -> list[dict]:
         forecast = None if row["critical_gamma"] == "none" else float(row["critical_gamma"])
         observed = grid_minimum([g for g, _ in grid], [loss(record) for _, record in grid])
         both = None not in (forecast, observed)
-        rows.append(row | {"forecast": forecast, "observed": observed,
+        rows.append(row | {"keys": [r.key for _, r in grid], "forecast": forecast, "observed": observed,
                            "error": abs(forecast - observed) if both else None})
     return rows
 

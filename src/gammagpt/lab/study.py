@@ -7,6 +7,7 @@ from ..gpt.config import InitConfig, RunConfig
 from ..gpt.scores import ProbeConfig
 from ..probes.token_losses import class_losses, classes
 from ..project import UserError, training_budget
+from .collapse import collapsed
 from .frame import frame
 from .store import Store
 from .sweep import sweep
@@ -57,6 +58,10 @@ class LearningRateStudy:
         """Every setting that has a best rate in `best` (see `best_rates`), at that rate."""
         return [config for _, config in self._at_best_rate(best)]
 
+    def compared(self) -> list[RunConfig]:
+        """As many runs as one comparison takes, to tell its cost before it is tuned."""
+        return [config for _, config in self._compared()]
+
     def run(
         self, store: Store, *, role: str | None = None, budget: float | None = None, **options
     ):
@@ -86,7 +91,8 @@ class LearningRateStudy:
         """A frame of the records that are there: a row a run and role; trains nothing.
 
         Roles: tuning, common, tuned. Columns: those of `lab.frame`, role, rules (the hashes in
-        force), curve (validation), resolved (False if the setting's best rate is at the edge).
+        force), curve (validation), resolved (False if the setting's best rate is at the edge),
+        collapsed (compared with all runs of its setting that are there: lab/collapse.py).
         """
         import pandas as pd
 
@@ -101,6 +107,7 @@ class LearningRateStudy:
         edge = set(best[~best.resolved].setting)
         if len(runs):
             runs["resolved"] = ~((runs.role == "tuned") & runs.setting.isin(edge))
+            runs["collapsed"] = _collapsed(runs)
         return self._with_class_losses(runs, store) if self.reference else runs
 
     def _with_class_losses(self, runs, store: Store):
@@ -137,12 +144,19 @@ class LearningRateStudy:
             (name, _at(config, rate, seed))
             for seed in self.tuning_seeds
             for name, config in self.settings.items()
-            for rate in self.learning_rates
+            for rate in self._grid(config)
         ]
         quick = dict.fromkeys(ProbeConfig.OPTIONAL, 0)
         return [(n, replace(c, probes=replace(c.probes, **quick))) for n, c in grid]
 
+    def _grid(self, config: RunConfig) -> tuple[float, ...]:
+        """The learning rates that a setting is tuned over."""
+        return self.learning_rates
+
     def _at_common_rate(self) -> list[tuple[str, RunConfig]]:
+        return self._compared()
+
+    def _compared(self) -> list[tuple[str, RunConfig]]:
         pairs = [(seed, *item) for seed in self.seeds for item in self.settings.items()]
         return [(n, _at(c, c.optim.learning_rate, seed)) for seed, n, c in pairs]
 
@@ -150,6 +164,15 @@ class LearningRateStudy:
         rates = dict(zip(best.setting, best.learning_rate, strict=True))
         known = [(name, config) for name, config in self.settings.items() if name in rates]
         return [(n, _at(c, rates[n], seed)) for seed in self.seeds for n, c in known]
+
+
+def _collapsed(runs):
+    """Which runs of a frame have collapsed, each compared with all of its setting."""
+    import pandas as pd
+
+    parts = [pd.Series(collapsed(group.learning_rate, group.loss), group.index)
+             for _, group in runs.groupby("setting")]  # fmt: skip
+    return pd.concat(parts).reindex(runs.index)
 
 
 def _at(config: RunConfig, learning_rate: float, seed: int) -> RunConfig:

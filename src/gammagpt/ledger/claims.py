@@ -16,7 +16,12 @@ from pathlib import Path
 
 from ..project import SAME_MACHINE, TIERS, UserError, read_yaml, root
 
-VERDICTS = ("supported", "contradicted", "inconclusive", "not run")
+VERDICTS = ("better", "equivalent", "worse", "undecided",  # of the second edition's rules
+            "supported", "contradicted", "inconclusive", "not run")
+DECIDED = ("better", "equivalent", "worse", "supported", "contradicted")
+RULES = ({"margin", "confidence", "min_pairs"},  # first edition: pairs by seed, against the margin
+         {"margin", "confidence", "min_runs"},  # second: runs, four verdicts (welch.py)
+         {"margin", "confidence", "min_runs", "collapse"})  # and collapsed runs are what is asked
 LEARNING_RATES = ("common", "tuned")
 ASKED = (["common"], ["tuned"], ["common", "tuned"])
 TITLES = {"common": ", at one learning rate", "tuned": ", each at its own best"}  # asked both ways
@@ -40,7 +45,7 @@ class Claim:
     metric: str  # a column of the experiment's frame
     unit: str
     comparison: dict  # learning_rate (common or tuned), and the settings: see claims/README.md
-    rule: dict  # margin (in `unit`), confidence, min_pairs
+    rule: dict  # margin (in `unit`), confidence, min_runs: see RULES and claims/README.md
     tiers: list  # where it is judged (judged_at); elsewhere its effect is shown without a verdict
     expected: dict  # tier -> [low, high] of the effect, before the runs
     caveat: str = ""  # what the verdict alone would not say; wording, like title and statement
@@ -51,6 +56,16 @@ class Claim:
     def paired(self) -> bool:
         """Whether two settings are compared, seed by seed; or one setting is looked at."""
         return "setting" not in self.comparison
+
+    @property
+    def first_edition(self) -> bool:
+        """Whether its rule is one of the first edition's, which pair runs by seed."""
+        return "min_pairs" in self.rule
+
+    @property
+    def fewest(self) -> int:
+        """How many pairs, or runs a side, its rule needs."""
+        return self.rule["min_pairs" if self.first_edition else "min_runs"]
 
     @property
     def question(self) -> str:
@@ -78,7 +93,7 @@ class Claim:
     @property
     def bound(self) -> str:
         """What the whole interval must be, in words, as people read the effect: 'above 0.01'."""
-        margin = self.rule["margin"]
+        margin = self.rule["margin"] * self.first_edition
         return f"below {-margin:g}" if self.turned else f"above {margin:g}"
 
     def judged_at(self, tier: str) -> bool:
@@ -184,23 +199,25 @@ def _checked(where: str, fields: dict) -> Claim:
         claim = Claim(**fields)
     except TypeError as error:
         raise UserError(f"{where}: {str(error).split('() ')[-1]}") from None
-    rule = {"margin", "confidence", "min_pairs"}
-    if not isinstance(claim.rule, dict) or set(claim.rule) != rule:
-        raise UserError(f"{where}: rule needs exactly {sorted(rule)}")
+    if not isinstance(claim.rule, dict) or set(claim.rule) not in RULES:
+        raise UserError(f"{where}: rule needs exactly {' or '.join(map(str, map(sorted, RULES)))}")
     given = set(claim.comparison) if isinstance(claim.comparison, dict) else set()
     if given - {"better"} not in [{"learning_rate", *sides} for sides in SIDES]:
         raise UserError(
             f"{where}: comparison needs either setting, or baseline and treatment "
             "(and against, two more)"
         )
-    margin, confidence, min_pairs = (claim.rule[n] for n in ("margin", "confidence", "min_pairs"))
+    margin, confidence, fewest = claim.rule["margin"], claim.rule["confidence"], claim.fewest
     must = {
         "better must be higher or lower":
             claim.comparison.get("better", "lower") in ("higher", "lower"),
         "against must be two settings": len(claim.comparison.get("against", "ab")) == 2,
         "margin must be a finite number": type(margin) in (int, float) and math.isfinite(margin),
         "confidence must be between 0 and 1": type(confidence) is float and 0 < confidence < 1,
-        "min_pairs must be a whole number from 2": type(min_pairs) is int and min_pairs >= 2,
+        f"{'min_pairs' if claim.first_edition else 'min_runs'} must be a whole number from 2":
+            type(fewest) is int and fewest >= 2,
+        "collapse must be counts": claim.rule.get("collapse", "counts") == "counts",
+        "margin must be above 0": claim.first_edition or margin > 0,
         f"tiers must be a list from {', '.join(TIERS)}, got {claim.tiers!r}":
             isinstance(claim.tiers, list) and set(claim.tiers) <= set(TIERS),
         f"means must give a sentence for some of {', '.join(VERDICTS)}":

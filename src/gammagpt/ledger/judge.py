@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .claims import VERDICTS, Claim
 from .statistics import _p_value, holm, paired_interval
+from .welch import Welch, decide
 
 CHANGED = "rule changed"
 YOUNGER = "rule younger than some of its runs"  # which another chapter had made before
@@ -25,7 +26,8 @@ class Verdict:
     high: float = math.nan
     pairs: tuple = ()  # (seed, baseline's run key or None, treatment's, [others'], effect)
     flag: str = ""  # CHANGED or YOUNGER, or nothing: the rule was there, as it is, before the runs
-    p: float = math.nan  # two-sided p-value of an effect that equals the rule's margin
+    p: float = math.nan  # of an effect that equals the rule's margin; second edition: see _p_welch
+    compared: tuple = ()  # second edition, instead of pairs: (setting, seed, run key, metric)
 
     @property
     def rule_changed(self) -> bool:
@@ -34,7 +36,9 @@ class Verdict:
 
     @property
     def n(self) -> int:
-        return len(self.pairs)
+        """Pairs; or, by the second edition's rules, runs of the side that has fewest."""
+        sides = Counter(setting for setting, *_ in self.compared)
+        return min(sides.values()) if sides else len(self.pairs)
 
     @property
     def shown(self) -> tuple[float, float, float]:
@@ -42,6 +46,11 @@ class Verdict:
         if self.claim.turned:
             return -self.effect, -self.high, -self.low
         return self.effect, self.low, self.high
+
+    def sides(self) -> list[list[float]]:
+        """The metric of every run that is compared, a list a setting; second edition."""
+        return [[value for name, *_, value in self.compared if name == setting]
+                for setting in self.claim.settings]  # fmt: skip
 
     def to_dict(self) -> dict:
         """Strict JSON content; numbers that do not exist are null."""
@@ -62,7 +71,7 @@ class Verdict:
             "as_expected": expected[0] <= self.effect <= expected[1]
             if expected and math.isfinite(self.effect)
             else None,
-            "runs": [list(pair[:-1]) for pair in self.pairs],
+            "runs": [list(pair[:-1]) for pair in self.pairs or self.compared],
         } | self._optional
 
     @property
@@ -79,6 +88,8 @@ def judge(claim: Claim, runs, tier: str) -> Verdict:
     the claim's metric. Only the claim's own role counts; pairs share a seed. A metric that is
     missing or nan leaves the claim inconclusive.
     """
+    if not claim.first_edition:
+        return _judge_runs(claim, runs, tier)
     pairs, unresolved, flag, lost = _pairs(claim, runs)
     effects = [pair[-1] for pair in pairs]
     effect, low, high = paired_interval(effects, claim.rule["confidence"])
@@ -86,6 +97,59 @@ def judge(claim: Claim, runs, tier: str) -> Verdict:
     asked = verdict != "not run" and not math.isnan(low)
     p = _p_value(effects, claim.rule["margin"]) if asked else math.nan
     return Verdict(claim, tier, verdict, reason, effect, low, high, tuple(pairs), flag, p)
+
+
+def _judge_runs(claim: Claim, runs, tier: str) -> Verdict:
+    """The verdict by the second edition's rules: every run that is compared, Welch's interval."""
+    role = runs[runs.role == claim.comparison["learning_rate"]] if len(runs) else runs
+    sides = [[*_needed(claim, role[role.setting == setting]).itertuples()] if len(role) else []
+             for setting in claim.settings]  # fmt: skip
+    rows = [row for side in sides for row in side]
+    compared = tuple((r.setting, int(r.seed), r.key, _metric(claim, r)) for r in rows)
+    if not all(sides):
+        reason = f"no records of {'all settings' if claim.paired else 'the setting'}"
+        return Verdict(claim, tier, "not run", reason)
+    values = [[_metric(claim, row) for row in side] for side in sides]
+    flip = claim.higher == claim.paired  # as in _effect: baseline less treatment, or the metric
+    found = Welch.of([[-v for v in side] if flip else side for side in values])
+    verdict, reason = _decide_runs(claim, tier, sides, found)
+    low, high = found.interval(claim.rule["confidence"])
+    p = math.nan if math.isnan(low) else _p_welch(claim, found, verdict)
+    return Verdict(claim, tier, verdict, reason, found.effect, low, high, (),
+                   _flag(claim, rows), p, compared)  # fmt: skip
+
+
+def _metric(claim: Claim, row) -> float:
+    return float(getattr(row, claim.metric, math.nan))
+
+
+def _decide_runs(claim: Claim, tier: str, sides, found: Welch) -> tuple[str, str]:
+    if not claim.judged_at(tier):
+        return "not run", f"not asked at tier {tier}"
+    fewest = min(map(len, sides))
+    if fewest < claim.fewest:
+        return "undecided", f"{fewest} runs a side, the rule needs {claim.fewest}"
+    names = [(side[0].setting, side) for side in sides]
+    if edge := [name for name, side in names if not all(row.resolved for row in side)]:
+        return "undecided", f"{EDGE} for {' and '.join(edge)}"
+    bad = {name: sum(getattr(row, "collapsed", False) for row in side) for name, side in names}
+    if any(bad.values()) and "collapse" not in claim.rule:
+        told = " and ".join(f"{n} of the runs with {name}" for name, n in bad.items() if n)
+        return "undecided", f"collapsed: {told}"
+    return decide(found, claim.rule["margin"], claim.rule["confidence"])
+
+
+def _p_welch(claim: Claim, found: Welch, verdict: str) -> float:
+    """Of what the verdict rests on: an effect outside of the margin if equivalent, else of zero."""
+    if verdict == "equivalent":
+        return found.p_equivalent(claim.rule["margin"])
+    return found.p_zero()
+
+
+def _flag(claim: Claim, rows) -> str:
+    """Whether the rule is not the one that its runs carry, or they carry none."""
+    hashes = {row.rules.get(claim.id) for row in rows} - {claim.rule_hash}
+    return YOUNGER if hashes == {None} else CHANGED if hashes else ""
 
 
 def standing(verdicts) -> dict[str, tuple[int, int]]:
@@ -134,8 +198,7 @@ def _pairs(claim: Claim, runs):
         pairs.append((int(seed), *keys, effect))
         rows += sides
     unresolved = sorted({row.setting for row in rows if not row.resolved})
-    hashes = {row.rules.get(claim.id) for row in rows} - {claim.rule_hash}
-    flag = YOUNGER if hashes == {None} else CHANGED if hashes else ""
+    flag = _flag(claim, rows)
     lost = Counter(r.setting for r in rows if not math.isfinite(getattr(r, claim.metric, math.nan)))
     return pairs, unresolved, flag, lost
 
@@ -149,7 +212,7 @@ def _effect(claim: Claim, values) -> float:
 
 def _needed(claim: Claim, runs):
     """The columns that a verdict needs: an experiment's frame can have hundreds."""
-    columns = {"setting", "role", "seed", "key", "resolved", "rules", claim.metric}
+    columns = {"setting", "role", "seed", "key", "resolved", "rules", "collapsed", claim.metric}
     return runs[[column for column in runs.columns if column in columns]]
 
 

@@ -7,7 +7,8 @@ from .estimate import QUESTIONS, capital
 from .judge import Verdict
 
 ASKED = {way: capital(words) for way, words in QUESTIONS.items()}
-SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "~", "not run": "…"}
+SIGNS = {"better": "✓", "equivalent": "=", "worse": "✗", "undecided": "~",
+         "supported": "✓", "contradicted": "✗", "inconclusive": "~", "not run": "…"}
 
 
 def badge(verdict: Verdict) -> str:
@@ -45,8 +46,10 @@ def sides(claim) -> str:
 
 def count(verdict: Verdict) -> str:
     """How many runs, or pairs of runs, an effect is the mean of."""
-    noun = "pair" if verdict.claim.paired else "run"
-    return f"{verdict.n} {noun}{'' if verdict.n == 1 else 's'}"
+    claim = verdict.claim
+    noun = "pair" if claim.paired and claim.first_edition else "run"
+    side = " a side" * (claim.paired and not claim.first_edition)
+    return f"{verdict.n} {noun}{'' if verdict.n == 1 else 's'}{side}"
 
 
 def by_question(found) -> list[dict[str, Verdict]]:

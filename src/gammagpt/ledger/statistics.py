@@ -17,19 +17,26 @@ def paired_interval(differences, confidence: float) -> tuple[float, float, float
 
 
 def holm(verdicts) -> dict[str, float]:
-    """Claim id -> its p-value, corrected for the number of claims of its paper that were asked.
+    """Claim id -> its p-value, corrected for the number of claims of its paper that were asked;
+    of the second edition's only for the primary ones, the others carry none.
 
     Holm (1979): the k-th smallest of n is taken n - k + 1 times, and none is below the one before.
     It corrects the p-values, no verdict: rules were written without it.
     """
     found = {}
-    for paper in {verdict.claim.paper for verdict in verdicts}:
-        asked = [v for v in verdicts if v.claim.paper == paper and math.isfinite(v.p)]
+    for family in {_family(verdict.claim) for verdict in verdicts}:
+        asked = [v for v in verdicts if _family(v.claim) == family and math.isfinite(v.p)]
         least = 0.0
         for rank, verdict in enumerate(sorted(asked, key=lambda v: v.p)):
             least = max(least, min(1.0, verdict.p * (len(asked) - rank)))
-            found[verdict.claim.id] = least
+            if verdict.claim.first_edition or verdict.claim.primary:
+                found[verdict.claim.id] = least
     return found
+
+
+def _family(claim) -> tuple:
+    """Claims that are corrected together."""
+    return claim.paper, claim.first_edition, claim.first_edition or claim.primary
 
 
 def _p_value(effects, margin: float) -> float:

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 
 from ..ledger.judge import Verdict
+from ..ledger.welch import Welch
 from ..project import UserError, results_folder
 
 COLUMNS = (
@@ -156,9 +157,8 @@ def _html_table(table) -> str:
 
 def _row(ours: Verdict, theirs: Verdict | None) -> dict:
     turn = -1 if ours.claim.turned else 1
-    effects = [turn * pair[-1] for pair in ours.pairs]
     n = theirs.n if theirs else 0
-    predicted = prediction_interval(effects, n, ours.claim.rule["confidence"])
+    predicted = _predicted(ours, n, turn)
     there = theirs.shown if theirs else (math.nan,) * 3
     row = {"claim": ours.claim.id, "title": ours.claim.title, "unit": ours.claim.unit}
     for side, verdict, numbers in (("our", ours, ours.shown), ("their", theirs, there)):
@@ -169,6 +169,20 @@ def _row(ours: Verdict, theirs: Verdict | None) -> dict:
     row["in_interval"] = _within(there[0], *ours.shown[1:])
     row["inside"] = _within(there[0], *predicted)
     return row
+
+
+def _predicted(ours: Verdict, n: int, turn: int) -> tuple[float, float]:
+    """Where an effect of `n` pairs, or of `n` runs a side, falls, given ours."""
+    confidence = ours.claim.rule["confidence"]
+    if ours.claim.first_edition:
+        return prediction_interval([turn * pair[-1] for pair in ours.pairs], n, confidence)
+    found = Welch.of(ours.sides()) if ours.compared and n else None
+    if found is None or math.isnan(found.error):
+        return math.nan, math.nan
+    wider = found._replace(error=found.error * math.sqrt(1 + ours.n / n))  # of sides alike in n
+    low, high = wider.interval(confidence)
+    middle, shift = ours.effect, found.effect
+    return tuple(sorted(turn * (middle + end - shift) for end in (low, high)))
 
 
 def _within(value: float, low: float, high: float) -> bool | None:

@@ -100,9 +100,10 @@ def measure(configs: list[RunConfig]) -> float:
 def seconds_of_chapters(tier: str, seconds: dict[str, float]) -> dict[str, tuple[int, float]]:
     """{notebook: (runs, seconds)} of a tier, by the measured `seconds` of each kind.
 
-    Raises KeyError for a kind that was not measured.
+    A kind that was not measured costs what `price` says of the one most like it.
     """
+    of_run = price()
     return {
-        notebook: (len(runs), sum(seconds[kind(run)] for run in runs))
+        notebook: (len(runs), sum(seconds.get(kind(run)) or of_run(run) for run in runs))
         for notebook, runs in needed(tier).items()
     }

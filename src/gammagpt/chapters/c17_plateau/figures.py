@@ -98,6 +98,30 @@ def _band(low: float, high: float) -> str:
     return f"from {low:g} up" if high == np.inf else f"from {low:g} to {high:g}"
 
 
+def critical(grids, tier: str) -> Picture:
+    """The critical gamma that was forecast against the one that was found; where both exist."""
+    both = grids.dropna(subset=["forecast", "observed"]) if len(grids) else grids
+
+    def same(axes):
+        ends = [min(axes.get_xlim()[0], axes.get_ylim()[0]),
+                max(axes.get_xlim()[1], axes.get_ylim()[1])]  # fmt: skip
+        axes.plot(ends, ends, color=GREY, linestyle=":")
+
+    def told() -> str:
+        return ", ".join(f"forecast {row.forecast:.2f} found {row.observed:.2f} at width "
+                         f"{row.width}, rate {row.learning_rate}" for row in both.itertuples())
+
+    table = both.assign(size="width " + both.width.astype(str)) if len(both) else both
+    panel = Dots(table=table, x="forecast", y="observed", hue="size", head="found", told=told,
+                 xlabel="critical gamma, forecast", label="critical gamma, found",
+                 also=same)  # fmt: skip
+    caption = "Each dot is a grid of gammas at one learning rate. Dotted: forecast and found agree."
+    return compose("fig-critical-forecasts", "Critical gamma, forecast and found", [[panel]],
+                   caption=caption, size=(7.2, 3.6), legend=3,
+                   source=Source(f"Tier {tier}; {len(grids)} grids of gammas, of which "
+                                 f"{len(both)} have a critical one by both."))
+
+
 def interventions(outcomes, tier: str) -> Picture:
     """Final losses of every intervention, a panel a width; the table beside says what collapsed."""
     panels = [

@@ -78,7 +78,7 @@ def runs(width: int, seeds, reference_seeds, chosen=None) -> list[RunConfig]:
     """Every setting (or those `chosen`) on `seeds`, and on `reference_seeds` at half the rate.
 
     A run has collapsed if it ends more than 0.1 nats above the best of its setting at its rate or
-    the lower one (plateau.MARGIN), so each setting brings its own reference.
+    the lower one (lab/collapse.py), so each setting brings its own reference.
     """
     found = []
     for config in (chosen or settings(width)).values():

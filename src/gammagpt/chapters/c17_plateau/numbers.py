@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from ...analysis.plateau import MARGIN, RULES, collapse_index
+from ...analysis.plateau import RULES, collapse_index
+from ...lab.collapse import MARGIN
 from .interventions import EXPECTED, runs, settings
 
 RULE_NAMES = {

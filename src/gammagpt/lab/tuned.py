@@ -1,0 +1,46 @@
+"""A study by the second edition's rules: a grid for each setting, and no collapsed run chosen."""
+
+from ..gpt.config import RunConfig
+from .collapse import collapsed
+from .study import LearningRateStudy
+
+
+class TunedStudy(LearningRateStudy):
+    """Settings compared at their own best learning rates only, those of LearningRateStudy.
+
+    `learning_rates` are multiples of the rate that each setting comes with, where its best is
+    expected. The median over the tuning seeds chooses; a rate at which a run collapsed is no
+    candidate, and the best one must lie inside the grid.
+    """
+
+    def best_rates(self, runs):
+        """A frame: setting, learning_rate, resolved; only of settings whose whole grid is there."""
+        import pandas as pd
+
+        rows = []
+        tuning = runs[runs.role == "tuning"] if len(runs) else runs
+        for setting, group in tuning.groupby("setting", sort=False) if len(tuning) else ():
+            grid = group.learning_rate
+            bad = grid[collapsed(grid, group.loss)]
+            middle = group[~grid.isin(bad)].groupby("learning_rate").loss.median()
+            if len(group) == len(self.tuning_seeds) * len(self.learning_rates) and len(middle):
+                best = middle.idxmin()
+                rows.append((setting, best, grid.min() < best < grid.max()))
+        best = pd.DataFrame(rows, columns=["setting", "learning_rate", "resolved"])
+        return best.astype({"resolved": bool})
+
+    def _grid(self, config: RunConfig) -> tuple[float, ...]:
+        """Multiples of the expected best; of four digits, so that one rate has one name."""
+        expected = config.optim.learning_rate
+        return tuple(float(f"{expected * factor:.4g}") for factor in self.learning_rates)
+
+    def _at_common_rate(self) -> list[tuple[str, RunConfig]]:
+        return []
+
+
+class OneRateStudy(LearningRateStudy):
+    """Settings compared at the one learning rate that each comes with. On the tuning seeds each is
+    trained at half of it: what a run that did not collapse reaches (lab/collapse.py)."""
+
+    def _grid(self, config: RunConfig) -> tuple[float, ...]:
+        return (config.optim.learning_rate / 2,)
