@@ -228,7 +228,8 @@ def _critical_rows(found: dict, folder: Path) -> list[dict]:
         forecast = None if row["critical_gamma"] == "none" else float(row["critical_gamma"])
         observed = grid_minimum([g for g, _ in grid], [loss(record) for _, record in grid])
         both = None not in (forecast, observed)
-        rows.append(row | {"keys": [r.key for _, r in grid], "forecast": forecast, "observed": observed,
+        keys = [record.key for _, record in grid]
+        rows.append(row | {"keys": keys, "forecast": forecast, "observed": observed,
                            "error": abs(forecast - observed) if both else None})
     return rows
 
