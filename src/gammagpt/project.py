@@ -17,6 +17,23 @@ class UserError(ValueError):
     """Bad input. Its text is one line that names the thing, the value and what is allowed."""
 
 
+def require(ok: bool, name: str, value, allowed: str) -> None:
+    """Raise UserError "name: got value, allowed ..." unless `ok`."""
+    if not ok:
+        raise UserError(f"{name}: got {value!r}, allowed {allowed}")
+
+
+def require_least(least: int, part, names, prefix: str = "") -> None:
+    """`require` that fields of a configuration are at least so large."""
+    for name in names:
+        value = getattr(part, name)
+        require(value >= least, f"{prefix}{name}", value, f"is {least} or more")
+
+
+def require_one_of(names, name: str, value) -> None:
+    require(value in names, name, value, f"are {', '.join(names)}")
+
+
 def root() -> Path:
     """The checkout: $GAMMAGPT_ROOT, else the folder above `src/`, else the current folder."""
     if path := os.environ.get("GAMMAGPT_ROOT"):

@@ -95,4 +95,4 @@ def test_an_impossible_shape_is_refused_by_field_and_value(field, value, allowed
 
 def test_text_is_nothing_for_it():
     message = refusal(RunConfig.from_dict, {"model": {"kind": "emb_mlp", "vocab_size": 1024}})
-    assert message.startswith("model.kind: got 'emb_mlp', text needs 'gpt'")
+    assert message.startswith("model.kind: got 'emb_mlp', allowed is 'gpt' for a text")

@@ -296,7 +296,7 @@ def test_the_mlp_is_as_wide_as_eight_thirds_rounded_up_to_eights(width, hidden):
         ("n_layer", 0, "1 or more"),
         ("n_head", 0, "1 or more"),
         ("width", 0, "1 or more"),
-        ("width", 17, "multiple of n_head = 2"),
+        ("width", 17, "multiples of n_head = 2"),
         ("width", 18, "even head size"),
         ("hidden", -1, "0 (automatic) or more"),
         ("norm_eps", -1e-5, "0 or more"),

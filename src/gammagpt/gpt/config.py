@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache, cached_property, lru_cache
 
 from ..data import AnchorConfig, DataConfig
 from ..data.fields import build, check_fields
-from ..project import UserError
+from ..project import require, require_least, require_one_of
 from .device import PRECISIONS
 from .emb_mlp import EmbMLPConfig
 from .init import check_scale, parse_parts
@@ -58,32 +58,25 @@ class RunConfig:
 
     def __post_init__(self):
         check_fields(self)
-        for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}: got {getattr(self, name)}, allowed is 1 or more")
-        if self.seed < 0:
-            raise UserError(f"seed: got {self.seed}, allowed is 0 or more")
-        if self.precision not in PRECISIONS:
-            allowed = ", ".join(PRECISIONS)
-            raise UserError(f"precision: got {self.precision!r}, allowed are {allowed}")
-        if self.model.vocab_size != self.data.vocab_size:
-            raise UserError(
-                f"data.vocab_size: got {self.data.vocab_size}, "
-                f"must equal model.vocab_size = {self.model.vocab_size}"
-            )
-        if self.data.kind == "anchors" and self.model.block_size != self.data.length:
-            raise UserError(
-                f"model.block_size: got {self.model.block_size}, "
-                f"must equal data.length = {self.data.length}"
-            )
-        for name in ("neurons", "tokens", "sinks", "norms"):
-            if (asked := getattr(self.probes, name)) and self.data.kind != "text":
-                raise UserError(f"probes.{name}: got {asked}, allowed is 0 without a text")
-        bias = getattr(self.model, "head_bias", "none")
-        if bias == "unigram" and self.data.kind != "text":
-            raise UserError("model.head_bias: got 'unigram', allowed without a text are none, zero")
-        if self.model.kind != "gpt" and self.data.kind == "text":
-            raise UserError(f"model.kind: got {self.model.kind!r}, text needs 'gpt'")
+        require_least(1, self, ("steps", "batch_size"))
+        require_least(0, self, ("seed",))
+        require_one_of(PRECISIONS, "precision", self.precision)
+        self._check_data(self.data.kind == "text")
+
+    def _check_data(self, text: bool) -> None:
+        """Whether model, probes and data fit together."""
+        model, data = self.model, self.data
+        require(model.vocab_size == data.vocab_size, "data.vocab_size", data.vocab_size,
+                f"is model.vocab_size = {model.vocab_size}")
+        if data.kind == "anchors":
+            require(model.block_size == data.length, "model.block_size", model.block_size,
+                    f"is data.length = {data.length}")
+        for name in () if text else ("neurons", "tokens", "sinks", "norms"):
+            asked = getattr(self.probes, name)
+            require(not asked, f"probes.{name}", asked, "is 0 without a text")
+        bias = getattr(model, "head_bias", "none")
+        require(text or bias != "unigram", "model.head_bias", bias, "without a text are none, zero")
+        require(not text or model.kind == "gpt", "model.kind", model.kind, "is 'gpt' for a text")
 
     @classmethod
     def from_dict(cls, mapping: dict) -> "RunConfig":
@@ -91,7 +84,8 @@ class RunConfig:
         return build(cls, mapping)
 
     def to_dict(self) -> dict:
-        return asdict(self)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {n: dict(vars(v)) if is_dataclass(v) else v for n, v in values.items()}
 
     def pinned(self) -> "RunConfig":
         """The same run with the fingerprint of its data filled in."""
@@ -120,8 +114,13 @@ class RunConfig:
 @lru_cache(maxsize=16384)
 def _key(config: RunConfig) -> str:
     """Of a configuration whose data are pinned; a page asks for each of them many times."""
-    content = config.content(skip=RunConfig().to_dict())
+    content = config.content(skip=_defaults())
     return _digest({"config": content, "semantics": SEMANTICS})[:16]
+
+
+@cache
+def _defaults() -> dict:
+    return RunConfig().to_dict()
 
 
 def _difference(config: dict, default: dict) -> dict:

@@ -11,7 +11,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from ..data.fields import check_fields
-from ..project import UserError
+from ..project import require_least, require_one_of
 
 # The theory wants sigma(0) = 0 and sigma'(0) = 1, smooth: tanh is, the others are to compare.
 ACTIVATIONS = {"tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu, "linear": lambda x: x}
@@ -28,12 +28,8 @@ class EmbMLPConfig:
 
     def __post_init__(self):
         check_fields(self, "model.")
-        for name in ("vocab_size", "block_size", "width", "hidden"):
-            if getattr(self, name) < 1:
-                raise UserError(f"model.{name}: got {getattr(self, name)}, allowed is 1 or more")
-        if self.activation not in ACTIVATIONS:
-            allowed = ", ".join(ACTIVATIONS)
-            raise UserError(f"model.activation: got {self.activation!r}, allowed are {allowed}")
+        require_least(1, self, ("vocab_size", "block_size", "width", "hidden"), "model.")
+        require_one_of(ACTIVATIONS, "model.activation", self.activation)
 
 
 class EmbMLP(nn.Module):

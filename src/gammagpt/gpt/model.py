@@ -13,7 +13,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from ..data.fields import check_fields
-from ..project import UserError
+from ..project import UserError, require, require_least, require_one_of
 
 POSITIONS = ("rotary", "learned")
 HEAD_BIASES = ("none", "zero", "unigram")
@@ -40,34 +40,21 @@ class GPTConfig:
 
     def __post_init__(self):
         check_fields(self, "model.")
-        for name in ("vocab_size", "block_size", "n_layer", "n_head", "width"):
-            if getattr(self, name) < 1:
-                raise UserError(f"model.{name}: got {getattr(self, name)}, allowed is 1 or more")
-        if self.width % self.n_head:
-            raise UserError(
-                f"model.width: got {self.width}, must be a multiple of n_head = {self.n_head}"
-            )
-        if self.positions not in POSITIONS:
-            allowed = ", ".join(POSITIONS)
-            raise UserError(f"model.positions: got {self.positions!r}, allowed are {allowed}")
-        if self.head_bias not in HEAD_BIASES:
-            allowed = ", ".join(HEAD_BIASES)
-            raise UserError(f"model.head_bias: got {self.head_bias!r}, allowed are {allowed}")
-        if self.tied and self.head_bias != "none":
-            raise UserError(f"model.head_bias: got {self.head_bias!r}, allowed is none when tied")
-        if self.head_size % 2 and self.positions == "rotary":
-            raise UserError(
-                f"model.width: got {self.width} with {self.n_head} heads, but rotary positions "
-                f"need an even head size (here {self.head_size})"
-            )
-        if self.hidden < 0:
-            raise UserError(f"model.hidden: got {self.hidden}, allowed is 0 (automatic) or more")
-        if self.norm_eps < 0:
-            raise UserError(f"model.norm_eps: got {self.norm_eps}, allowed is 0 or more")
-        if self.gate_scale <= 0:
-            raise UserError(f"model.gate_scale: got {self.gate_scale}, allowed is above 0")
-        if self.rope_base <= 0:
-            raise UserError(f"model.rope_base: got {self.rope_base}, allowed is above 0")
+        sizes = ("vocab_size", "block_size", "n_layer", "n_head", "width")
+        require_least(1, self, sizes, "model.")
+        require_one_of(POSITIONS, "model.positions", self.positions)
+        require_one_of(HEAD_BIASES, "model.head_bias", self.head_bias)
+        paired = self.positions != "rotary" or self.head_size % 2 == 0  # which rotary ones turn
+        for name, ok, allowed in (
+            ("width", self.width % self.n_head == 0, f"are multiples of n_head = {self.n_head}"),
+            ("width", paired, f"is an even head size for rotary positions, not {self.head_size}"),
+            ("head_bias", not self.tied or self.head_bias == "none", "is none when tied"),
+            ("hidden", self.hidden >= 0, "is 0 (automatic) or more"),
+            ("norm_eps", self.norm_eps >= 0, "is 0 or more"),
+            ("gate_scale", self.gate_scale > 0, "is above 0"),
+            ("rope_base", self.rope_base > 0, "is above 0"),
+        ):
+            require(ok, f"model.{name}", getattr(self, name), allowed)
 
     @property
     def head_size(self) -> int:
@@ -221,14 +208,12 @@ class GPT(nn.Module):
 
     def forward(self, tokens, last: bool = False):  # (B, T) -> (B, T, V), or (B, V)
         """Logits of the next token at every position, or at the `last` one only."""
-        if tokens.size(-1) > self.config.block_size:
-            raise UserError(
-                f"tokens: got {tokens.size(-1)} positions, "
-                f"allowed are at most block_size = {self.config.block_size}"
-            )
+        most, length = self.config.block_size, tokens.size(-1)
+        if length > most:
+            raise UserError(f"tokens: got {length}, allowed are at most block_size = {most}")
         x = self.embedding(tokens)  # (B, T, C)
         if self.positions is not None:
-            x = x + self.positions.weight[: tokens.size(-1)]  # (B, T, C)
+            x = x + self.positions.weight[:length]  # (B, T, C)
         for block in self.blocks:
             x = self.run_block(block, x, self.rotary)
         return self.head(self.norm(x[..., -1, :] if last else x))

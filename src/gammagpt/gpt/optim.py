@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from ..data.fields import check_fields
-from ..project import UserError
+from ..project import require, require_one_of
 
 HIDDEN_UPDATES = ("adamw", "adamh", "muon")
 ENDS = ("embedding", "positions", "head")  # modules whose matrices are not hidden
@@ -37,13 +37,10 @@ class OptimConfig:
         }  # fmt: skip
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
-            if not low <= value <= high:
-                raise UserError(f"optim.{name}: got {value}, allowed is {low} to {high}")
-        if self.hidden_update not in HIDDEN_UPDATES:
-            allowed, got = ", ".join(HIDDEN_UPDATES), self.hidden_update
-            raise UserError(f"optim.hidden_update: got {got!r}, allowed are {allowed}")
-        if self.hidden_update != "adamw" and self.relative:
-            raise UserError("optim.relative: got True, allowed is False without plain adamw")
+            require(low <= value <= high, f"optim.{name}", value, f"is {low} to {high}")
+        require_one_of(HIDDEN_UPDATES, "optim.hidden_update", self.hidden_update)
+        plain = self.hidden_update == "adamw"
+        require(plain or not self.relative, "optim.relative", True, "is False without plain adamw")
 
 
 def learning_rate(config: OptimConfig, step: int, steps: int) -> float:

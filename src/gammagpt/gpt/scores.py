@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 
 from ..data.fields import check_fields
-from ..project import UserError
+from ..project import require_least
 from .model import cross_entropy
 
 SCORES = ("loss", "accuracy", "exact")
@@ -14,9 +14,7 @@ SCORES = ("loss", "accuracy", "exact")
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    OPTIONAL: ClassVar = (  # 0: not measured
-        "spectra", "geometry", "neurons", "tokens", "sinks", "norms",
-    )  # fmt: skip
+    OPTIONAL: ClassVar = ("spectra", "geometry", "neurons", "tokens", "sinks", "norms")  # 0: not
 
     losses: int = 12  # validation losses along the run, evenly spaced, first and last step included
     windows: int = 64  # validation windows for each of them
@@ -30,12 +28,8 @@ class ProbeConfig:
 
     def __post_init__(self):
         check_fields(self, "probes.")
-        for name in ("losses", "windows", "final_windows", *self.OPTIONAL):
-            low = 0 if name in self.OPTIONAL else 1
-            if getattr(self, name) < low:
-                raise UserError(
-                    f"probes.{name}: got {getattr(self, name)}, allowed is {low} or more"
-                )
+        require_least(1, self, ("losses", "windows", "final_windows"), "probes.")
+        require_least(0, self, self.OPTIONAL, "probes.")
 
 
 def even_steps(count: int, last: int) -> set[int]:
