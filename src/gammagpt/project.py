@@ -5,12 +5,17 @@ import json
 import math
 import os
 import re
+import tempfile
 from functools import cache
 from pathlib import Path
 
 TIERS = ("smoke", "laptop", "night", "gpu")
 SAME_MACHINE = {"night": "laptop"}  # what a night of a laptop trains includes what two hours do
 PAGES = "night"  # the tier that the published pages show: the values in the notebooks' own cells
+
+
+VARIABLES = ("ROOT", "CACHE", "RESULTS", "BUILD", "BUDGET", "COMMIT", "REPOSITORY", "SITE",
+             "TEST_CUDA")  # fmt: skip
 
 
 class UserError(ValueError):
@@ -34,17 +39,78 @@ def require_one_of(names, name: str, value) -> None:
     require(value in names, name, value, f"are {', '.join(names)}")
 
 
+def setting(name: str) -> str:
+    """$GAMMAGPT_<name>, or "". A variable of that prefix which means nothing is refused."""
+    names = [n.removeprefix("GAMMAGPT_") for n in os.environ if n.startswith("GAMMAGPT_")]
+    if unknown := [name for name in names if name not in VARIABLES]:
+        allowed = ", ".join(VARIABLES)
+        raise UserError(f"GAMMAGPT_{unknown[0]}: unknown, allowed are GAMMAGPT_ with {allowed}")
+    return os.environ.get(f"GAMMAGPT_{name}", "")
+
+
+def expanded(text) -> Path:
+    """A path as people write it: ~ is a home, also where no shell has seen it."""
+    text = str(text)
+    require(text and "\0" not in text, "path", text, "is the name of a file or folder")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(f"path: got {text!r}, but there is no such user") from None
+
+
+def writable(name: str, folder: Path) -> None:
+    """Raise UserError unless a file can be written into a folder, which is made if it is not there:
+    before hours of work, not after them."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"?")
+    except OSError as error:
+        raise UserError(f"{name}: {folder} cannot be written ({error.strerror})") from None
+
+
+def write(name: str, file: Path, content: bytes) -> None:
+    """Atomically: a reader sees the whole file, or what was there before.
+
+    Raises UserError if it cannot be written, on a full disk too, and leaves nothing behind then.
+    """
+    if file.is_dir():
+        raise UserError(f"{name}: {file} is a folder, allowed is a file")
+    aside = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".tmp")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(aside, 0o644)  # mkstemp's files are private; these are to be shared
+        os.replace(aside, file)
+    except OSError as error:
+        raise UserError(f"{name}: {file} cannot be written ({error.strerror})") from None
+    finally:
+        if aside:
+            Path(aside).unlink(missing_ok=True)
+
+
 def root() -> Path:
     """The checkout: $GAMMAGPT_ROOT, else the folder above `src/`, else the current folder."""
-    if path := os.environ.get("GAMMAGPT_ROOT"):
-        return Path(path)
+    if text := setting("ROOT"):
+        found = expanded(text)
+        require(found.is_absolute(), "GAMMAGPT_ROOT", text, "is a whole path, or ~/...")
+        return found
     checkout = Path(__file__).resolve().parents[2]
     return checkout if (checkout / "claims").is_dir() else Path.cwd()
 
 
+def folder(name: str, usual: str) -> Path:
+    """The folder of $GAMMAGPT_<name>, or the usual one: in the checkout, wherever one stands."""
+    return root() / expanded(setting(name) or usual)
+
+
 def cache_folder() -> Path:
     """Files that can be made again (tokens, the vendored MathJax): $GAMMAGPT_CACHE or `.cache`."""
-    return Path(os.environ.get("GAMMAGPT_CACHE") or root() / ".cache")
+    return folder("CACHE", ".cache")
 
 
 def results_folder(tier: str, committed: bool = False) -> Path:
@@ -54,9 +120,8 @@ def results_folder(tier: str, committed: bool = False) -> Path:
     twice for them.
     """
     check_tier(tier)
-    own = None if committed else os.environ.get("GAMMAGPT_RESULTS")
-    folder = Path(own or root() / "results")
-    return folder / SAME_MACHINE.get(tier, tier)
+    results = root() / "results" if committed else folder("RESULTS", "results")
+    return results / SAME_MACHINE.get(tier, tier)
 
 
 def seconds(name: str, text: str, least: float = 1e-9) -> float:
@@ -70,7 +135,7 @@ def seconds(name: str, text: str, least: float = 1e-9) -> float:
 
 def training_budget() -> float:
     """Seconds that a page may train, of each study: $GAMMAGPT_BUDGET (0: nothing), else no end."""
-    text = os.environ.get("GAMMAGPT_BUDGET", "")
+    text = setting("BUDGET")
     return seconds("GAMMAGPT_BUDGET", text, least=0) if text else math.inf
 
 
@@ -112,15 +177,15 @@ def tier_parameters(tier: str) -> dict[str, dict]:
     UserError, a line a problem, for what a cell does not know, and for another type.
     """
     check_tier(tier)
-    folder = root() / "notebooks"
-    given = {} if tier == PAGES else read_yaml(folder / "tiers" / f"{tier}.yml")
+    notebooks = root() / "notebooks"
+    given = {} if tier == PAGES else read_yaml(notebooks / "tiers" / f"{tier}.yml")
     defaults, found = given.pop("defaults", None) or {}, {}
-    paths = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
-    problems = [f"{name}: named by tier {tier}, but there is no {name}.ipynb in {folder}"
+    paths = {file.stem: file for file in sorted(notebooks.glob("*.ipynb"))}
+    problems = [f"{name}: named by tier {tier}, but there is no {name}.ipynb in {notebooks}"
                 for name in given if name not in paths]  # fmt: skip
-    for name, path in paths.items():
+    for name, file in paths.items():
         try:
-            found[name] = _at_tier(tier, path, defaults, given.get(name) or {})
+            found[name] = _at_tier(tier, file, defaults, given.get(name) or {})
         except UserError as error:
             problems.append(str(error))
     lost = set(defaults).difference(*found.values()) if not problems else ()
@@ -140,13 +205,13 @@ def _at_tier(tier: str, path: Path, defaults: dict, own) -> dict:
                 for key in own if key not in cell]  # fmt: skip
     changes = {key: value for key, value in (defaults | own).items() if key in cell}
     problems += [f"{name}: {key}: got {value!r}, allowed is a value like {cell[key]!r}"
-                 for key, value in changes.items() if not _alike(value, cell[key])]  # fmt: skip
+                 for key, value in changes.items() if not alike(value, cell[key])]  # fmt: skip
     if problems:
         raise UserError("\n".join(problems))
     return cell | ({"tier": tier} if "tier" in cell else {}) | changes
 
 
-def _alike(value, other) -> bool:
+def alike(value, other) -> bool:
     """Whether a value has the type of another one; a whole number will do for a float."""
     return type(value) is type(other) or (type(value) is int and type(other) is float)
 

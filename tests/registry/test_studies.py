@@ -108,7 +108,7 @@ def test_what_is_no_list_of_distinct_numbers_is_refused(name, value):
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"gammas": [math.nan]}, "gamma"),
+        ({"gammas": [math.nan]}, "init.gamma: got nan"),
         ({"fixed_stds": [-0.02]}, "std: got -0.02"),
         ({"learning_rates": [-1.0, 0.1, 0.2]}, "optim.learning_rate: got -1.0"),
         ({"seeds": [-1]}, "seed: got -1"),

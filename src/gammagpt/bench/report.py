@@ -4,7 +4,6 @@ The ladder goes from a toy to GPT-2's size; compare.py says how a shape is measu
 """
 
 import json
-import os
 import platform
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..gpt.emb_mlp import EmbMLPConfig
 from ..gpt.model import GPTConfig
 from ..gpt.records import provenance
 from ..lab.sweep import cores
-from ..project import UserError
+from ..project import UserError, writable, write
 from . import nanogpt as peers
 from .compare import FULL, QUICK, Comparison, say
 from .workers import Shape, Worker
@@ -56,7 +55,8 @@ def bench(quick=False, only=None, peer=None, out=None) -> dict:
         every = report["shapes"] | {name: measured}
         report["shapes"] = {n: every[n] for n in LADDER if n in every}  # from the foot to the top
         if out:
-            Path(out).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+            text = json.dumps(report, indent=1, allow_nan=False) + "\n"
+            write("--out", Path(out), text.encode())
     say("")
     return report
 
@@ -83,8 +83,10 @@ def shapes_so_far(report: dict, out: str | None) -> dict:
 
 def check_file(out: str | None) -> None:
     """Refuse a file that cannot be written now: not after all the measurements."""
-    if out and (Path(out).is_dir() or not os.access(Path(out).absolute().parent, os.W_OK)):
+    if out and Path(out).is_dir():
         raise UserError(f"--out: got {out!r}, allowed is a file in a folder that can be written")
+    if out:
+        writable("--out", Path(out).absolute().parent)
 
 
 def ask_machine(peer: str | None) -> dict:

@@ -10,7 +10,7 @@ import typing
 from dataclasses import fields, is_dataclass
 from functools import cache
 
-from ..project import UserError
+from ..project import UserError, require, require_one_of
 
 WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text",
          types.NoneType: "nothing"}  # fmt: skip
@@ -24,8 +24,8 @@ def check_fields(config, prefix: str = "") -> None:
     """
     for name, hint in _hints(type(config)).items():
         value = _value(hint, getattr(config, name), prefix + name)
-        if name == "kind" and value != type(config).kind:
-            raise UserError(f"{prefix}kind: got {value!r}, allowed is {type(config).kind}")
+        require(name != "kind" or value == type(config).kind, f"{prefix}kind", value,
+                f"is {type(config).kind}")  # fmt: skip
         object.__setattr__(config, name, value)
 
 
@@ -76,6 +76,5 @@ def _of_kind(classes, value, name: str):
     if len(classes) == 1 or not isinstance(value, dict) or "kind" not in value:
         return classes[0]
     kinds = {cls.kind: cls for cls in classes}
-    if value["kind"] not in [*kinds]:  # a list: what has no hash is to be named too
-        raise UserError(f"{name}.kind: got {value['kind']!r}, allowed are {', '.join(kinds)}")
+    require_one_of([*kinds], f"{name}.kind", value["kind"])  # a list: some values have no hash
     return kinds[value["kind"]]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..project import UserError, cache_folder
+from ..project import UserError, cache_folder, require
 from .corpora import (
     FIVE,
     _absent,
@@ -54,6 +54,7 @@ class DataConfig:
 
     def __post_init__(self):
         check_fields(self, "data.")
+        require(self.corpus, "data.corpus", "", "is a name, or a text file or folder")
         if not 257 <= self.vocab_size <= 65536:
             raise UserError(f"data.vocab_size: got {self.vocab_size}, allowed is 257 to 65536")
         names = corpora(self.corpus) if "+" in self.corpus else []

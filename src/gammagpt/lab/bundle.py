@@ -3,14 +3,12 @@
 import gzip
 import io
 import json
-import os
-import tempfile
 import zlib
 from pathlib import Path
 
 from ..gpt.config import SEMANTICS
 from ..gpt.records import Record
-from ..project import UserError
+from ..project import UserError, write
 from .store import Store
 
 VERSION = 1  # the layout of a bundle
@@ -26,7 +24,7 @@ def pack(records, path) -> int:
     """
     lines = {r.key: r.to_json() for r in records if r.provenance["semantics"] == SEMANTICS}
     header = json.dumps({NAME: VERSION, "semantics": SEMANTICS, "records": len(lines)}) + "\n"
-    _write(Path(path), _zip(header + "".join(lines[key] for key in sorted(lines))))
+    write("bundle", Path(path), _zip(header + "".join(lines[key] for key in sorted(lines))))
     return len(lines)
 
 
@@ -77,23 +75,6 @@ def _zip(text: str) -> bytes:
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
         file.write(text.encode())
     return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Atomically: a reader sees the whole bundle or what was there before."""
-    if path.is_dir():
-        raise UserError(f"bundle: {path} is a folder, allowed is a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(aside, 0o644)  # mkstemp's files are private; bundles are to be shared
-        os.replace(aside, path)
-    except OSError as error:
-        raise UserError(f"bundle: {path} cannot be written ({error.strerror})") from None
 
 
 def _lines(path) -> list[str]:

@@ -3,12 +3,14 @@
 `p` is a page's parameters, by name: see `parameters`.
 """
 
+import ast
+from contextlib import suppress
 from dataclasses import asdict, replace
 from types import NoneType, SimpleNamespace
 
 from ..gpt.config import InitConfig, RunConfig
 from ..gpt.scores import ProbeConfig
-from ..project import UserError, check_list
+from ..project import UserError, alike, assignments, check_list
 from .study import LearningRateStudy
 
 LISTS = {  # what a list holds, by its name or the last word of it
@@ -20,17 +22,45 @@ EMPTY = ("stds", "rates", "between", "seeds")  # those that may be
 WORDS = {"width": "width {}", "n_layer": "layers {}", "steps": "{} steps", "norm_eps": "eps {:g}",
          "warmup": "warm-up {:g}", "weight_decay": "decay {:g}"}  # fmt: skip
 
+PAPERMILL = "# Parameters\n"  # how the cell begins that papermill adds
+
 
 def parameters(names: dict) -> SimpleNamespace:
     """A page's parameters, by name: `p = gg.parameters(globals())`, below their cell.
 
     As in nanoGPT's configurator, they are the plain values under lowercase names. Raises UserError
-    for a list that does not hold distinct numbers; papermill's -p passes lists as text.
+    for a list that does not hold distinct numbers; papermill's -p passes lists as text. And for
+    what papermill was given and no cell knows, or knows as another type: it takes "false" for true.
     """
+    _check_given(names.get("In", ()))
     plain = bool | int | float | str | list | tuple | NoneType
     chosen = {name: value for name, value in names.items()
               if name.islower() and name[0] != "_" and isinstance(value, plain)}  # fmt: skip
     return SimpleNamespace(**{name: _value(name, value) for name, value in chosen.items()})
+
+
+def _check_given(cells) -> None:
+    """Hold papermill's cell of parameters to the notebook's own, of the cells that ran so far."""
+    known, given = {}, {}
+    for source in cells:
+        (given if source.startswith(PAPERMILL) else known).update(_plain_values(source))
+    for name, value in given.items() if known else ():
+        if name not in known:
+            raise UserError(f"{name}: unknown parameter, allowed are {', '.join(known)}")
+        if not alike(value, known[name]) and not (
+            isinstance(value, str) and isinstance(known[name], list)
+        ):
+            raise UserError(f"{name}: got {value!r}, allowed is a value like {known[name]!r}")
+
+
+def _plain_values(source: str) -> dict:
+    """Name -> value of what a cell sets to a plain value."""
+    values = {}
+    with suppress(SyntaxError):  # a cell may have a line for the shell
+        for name, statement in assignments(source).items():
+            with suppress(ValueError):
+                values[name] = ast.literal_eval(statement.value)
+    return values
 
 
 def _value(name: str, value):

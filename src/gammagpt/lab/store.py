@@ -4,20 +4,19 @@ import itertools
 import os
 import tempfile
 import warnings
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from ..gpt.config import SEMANTICS, RunConfig, _digest
 from ..gpt.records import Record
-from ..project import UserError
+from ..project import UserError, expanded, writable, write
 
 
 class Store:
     """A folder of records, one `<key>.json` a run. Safe under kill -9 and several processes."""
 
     def __init__(self, folder: Path):
-        self.folder = Path(folder)
+        self.folder = expanded(folder)
         if self.folder.is_file():
             raise UserError(f"store: {folder} is a file, allowed is a folder")
 
@@ -30,15 +29,12 @@ class Store:
 
     def put(self, record: Record) -> Path:
         """Write atomically: a reader sees the whole record or none."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(record.to_json())
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(aside, 0o644)  # mkstemp's files are private; records are to be shared
-        os.replace(aside, self.path(record.key))
+        write("store", self.path(record.key), record.to_json().encode())
         return self.path(record.key)
+
+    def check(self) -> None:
+        """Raise UserError unless records can be written: before the runs, not after them."""
+        writable("store", self.folder)
 
     def lock(self):
         """A context that one process at a time is in; a process that is killed has left it.
@@ -67,13 +63,22 @@ class Store:
             return record
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            aside = _free_name(path.with_name(f"{path.name}.set-aside"))
-            with suppress(FileNotFoundError):  # another process has set it aside just now
-                os.replace(path, aside)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             reason = str(error) or type(error).__name__
-            warnings.warn(f"{path.name}: {reason}; set aside as {aside.name}", stacklevel=2)
+            warnings.warn(f"{path.name}: {reason}; {_set_aside(path)}", stacklevel=2)
             return None
+
+
+def _set_aside(path: Path) -> str:
+    """Move a damaged record out of the way, and say so; where that cannot be, it is passed over."""
+    aside = _free_name(path.with_name(f"{path.name}.set-aside"))
+    try:
+        os.replace(path, aside)
+    except FileNotFoundError:  # another process has set it aside just now
+        pass
+    except OSError as error:
+        return f"passed over, since it cannot be set aside ({error.strerror})"
+    return f"set aside as {aside.name}"
 
 
 @lru_cache(maxsize=4096)

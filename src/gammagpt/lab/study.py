@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ..gpt.config import InitConfig, RunConfig
 from ..gpt.scores import ProbeConfig
 from ..probes.token_losses import class_losses, classes
-from ..project import UserError, training_budget
+from ..project import UserError, require_one_of, training_budget
 from .collapse import collapsed
 from .frame import frame
 from .store import Store
@@ -43,7 +43,9 @@ class LearningRateStudy:
         return tuple(config.init for config in self.settings.values())
 
     def only(self, names) -> "LearningRateStudy":
-        """The same study of some of its settings."""
+        """The same study of some of its settings. Raises UserError for one that it has not."""
+        for name in names:
+            require_one_of([*self.settings], "setting", name)
         chosen = {name: config for name, config in self.settings.items() if name in names}
         return replace(self, settings=chosen)
 

@@ -12,7 +12,7 @@ from multiprocessing import current_process, get_context
 
 from ..gpt.config import RunConfig
 from ..gpt.records import Record
-from ..project import UserError
+from ..project import UserError, require
 from .store import Store
 
 WORTH_PROCESSES = 2e11  # FLOPs, some seconds of a core: less is done before a pool has started
@@ -42,14 +42,15 @@ def sweep(
     then still missing is None.
     """
     for name, value in (("workers", workers), ("members", members)):
-        if value is not None and value < 1:
-            raise UserError(f"{name}: got {value}, allowed is 1 or more")
+        whole = type(value) is int and value > 0
+        require(whole or value is None, name, value, "is a whole number from 1")
     if getattr(current_process(), "_inheriting", False):  # it would wait for the one that waits
         raise UserError(f"sweep: got a call from a process that is being started; {GUARD}")
     configs = [config.pinned() for config in configs]
     wanted = {config.key: config for config in configs}
     missing = [config for config in wanted.values() if store.get(config) is None]
     if missing and budget > 0:
+        store.check()
         with store.lock():  # another process may train, with all cores, what is missing here
             missing = [config for config in missing if store.get(config) is None]
             if missing:

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from difflib import get_close_matches
 from functools import cache
 
 from .. import chapters
@@ -63,12 +64,29 @@ def _chapters() -> dict:
 def verdicts(tier: str = PAGES, folder=None, claims=None) -> list[Verdict]:
     """The verdict of every claim of the ledger, from the records of a tier; trains nothing.
 
-    The records may be in another `folder`, and the `claims` be fewer.
+    The records may be in another `folder`, and the `claims` be fewer. Raises UserError for a claim
+    whose metric none of the runs has that it is judged by.
     """
     claims, store = claims or load_ledger(), Store(folder or results_folder(tier))
     names = {claim.experiment for claim in claims}
     frames = {name: study(name, tier).collect(store) for name in names}
+    for claim in claims:
+        _check_metric(claim, frames[claim.experiment], tier)
     return [judge(claim, frames[claim.experiment], tier) for claim in claims]
+
+
+def _check_metric(claim, runs, tier: str) -> None:
+    """What is measured on some tiers only is asked for on those; a run that diverged has nothing.
+
+    All else that is in no run is misspelt.
+    """
+    if claim.metric in runs or not claim.judged_at(tier):
+        return
+    own = runs[(runs.role == claim.comparison["learning_rate"]) & runs.setting.isin(claim.settings)]
+    if (own.status == "ok").any():
+        like = get_close_matches(claim.metric, map(str, runs.columns)) or ["loss"]
+        raise UserError(f"claim {claim.id}: metric: got {claim.metric!r}, which no run has; "
+                        f"allowed are columns of the runs, like {', '.join(like)}")  # fmt: skip
 
 
 def at_tiers(claims):

@@ -7,7 +7,6 @@ whatever, loses what is in flight. The next one goes on from there.
 """
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from ...gpt.records import Record, provenance
 from ...lab.bundle import add, pack, read_bundle
 from ...lab.store import Store
 from ...lab.training import train_stack
-from ...project import UserError, results_folder, root
+from ...project import UserError, results_folder, root, writable, write
 from .checks import run_checks
 from .clock import Clock
 from .grid import flops, make_groups, parameters, runs_of, wanted
@@ -173,7 +172,8 @@ class Slice:
         self.report["seconds"] = round(self.clock.spent, 1)
         mine = {run.key for group in self.groups for run in self._all(group)}
         pack([r for k, r in self.known.records.items() if k in mine], self.out / BUNDLE)
-        _write(self.out / REPORT, json.dumps(self.report, indent=1, allow_nan=False).encode())
+        report = json.dumps(self.report, indent=1, allow_nan=False)
+        write("--out", self.out / REPORT, report.encode())
 
     def _all(self, group) -> list[RunConfig]:
         """Every run of a group whose rate is known."""
@@ -185,7 +185,7 @@ class Slice:
             return
         found = self._quietly(torch.compiler.save_cache_artifacts)
         if found and len(found[0]) <= LARGEST:
-            _write(self.out / COMPILED, found[0])
+            write("--out", self.out / COMPILED, found[0])
         elif found:
             self.say(f"  what was compiled is {len(found[0]) / 2**20:.0f} MiB: not kept")
 
@@ -214,9 +214,7 @@ def run_slice(
     """
     if earlier and not Path(earlier).is_dir():
         raise UserError(f"--from: got {earlier!r}, allowed is a folder that an earlier slice left")
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out: got {out!r}, allowed is a folder")
+    writable("--out", folder := Path(out))
     return Slice(tier, budget, folder, Path(earlier) if earlier else None, peer, say, spent).run()
 
 
@@ -238,9 +236,3 @@ def _read(path: Path) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-
-
-def _write(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.tmp")
-    aside.write_bytes(content)
-    os.replace(aside, path)
