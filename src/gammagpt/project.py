@@ -53,9 +53,12 @@ def expanded(text) -> Path:
     text = str(text)
     require(text and "\0" not in text, "path", text, "is the name of a file or folder")
     try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise UserError(f"path: got {text!r}, but there is no such user") from None
+        found = Path(text).expanduser()
+        found.exists()  # a name can be too long for it
+    except (RuntimeError, OSError) as error:
+        reason = getattr(error, "strerror", None) or "no such user"
+        raise UserError(f"path: got {text[:200]!r}, which cannot be used ({reason})") from None
+    return found
 
 
 def writable(name: str, folder: Path) -> None:

@@ -139,7 +139,7 @@ def test_what_is_no_plain_value_is_refused_in_one_line(given_fields, words):
 
 def test_each_part_is_held_to_its_types_before_it_is_part_of_a_run():
     assert refusal(InitConfig, gamma=0.5, parts=None) == "init.parts: got None, allowed is text"
-    assert refusal(GPTConfig, kind="emb_mlp") == "model.kind: got 'emb_mlp', allowed is gpt"
+    assert refusal(GPTConfig, kind="emb_mlp") == "model.kind: got 'emb_mlp', allowed are gpt"
     assert refusal(OptimConfig, learning_rate="1e-3").startswith("optim.learning_rate: got '1e-3'")
 
 

@@ -61,7 +61,7 @@ class Store:
             if config and record.config.content() != config.content():
                 raise ValueError("it was made under other defaults")
             return record
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             reason = str(error) or type(error).__name__
