@@ -11,8 +11,7 @@ import torch
 from helpers import made_up_claim, made_up_record, small_anchor_run
 
 from gammagpt import InitConfig, frame
-from gammagpt.analysis import probed_figures
-from gammagpt.analysis import probed_runs as readings_theory
+from gammagpt.analysis import probed_figures, probed_runs
 from gammagpt.analysis.anchors import data_of
 from gammagpt.analysis.frames import contrast
 from gammagpt.analysis.probed_runs import blocks, geometry_at, probed, reasoning
@@ -146,21 +145,21 @@ def test_a_line_a_bend_and_a_jumble_of_numbers_are_told_apart():
     tokens = list(range(21, 31))
     bend = [[math.cos(t / 3), math.sin(t / 3)] for t in range(10)]
     line, jumble = [[t, 0] for t in tokens], [[t * 7 % 10, 0] for t in range(10)]
-    share = [readings_theory.next_in_plane({"tokens": tokens, "plane": plane}, range(21, 31))
+    share = [probed_runs.next_in_plane({"tokens": tokens, "plane": plane}, range(21, 31))
              for plane in (line, bend, jumble)]  # fmt: skip
     assert share == [1, 1, 0]
 
 
 def test_other_tokens_in_the_plane_are_nobodys_neighbours():
     pca = {"tokens": [1, 21, 22], "plane": [[0, 0], [0, 0.1], [5, 0]]}
-    assert readings_theory.next_in_plane(pca, range(21, 23)) == 1
+    assert probed_runs.next_in_plane(pca, range(21, 23)) == 1
 
 
 def test_cosines_like_the_laws_have_no_gap_and_those_of_a_line_correlate_all_the_same(monkeypatch):
     runs = rows(gammas=(0.8,))
-    law = readings_theory.references(runs.iloc[0])["label law"]
-    monkeypatch.setattr(readings_theory, "trained", lambda run, when: law)
-    found = readings_theory.law_matches(runs).set_index(["when", "compared with"])
+    law = probed_runs.references(runs.iloc[0])["label law"]
+    monkeypatch.setattr(probed_runs, "trained", lambda run, when: law)
+    found = probed_runs.law_matches(runs).set_index(["when", "compared with"])
     assert found.loc[("late", "label law"), "mean gap"] == pytest.approx(0)
     assert found.loc[("late", "label law"), "correlation"] == pytest.approx(1)
     assert found.loc[("late", "minus the distance"), "correlation"] > 0.9
@@ -168,7 +167,7 @@ def test_cosines_like_the_laws_have_no_gap_and_those_of_a_line_correlate_all_the
 
 
 def test_a_law_less_its_tasks_mean_has_neighbours_alike_and_the_far_ends_opposed():
-    matrix = readings_theory.centred_law_cosines(data_of(EMB), 1)
+    matrix = probed_runs.centred_law_cosines(data_of(EMB), 1)
     assert np.diag(matrix) == pytest.approx(np.ones(4))
     assert matrix[0, 1] > 0 > matrix[0, 3]
 
@@ -176,10 +175,10 @@ def test_a_law_less_its_tasks_mean_has_neighbours_alike_and_the_far_ends_opposed
 def test_what_is_left_is_a_share_of_guessing_and_at_most_all():
     """Curves go from 3 nats at the start by 1.5 early to none at the end."""
     run = next(probed(EMB).itertuples())
-    assert readings_theory.left(run, "start") == {"memory": 1.0, "reasoning": 1.0}
-    assert readings_theory.left(run, "late") == {"memory": 0.0, "reasoning": 0.0}
-    chance = readings_theory.chance_losses(data_of(EMB), 1)["reasoning"]
-    assert readings_theory.left(run, "early")["reasoning"] == pytest.approx(1.5 / chance)
+    assert probed_runs.left(run, "start") == {"memory": 1.0, "reasoning": 1.0}
+    assert probed_runs.left(run, "late") == {"memory": 0.0, "reasoning": 0.0}
+    chance = probed_runs.chance_losses(data_of(EMB), 1)["reasoning"]
+    assert probed_runs.left(run, "early")["reasoning"] == pytest.approx(1.5 / chance)
 
 
 # ---- a claim's rule on every setting -----------------------------------------------------------
@@ -188,7 +187,7 @@ def test_what_is_left_is_a_share_of_guessing_and_at_most_all():
 def test_the_rule_of_a_claim_is_asked_of_every_setting_and_at_both_rates():
     runs = rows()
     runs.loc[runs.setting == "gamma 0.3", "memory_cosine_early"] = [0.1, 0.11]
-    signs = readings_theory.signs_by_gamma([(asked(), runs)], "laptop")
+    signs = probed_runs.signs_by_gamma([(asked(), runs)], "laptop")
     assert list(signs["learning rate"]) == ["common", "tuned"]
     assert list(signs.iloc[0][["gamma 0.3", "gamma 0.5", "gamma 0.8"]]) == ["✗", "✓", "✓"]
     assert set(signs.iloc[1][["gamma 0.3", "gamma 0.5", "gamma 0.8"]]) == {"…"}
@@ -196,7 +195,7 @@ def test_the_rule_of_a_claim_is_asked_of_every_setting_and_at_both_rates():
 
 def test_claims_of_models_with_other_gammas_share_a_table():
     few = rows("gpt", gammas=(0.3, 0.8))
-    signs = readings_theory.signs_by_gamma([(asked(), rows()), (asked(), few)], "laptop")
+    signs = probed_runs.signs_by_gamma([(asked(), rows()), (asked(), few)], "laptop")
     assert list(signs["gamma 0.5"]) == ["✓", "…", "", ""]
 
 

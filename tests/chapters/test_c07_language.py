@@ -9,7 +9,7 @@ import pytest
 from helpers import made_up_claim, made_up_record, refusal
 
 from gammagpt import InitConfig, RunConfig, frame
-from gammagpt.chapters.c07_language import numbers as readings_language
+from gammagpt.chapters.c07_language import numbers
 from gammagpt.chapters.c07_language.numbers import (
     along,
     at_equal_loss,
@@ -33,7 +33,7 @@ PROBES = (0, 1, 10, 100)
 @pytest.fixture(autouse=True)
 def chance(monkeypatch):
     """The losses of guessing, without a text."""
-    for module in (measures, readings_language):
+    for module in (measures, numbers):
         monkeypatch.setattr(
             module, "unigrams", lambda data: dict(zip(data.corpus.split("+"), (4, 5), strict=True))
         )

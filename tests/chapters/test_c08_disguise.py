@@ -20,7 +20,7 @@ from gammagpt.analysis.learning_rates import (
     slow_side,
     upper_end,
 )
-from gammagpt.chapters.c08_disguise import numbers as readings_disguise
+from gammagpt.chapters.c08_disguise import numbers
 from gammagpt.data import DataConfig
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))  # width 64
@@ -32,7 +32,7 @@ def run(init, rate=0.002, seed=0, loss=5.0, relative=False):
     optim = replace(BASE.optim, learning_rate=rate, relative=relative)
     config = replace(BASE, init=init, optim=optim, seed=seed)
     record = made_up_record(config, None if math.isinf(loss) else loss)
-    return record, init.label + (readings_disguise.RELATIVE if relative else "")
+    return record, init.label + (numbers.RELATIVE if relative else "")
 
 
 def table(runs, role) -> pd.DataFrame:
@@ -119,10 +119,10 @@ def test_the_sides_of_a_valley_are_where_the_loss_has_risen():
 
 
 def test_relative_steps_are_the_rate_over_the_deviation():
-    found = readings_disguise.relative_steps(losses_by_rate(valley(1.0, gammas=(0.5, 0.6))), 0.002)
+    found = numbers.relative_steps(losses_by_rate(valley(1.0, gammas=(0.5, 0.6))), 0.002)
     assert list(found["step / std at the common rate"]) == pytest.approx([0.016, 0.002 * 64**0.6])
     assert list(found["step / std at the best rate"]) == pytest.approx([0.128, 0.128])
-    assert len(readings_disguise.relative_steps(losses_by_rate(NOTHING), 0.002)) == 0
+    assert len(numbers.relative_steps(losses_by_rate(NOTHING), 0.002)) == 0
 
 
 # ---- gains -------------------------------------------------------------------------------------

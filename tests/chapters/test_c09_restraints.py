@@ -15,8 +15,7 @@ from gammagpt.analysis import gains as gain_tables
 from gammagpt.analysis import norms
 from gammagpt.analysis.gains import changes, effects, gains
 from gammagpt.analysis.norms import biting_width, first_norm
-from gammagpt.chapters.c09_restraints import figures as figures_restraints
-from gammagpt.chapters.c09_restraints import numbers as readings_restraints
+from gammagpt.chapters.c09_restraints import figures, numbers
 from gammagpt.chapters.c09_restraints.numbers import left_by_decay, variants
 from gammagpt.data import DataConfig
 from gammagpt.gpt.engine import size_of
@@ -86,13 +85,13 @@ def interaction(baseline, treatment, *against, role="common"):
 
 
 MAKE = {
-    "norm_levels": lambda: figures_restraints.norm_levels(LEVELS, [64, 128, 256]),
-    "corners": lambda: figures_restraints.corners(study(), "laptop"),
-    "losses": lambda: figures_restraints.losses(study(), "laptop"),
-    "controls": lambda: figures_restraints.controls(rows(CONTROLS), "laptop"),
-    "curves": lambda: figures_restraints.curves(study(), "laptop"),
-    "sinks": lambda: figures_restraints.sinks(with_sinks(), "laptop"),
-    "habits": lambda: figures_restraints.habits(of_habits(), "laptop"),
+    "norm_levels": lambda: figures.norm_levels(LEVELS, [64, 128, 256]),
+    "corners": lambda: figures.corners(study(), "laptop"),
+    "losses": lambda: figures.losses(study(), "laptop"),
+    "controls": lambda: figures.controls(rows(CONTROLS), "laptop"),
+    "curves": lambda: figures.curves(study(), "laptop"),
+    "sinks": lambda: figures.sinks(with_sinks(), "laptop"),
+    "habits": lambda: figures.habits(of_habits(), "laptop"),
 }
 
 
@@ -107,7 +106,7 @@ def made(name: str) -> Picture:
 @given(st.floats(0.3, 1.5), st.sampled_from([1e-5, 1e-3, 0.02]), st.sampled_from([32, 64, 256]))
 def test_an_epsilon_stands_for_the_width_where_the_usual_one_does_as_much(gamma, eps, width):
     runs = pd.DataFrame({"norm_eps": [eps], "width": [width]})
-    meant = readings_restraints.stands_for(runs, gamma, 1e-5).stands_for[0]
+    meant = numbers.stands_for(runs, gamma, 1e-5).stands_for[0]
     here, there = norms.first_norm(width, gamma, eps), norms.first_norm(meant, gamma, 1e-5)
     assert here == pytest.approx(there, rel=1e-9)
     assert (meant == pytest.approx(width)) == (eps == 1e-5)
@@ -115,9 +114,9 @@ def test_an_epsilon_stands_for_the_width_where_the_usual_one_does_as_much(gamma,
 
 def test_words_that_all_settings_share_can_be_left_out():
     runs = pd.DataFrame({"setting": ["gamma 1, warm-up 0.3", "gamma 1, warm-up 0.3, eps 1e-12"]})
-    shorter = readings_restraints.renamed(runs, ", warm-up 0.3").setting
+    shorter = numbers.renamed(runs, ", warm-up 0.3").setting
     assert list(shorter) == ["gamma 1", "gamma 1, eps 1e-12"]
-    assert not len(readings_restraints.renamed(runs[:0], ", warm-up 0.3"))
+    assert not len(numbers.renamed(runs[:0], ", warm-up 0.3"))
 
 
 # ---- every figure --------------------------------------------------------------------------------

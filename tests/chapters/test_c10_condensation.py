@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gammagpt import InitConfig, RunConfig, frame
 from gammagpt.analysis import spectra as spectra_of_runs
-from gammagpt.chapters.c10_condensation import numbers as readings_condensation
+from gammagpt.chapters.c10_condensation import numbers
 from gammagpt.data import DataConfig
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64), steps=100)
@@ -73,7 +73,7 @@ def common(runs) -> pd.DataFrame:
 def test_changes_are_the_measures_that_claims_are_about(ranks):
     steps = range(len(ranks))
     runs = frame([record(0.8, 0, ranks, steps=steps)]).assign(role="common")
-    found = readings_condensation.changes(runs).set_index("kind")
+    found = numbers.changes(runs).set_index("kind")
     assert found.fell["all"] == pytest.approx(runs.condensed.iloc[0])
     assert found.rose["all"] == pytest.approx(runs.expanded.iloc[0])
     assert found.fell["embedding"] == pytest.approx(runs.embedding_condensed.iloc[0])
@@ -87,7 +87,7 @@ def test_kinds_go_from_the_embedding_to_the_head_and_hold_all_layers():
 
 
 def test_the_timing_says_how_much_is_learned_and_how_far_weights_have_grown():
-    found = readings_condensation.timing(rows("common", (0.8,), seeds=(0,))).iloc[0]
+    found = numbers.timing(rows("common", (0.8,), seeds=(0,))).iloc[0]
     assert found.step == 40 and found.loss == 6.5
     assert found.done == pytest.approx((8 - 6.5) / (8 - 4)) and found.grown == pytest.approx(1.4)
 
@@ -103,8 +103,8 @@ def test_the_matrix_for_the_film_is_one_that_both_fell_and_rose():
         probe["tensors"]["head.weight"]["stable_rank"] = rank  # fell most, and stayed there
     for probe, rank in zip(runs.probes[0], (8.0, 2.0, 1.5, 8.0), strict=True):
         probe["tensors"][DOWN]["stable_rank"] = rank
-    assert readings_condensation.most_changed(runs) == DOWN
-    assert readings_condensation.most_changed(pd.DataFrame()) == "embedding.weight"
+    assert numbers.most_changed(runs) == DOWN
+    assert numbers.most_changed(pd.DataFrame()) == "embedding.weight"
 
 
 def test_averages_of_ranks_are_those_of_logarithms_and_of_cosines_plain():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammagpt import InitConfig, RunConfig, frame, train
-from gammagpt.chapters.c10_condensation import neurons as figures_neurons
+from gammagpt.chapters.c10_condensation import neurons as neuron_maps
 from gammagpt.data import DataConfig
 from gammagpt.gpt.engine import build_model
 from gammagpt.probes.geometry import NEURONS, full_matrix, neuron_cosines, upper_triangle
@@ -52,11 +52,11 @@ def test_cosines_are_those_of_rows_whatever_their_length():
 def test_neurons_that_are_alike_stand_side_by_side(order):
     shuffled = PAIRS[np.ix_(order, order)]
     run = next(runs(0.8, probes=((0, APART), (9, shuffled))).itertuples())
-    found = figures_neurons.maps(run)[9]
+    found = neuron_maps.maps(run)[9]
     assert found[0, 1] > 0.9 and found[2, 3] > 0.9 and abs(found[1, 2]) < 0.5
 
 
 def test_the_order_is_one_along_a_run():
-    found = figures_neurons.maps(next(runs(0.8).itertuples()))
+    found = neuron_maps.maps(next(runs(0.8).itertuples()))
     assert list(found) == [0, 10, 100]
     np.testing.assert_allclose(found[0], APART, atol=1e-3)

@@ -12,8 +12,7 @@ from helpers import made_up_record
 from gammagpt import InitConfig, frame
 from gammagpt.analysis import tokens as analysis_tokens
 from gammagpt.analysis.tokens import shown
-from gammagpt.chapters.c11_tokens import figures as figures_tokens
-from gammagpt.chapters.c11_tokens import numbers as readings_tokens
+from gammagpt.chapters.c11_tokens import figures, numbers
 from gammagpt.chapters.c11_tokens.figures import Passage
 from gammagpt.chapters.c11_tokens.numbers import binned, class_gains, compare, tokens_of
 from gammagpt.ledger.estimate import QUESTIONS
@@ -59,10 +58,10 @@ def made(tiny, reference):
 
 
 MAKE = {
-    "token_classes": figures_tokens.token_classes,
-    "token_weights": figures_tokens.token_weights,
-    "gain_by_loss": figures_tokens.gain_by_loss,
-    "thresholds": figures_tokens.thresholds,
+    "token_classes": figures.token_classes,
+    "token_weights": figures.token_weights,
+    "gain_by_loss": figures.gain_by_loss,
+    "thresholds": figures.thresholds,
 }
 
 
@@ -148,7 +147,7 @@ def test_parts_add_up_to_the_gain_of_all(made):
 
 
 def test_the_weights_of_classes_add_up_to_one(made):
-    table = readings_tokens.weights(made.tokens)
+    table = numbers.weights(made.tokens)
     assert table.tokens.sum() == len(made.tokens.classes)
     assert table[["share", "loss"]].sum().tolist() == pytest.approx([1, 1])
 
@@ -156,7 +155,7 @@ def test_the_weights_of_classes_add_up_to_one(made):
 def test_intervals_over_documents_hold_the_gain_that_was_put_in(made):
     many = np.arange(len(made.tokens.classes)) // 16  # a document a window
     made = replace(made, tokens=replace(made.tokens, documents=many))
-    found = readings_tokens.by_documents(made, "common")
+    found = numbers.by_documents(made, "common")
     (low, high), (low_share, high_share) = found["all"]
     assert low < made.gains("common").mean() < high and high - low < 0.1
     assert low_share < GAIN / 3.25 < high_share
@@ -164,19 +163,19 @@ def test_intervals_over_documents_hold_the_gain_that_was_put_in(made):
 
 def test_one_document_has_no_interval_over_documents(made):
     tokens = replace(made.tokens, documents=0 * made.tokens.documents)
-    assert readings_tokens.by_documents(replace(made, tokens=tokens), "common") == {}
+    assert numbers.by_documents(replace(made, tokens=tokens), "common") == {}
 
 
 def test_the_main_difference_is_that_of_context_and_trivial(made):
     gains = class_gains(made).query("role == 'common'").pivot(
         index="seed", columns="kind", values="gain")  # fmt: skip
-    mean, low, high = readings_tokens.difference(made, "common", made.tokens.classes)
+    mean, low, high = numbers.difference(made, "common", made.tokens.classes)
     assert mean == pytest.approx((gains.context - gains.trivial).mean()) and low < mean < high
-    assert math.isnan(readings_tokens.difference(made, "common", 0 * made.tokens.classes)[0])
+    assert math.isnan(numbers.difference(made, "common", 0 * made.tokens.classes)[0])
 
 
 def test_thresholds_make_classes_larger_and_smaller(made):
-    found = readings_tokens.variants(made.tokens)
+    found = numbers.variants(made.tokens)
     trivial = [(found[f"trivial below {limit:g} nats"] == 0).sum() for limit in (0.5, 2)]
     assert trivial[0] <= (found["as it is"] == 0).sum() <= trivial[1] and len(found) == 6
     merged = found["copied tokens are context"]
@@ -198,8 +197,8 @@ def test_binned_by_its_own_loss_a_setting_seems_to_gain_on_itself(tiny, referenc
     """Noise alone tilts the line; binned by the reference, the same runs show none."""
     runs = rows(tiny, "common", gain=0.0, noise=1.0)
     made = compare(runs, reference)
-    own = readings_tokens.by_own_loss(made)[figures_tokens.ITSELF][1].mean(0)
-    fair = readings_tokens.by_reference(made)["at one learning rate"][1].mean(0)
+    own = numbers.by_own_loss(made)[figures.ITSELF][1].mean(0)
+    fair = numbers.by_reference(made)["at one learning rate"][1].mean(0)
     assert own[-1] - own[0] > 0.5 > abs(fair[-1] - fair[0])
 
 
@@ -209,11 +208,11 @@ def test_binned_by_its_own_loss_a_setting_seems_to_gain_on_itself(tiny, referenc
 def test_the_passage_is_chosen_by_its_mean_gain(made):
     means = made.gains("common").mean(0).reshape(WINDOWS, -1).mean(1)
     away = abs(means - means.mean())
-    assert away[readings_tokens.chosen_window(made)] == away.min()
+    assert away[numbers.chosen_window(made)] == away.min()
 
 
 def test_a_passage_holds_the_whole_text_and_marks_who_is_better(made):
-    found = figures_tokens.passage(made, "laptop", window=3)
+    found = figures.passage(made, "laptop", window=3)
     assert isinstance(found, Passage) and [*found.paragraphs] == [*QUESTIONS.values()]
     body = Spans(found.paragraphs["at one learning rate"])
     tokens = [made.tokens.inputs[3, 0], *made.tokens.targets[3]]
@@ -225,7 +224,7 @@ def test_a_passage_holds_the_whole_text_and_marks_who_is_better(made):
 
 
 def test_a_passage_has_words_for_those_who_cannot_see_it_and_needs_no_colour(made):
-    page = figures_tokens.passage(made, "laptop")._repr_html_()
+    page = figures.passage(made, "laptop")._repr_html_()
     assert 'role="group" aria-label="Text of 16 tokens' in page and "Tier laptop; " in page
     assert "underline" in page and "Tinted and underlined: gamma 0.5 is better" in page
     assert "nan" not in page and 'id="fig-passage"' in page
@@ -239,7 +238,7 @@ def test_tokens_are_shown_as_people_can_read_them(text):
 
 def test_markup_in_the_text_is_text(made, monkeypatch):
     monkeypatch.setattr(analysis_tokens, "shown", lambda text, token: "<b>&")
-    assert "<b>" not in figures_tokens.passage(made, "laptop").paragraphs["at one learning rate"]
+    assert "<b>" not in figures.passage(made, "laptop").paragraphs["at one learning rate"]
 
 
 def test_tokens_of_a_reference_are_those_of_its_record(reference):

@@ -10,7 +10,7 @@ from helpers import made_up_record
 
 from gammagpt import InitConfig, RunConfig, frame
 from gammagpt.analysis import frames, learning_rates
-from gammagpt.chapters.c12_critical import numbers as critical
+from gammagpt.chapters.c12_critical import numbers
 from gammagpt.data import DataConfig
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))  # width 64: log2 is 6
@@ -85,8 +85,8 @@ def of_sizes(sizes=((64, 2, 400), (32, 2, 400), (128, 2, 400), (64, 4, 400)), be
 NOTHING = pd.DataFrame()
 
 
-def place(loss, role="common", **changes) -> critical.Minimum:
-    return critical.minimum(learning_rates.by_gamma(frames.of_role(runs_of(loss, **changes), role)))
+def place(loss, role="common", **changes) -> numbers.Minimum:
+    return numbers.minimum(learning_rates.by_gamma(frames.of_role(runs_of(loss, **changes), role)))
 
 
 # ---- every figure ------------------------------------------------------------------------------
@@ -96,19 +96,19 @@ def place(loss, role="common", **changes) -> critical.Minimum:
 
 
 def test_the_minimum_is_found_for_each_size_with_the_others_as_usual():
-    found = critical.across_sizes(of_sizes())
+    found = numbers.across_sizes(of_sizes())
     assert {column: list(places) for column, places in found.items()} == {
         "width": [32, 64, 128], "n_layer": [2, 4],
     }  # fmt: skip
     for width, place in found["width"].items():
-        assert place.value == pytest.approx(critical.of_one_std(0.8, 64, width), abs=1e-6)
+        assert place.value == pytest.approx(numbers.of_one_std(0.8, 64, width), abs=1e-6)
     assert found["n_layer"][4].value == pytest.approx(0.8, abs=1e-6)
 
 
 def test_only_gammas_that_every_size_has_are_looked_at():
     runs = of_sizes()
     fewer = runs[(runs.width == 64) | runs.gamma.between(0.5, 1.3)]
-    assert critical.across_sizes(fewer)["width"][64].ends == (0.6, 1.2)
+    assert numbers.across_sizes(fewer)["width"][64].ends == (0.6, 1.2)
 
 
 # ---- minima ------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_a_diverged_run_is_worse_than_any_other():
 def test_one_seed_has_no_interval():
     runs = runs_of(bowl())
     one = runs[(runs.role == "common") & (runs.seed == 0)]
-    found = critical.minimum(learning_rates.by_gamma(one))
+    found = numbers.minimum(learning_rates.by_gamma(one))
     assert found.kind == "one seed" and math.isnan(found.high)
 
 
@@ -162,24 +162,24 @@ def test_a_seed_that_lacks_a_gamma_is_left_out():
 
 @pytest.mark.parametrize("c", [0.5, 1.0])
 def test_the_exponent_is_that_of_the_trough(c):
-    value, low, high = critical.exchange(runs_of(trough(c), gammas=MANY))
+    value, low, high = numbers.exchange(runs_of(trough(c), gammas=MANY))
     assert value == pytest.approx(c) and low == pytest.approx(c) and high == pytest.approx(c)
 
 
 def test_minima_by_rate_and_by_step_are_those_of_the_runs():
     runs = runs_of(trough(), gammas=MANY)
-    rates = critical.across_rates(runs)
+    rates = numbers.across_rates(runs)
     assert [place.value for place in rates.values()] == pytest.approx(
         [0.8 - (i - 2) / 6 for i in range(5)]
     )
-    steps = critical.along_training(runs)
+    steps = numbers.along_training(runs)
     assert list(steps) == [50, 100]
     assert [place.value for place in steps.values()] == pytest.approx([0.8 + 1 / 6] * 2)
 
 
 def test_shuffled_gammas_have_wider_minima():
     table = learning_rates.by_gamma(frames.of_role(runs_of(bowl()), "common"))
-    widths = critical.shuffled_widths(table, draws=20)
+    widths = numbers.shuffled_widths(table, draws=20)
     assert np.nanmedian(widths) > 0.2  # that of the bowl is zero
 
 
@@ -187,6 +187,6 @@ def test_shuffled_gammas_have_wider_minima():
 
 
 def test_last_losses_of_tasks_are_columns():
-    runs = critical.with_tasks(both(lost=[(0.4, 0)]))
+    runs = numbers.with_tasks(both(lost=[(0.4, 0)]))
     assert runs.unseen[(runs.status == "ok")].notna().all()
     assert runs.memory[runs.status == "diverged"].isna().all()

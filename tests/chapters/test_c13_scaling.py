@@ -10,7 +10,7 @@ from helpers import made_up_claim, made_up_record
 
 from gammagpt import InitConfig, RunConfig, frame
 from gammagpt.analysis import along_size
-from gammagpt.chapters.c13_scaling import numbers as readings_scaling
+from gammagpt.chapters.c13_scaling import numbers
 from gammagpt.data import DataConfig
 from gammagpt.gpt.init import implied_gamma
 from gammagpt.ledger.judge import judge
@@ -94,7 +94,7 @@ def test_growth_is_what_the_ledger_judges(role, over):
 
 
 def test_the_slopes_of_best_rates_stand_beside_those_of_two_ideas():
-    table = readings_scaling.rate_slopes(along_size.best_rates(of_width())).set_index("setting")
+    table = numbers.rate_slopes(along_size.best_rates(of_width())).set_index("setting")
     for start, init in STARTS.items():
         row = table.loc[start]
         assert row.found == pytest.approx(-(init.gamma or 0), abs=1e-9)
@@ -111,7 +111,7 @@ def test_the_two_ideas_of_a_relative_step_are_those_of_a_matrix():
     grown = np.log(np.divide(sizes[512], sizes[64])) / math.log(8)
     best = pd.DataFrame({"init": "gamma 0.7", "relaxed": False, "gamma": 0.7, "x": [64, 512],
                          "best_lr": [0.01, 0.01], "resolved": True})  # fmt: skip
-    row = readings_scaling.rate_slopes(best).iloc[0]  # the rate falls as a relative step would grow
+    row = numbers.rate_slopes(best).iloc[0]  # the rate falls as a relative step would grow
     assert -grown == pytest.approx([row["by entries"], row["by spectrum"]], abs=0.03)
 
 
@@ -126,7 +126,7 @@ def test_a_grid_that_is_not_whole_has_no_best_rate():
 
 
 def test_what_can_be_known_before_any_training():
-    table = readings_scaling.at_widths((64, 1024), (0.5, 1.0), (0.02,), 1e-5).set_index("width")
+    table = numbers.at_widths((64, 1024), (0.5, 1.0), (0.02,), 1e-5).set_index("width")
     assert table.loc[64, "std 0.02 is gamma"] == pytest.approx(implied_gamma(0.02, 64))
     assert table.loc[1024, "RMS, gamma 1"] == pytest.approx(1 / math.sqrt(1 + 1e-5 * 1024**2))
     assert table["RMS, std 0.02"].nunique() == 1  # a fixed std meets epsilon alike at every width

@@ -8,8 +8,7 @@ import pytest
 from helpers import made_up_record
 
 from gammagpt import InitConfig, RunConfig, frame
-from gammagpt.chapters.c14_gains import figures as figures_gains
-from gammagpt.chapters.c14_gains import numbers as readings_gains
+from gammagpt.chapters.c14_gains import figures, numbers
 from gammagpt.chapters.c14_gains.numbers import (
     LEAD,
     answer_scores,
@@ -37,10 +36,10 @@ FACTORS = {"sotu": 0.95, "stories": 0.9, "logic": 0.6, "arithmetic": 0.7, "facts
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
     """The losses of guessing and the floors, without a text."""
-    for module in (measures, readings_gains, figures_gains):
+    for module in (measures, numbers, figures):
         chance = lambda data: dict.fromkeys(corpora(data.corpus), CHANCE)  # noqa: E731
         monkeypatch.setattr(module, "unigrams", chance)
-    for module in (readings_gains, figures_gains):
+    for module in (numbers, figures):
         monkeypatch.setattr(module, "floors", lambda data: {"arithmetic": FLOOR})
 
 
@@ -76,12 +75,12 @@ def study(**changes) -> pd.DataFrame:
 
 def pictures(runs) -> list[Picture]:
     return [
-        figures_gains.curves(runs, "laptop"),
-        figures_gains.text_gains(runs, "laptop"),
-        figures_gains.headroom(runs, "laptop"),
-        figures_gains.answers(runs, "laptop"),
-        figures_gains.answers(runs, "laptop", "exact", "fig-whole-answers"),
-        figures_gains.without_clock(runs, "laptop"),
+        figures.curves(runs, "laptop"),
+        figures.text_gains(runs, "laptop"),
+        figures.headroom(runs, "laptop"),
+        figures.answers(runs, "laptop"),
+        figures.answers(runs, "laptop", "exact", "fig-whole-answers"),
+        figures.without_clock(runs, "laptop"),
     ]
 
 
@@ -157,9 +156,9 @@ def test_the_floor_of_a_text_is_what_chance_has_put_into_it(monkeypatch):
     monkeypatch.undo()
     text = "7+2=9-5=4"
     drawn = math.log(3) + math.log(10) + 2 * math.log(9) - math.log(3 / 2)
-    assert readings_gains._nats_of_sum(text) == pytest.approx(drawn)
+    assert numbers._nats_of_sum(text) == pytest.approx(drawn)
     told = math.log(64) + math.log(4 * 3 * 2) + 3 * math.log(3)
-    assert readings_gains._nats_of_facts("") == pytest.approx(told)
+    assert numbers._nats_of_facts("") == pytest.approx(told)
     found = floors(DataConfig(FIVE, 512))
     assert set(found) == {"arithmetic", "facts"}
     assert found["arithmetic"] == pytest.approx(drawn / 10, rel=0.05)  # ten tokens a problem

@@ -10,7 +10,7 @@ import pytest
 from helpers import made_up_record, small_anchor_run
 
 from gammagpt import InitConfig, RunConfig, frame
-from gammagpt.chapters.c15_rule import numbers as readings_rule
+from gammagpt.chapters.c15_rule import numbers
 from gammagpt.data import DataConfig
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
@@ -78,25 +78,25 @@ def verdict(baseline, role, said, low=0.02, high=0.05):
 def test_the_mean_of_both_sides_does_not_depend_on_where_the_grid_lies(offset):
     rates = np.array(RATES)
     losses = 4 + 0.3 * (np.log2(rates / 0.004) - offset) ** 2
-    assert readings_rule.either_way(rates, losses) == pytest.approx(0.3)
-    assert readings_rule.too_fast(rates, losses) == pytest.approx(0.3 * (1 - 2 * offset))
-    assert readings_rule.too_slow(rates, losses) == pytest.approx(0.3 * (1 + 2 * offset))
+    assert numbers.either_way(rates, losses) == pytest.approx(0.3)
+    assert numbers.too_fast(rates, losses) == pytest.approx(0.3 * (1 - 2 * offset))
+    assert numbers.too_slow(rates, losses) == pytest.approx(0.3 * (1 + 2 * offset))
 
 
 def test_beyond_the_grid_nothing_is_known_and_a_divergence_is_no_number():
     rates = np.array(RATES)
-    assert math.isnan(readings_rule.too_slow(rates, np.array([1, 2, 3, 4, 5.0])))
-    assert math.isinf(readings_rule.too_fast(rates, np.array([3, 2, 1, math.inf, math.inf])))
-    assert readings_rule.too_slow(rates, np.array([3, 2, 1, math.inf, math.inf])) == 1
-    assert math.isnan(readings_rule.too_fast(rates, np.full(5, math.inf)))
+    assert math.isnan(numbers.too_slow(rates, np.array([1, 2, 3, 4, 5.0])))
+    assert math.isinf(numbers.too_fast(rates, np.array([3, 2, 1, math.inf, math.inf])))
+    assert numbers.too_slow(rates, np.array([3, 2, 1, math.inf, math.inf])) == 1
+    assert math.isnan(numbers.too_fast(rates, np.full(5, math.inf)))
     wide = np.array([0.001, 0.004, 0.016])  # steps of four: half of the straight line
-    assert readings_rule.too_fast(wide, np.array([3, 1, 2.0])) == pytest.approx(0.5)
+    assert numbers.too_fast(wide, np.array([3, 1, 2.0])) == pytest.approx(0.5)
 
 
 def test_a_setting_whose_grid_is_not_whole_has_no_valley():
     runs = text()
     missing = (runs.setting == USUAL) & (runs.learning_rate == 0.016) & (runs.seed == 1000)
-    assert list(readings_rule.by_rate(runs[~missing])[0]) == NAMES[1:]
+    assert list(numbers.by_rate(runs[~missing])[0]) == NAMES[1:]
 
 
 # ---- cost --------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_a_setting_whose_grid_is_not_whole_has_no_valley():
 
 
 def test_no_token_tells_anything_of_the_ring_until_all_are_known():
-    table = readings_rule.uncertainty(small_anchor_run("emb_mlp", data=RING).data)
+    table = numbers.uncertainty(small_anchor_run("emb_mlp", data=RING).data)
     assert list(table.index) == ["plain", "ring"]
     assert table.loc["plain", "nothing"] == pytest.approx(_uncertain())
     assert table.loc["plain", "the key"] < table.loc["plain", "nothing"]

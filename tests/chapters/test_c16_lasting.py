@@ -10,7 +10,7 @@ import pytest
 from helpers import made_up_record
 
 from gammagpt import InitConfig, RunConfig, frame
-from gammagpt.chapters.c16_lasting import numbers as readings_lasting
+from gammagpt.chapters.c16_lasting import numbers
 from gammagpt.data import DataConfig
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
@@ -35,14 +35,14 @@ def rows(lengths=(400, 3200), seeds=(40, 41, 42), resolved=True) -> pd.DataFrame
 
 
 def test_a_lead_is_worth_the_training_that_the_usual_start_would_need_for_it():
-    found = readings_lasting.worth(rows())
+    found = numbers.worth(rows())
     assert set(found.init) == {"gamma 1"} and len(found) == 2 * 3
     assert np.allclose(found.factor, math.exp(LEAD / -SLOPE))
 
 
 def test_lengths_are_told_in_tokens_per_parameter_and_in_passes():
     configs = [replace(BASE, steps=steps) for steps in (3200, 400, 400)]
-    table = readings_lasting.lengths(configs, weights=1000, text=BASE.tokens)
+    table = numbers.lengths(configs, weights=1000, text=BASE.tokens)
     assert list(table.steps) == [400, 3200]
     assert list(table["tokens per parameter"]) == [c / 1000 for c in table.tokens]
     assert table["passes of the text"].iloc[0] == pytest.approx(1)

@@ -15,8 +15,7 @@ import yaml
 from helpers import made_up_record, refusal, strict_json
 
 from gammagpt import Store, project
-from gammagpt.chapters.c18_gpu import job
-from gammagpt.chapters.c18_gpu import numbers as outcomes
+from gammagpt.chapters.c18_gpu import job, numbers
 from gammagpt.chapters.c18_gpu.checks import run_checks
 from gammagpt.chapters.c18_gpu.clock import Clock
 from gammagpt.chapters.c18_gpu.grid import NOTEBOOK, flops, make_groups, parameters, runs_of, wanted
@@ -151,7 +150,7 @@ def test_the_checks_are_right_here():
 
 
 def test_without_records_every_prediction_is_not_run_and_names_what_there_is(groups):
-    table = outcomes.beside(groups, Memory())
+    table = numbers.beside(groups, Memory())
     assert len(table) >= 20 and set(table.outcome) == {"not run"}
     assert (table.low < table.high).all()
 
@@ -162,7 +161,7 @@ def test_with_the_whole_grid_every_prediction_has_an_outcome(groups):
         probes = [{"step": config.steps, "sinks": {"sink_rate": 0.2, "first_token": 0.1},
                    "norms": {"input": [1.0], "output": [0.97]}}]  # fmt: skip
         known.add(config, valley(config), probes, unigram_until=100)
-    table = outcomes.beside(groups, known).set_index("name")
+    table = numbers.beside(groups, known).set_index("name")
     assert set(table.outcome) == {"inside", "outside"}
     assert table.found["eps-end"] == pytest.approx(0.97)
     assert table.outcome["sinks-small"] == "outside"
@@ -173,10 +172,10 @@ def test_with_the_whole_grid_every_prediction_has_an_outcome(groups):
 
 def test_a_prediction_about_nothing_is_refused(groups):
     said = {"group": "G1 gain", "measure": {"difference": ["gamma 7", "gamma 1"]}}
-    runs = outcomes.frame(groups, Memory())
-    assert "got 'gamma 7' of G1 gain" in refusal(outcomes.outcome, said, groups, runs, Memory())
+    runs = numbers.frame(groups, Memory())
+    assert "got 'gamma 7' of G1 gain" in refusal(numbers.outcome, said, groups, runs, Memory())
     said = {"group": "G1 gain", "measure": {"colour": "gamma 1"}}
-    assert "allowed are difference" in refusal(outcomes.outcome, said, groups, runs, Memory())
+    assert "allowed are difference" in refusal(numbers.outcome, said, groups, runs, Memory())
 
 
 # ---- a slice -----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Gains, slopes and best learning rates along an axis of size.
 
 Runs are rows of a frame (lab.frame, with roles). An axis is a column that grows from setting to
-setting: width, n_layer, tokens (trained on), or stands_for (of epsilon: readings_restraints). A
+setting: width, n_layer, tokens (trained on), or stands_for (of epsilon: c09_restraints). A
 setting is relaxed if its attention has a gate (and its norms a smaller epsilon).
 """
 

@@ -90,6 +90,3 @@ def _anchor_config(*values) -> AnchorConfig:
 def points_of(run, curve: str):
     """(points, 2) of step and value of one curve of a row of a frame; none: no points."""
     return np.array(run.curves.get(curve, [])).reshape(-1, 2)
-
-
-

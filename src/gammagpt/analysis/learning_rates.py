@@ -149,9 +149,6 @@ def dealt_exponents(found: LossesByRate, draws: int = 2000, seed: int = 0) -> np
     return np.array([slope_of(rng.permutation(x), y) for _ in range(draws)])
 
 
-pass
-
-
 def by_gamma(runs, metric: str = "loss") -> pd.DataFrame:
     """A row a seed, a column a gamma; inf where a run diverged. Seeds that have every gamma."""
     if not len(runs) or metric not in runs:

@@ -168,7 +168,6 @@ def write(folder: Path | None = None) -> None:
         (folder / f"{name}.csv").write_text(as_csv(rows), encoding="utf-8")
 
 
-
 def score(records, folder: Path | None = None) -> dict:
     """The forecasts in the files against what happened.
 

@@ -24,6 +24,7 @@ SLOT = re.compile(r"\{([^{}]*)\}|(\$| ?\?)(\w+)")  # of nested braces the innerm
 ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])")
 START = re.compile(r"(?:^|(?<=[.!?] ))\"?[a-z]", re.MULTILINE)
 
+
 def documents(count: int, seed: int) -> list[tuple[str, str]]:
     """(group, text) of `count` stories, each a group of its own; a larger count adds to the list.
 

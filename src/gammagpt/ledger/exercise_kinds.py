@@ -215,9 +215,6 @@ def _short(value) -> str:
     return f"{value:.4g}" if _is_number(value) else str(value)
 
 
-pass
-
-
 def places(chosen, **table) -> set[int]:
     """The verdicts, counted from 1, whose claims are chosen, of a page's table.
 

@@ -154,8 +154,6 @@ def _through(mean, at, word: str, form: str) -> str:
             f"{at:g}, {last(mean, form)} at the end")
 
 
-
-
 def _whole(ways: list) -> list:
     longest = max(map(len, ways))  # none that diverged
     return [way for way in ways if len(way) == longest]

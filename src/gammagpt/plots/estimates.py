@@ -143,8 +143,6 @@ class Estimates(Panel):
         return f"{value} at {self.place(x) if self.place else f'{self.x} {x:g}'}"
 
 
-
-
 def dodge(k: int, count: int) -> float:
     """How far from its name the k-th of so many hues stands."""
     return (k - (count - 1) / 2) * 0.5 / max(1, count - 0.5)

@@ -1,7 +1,7 @@
 """Figures of language: one model learns two texts; which one is ahead, and by which measure.
 
 Runs are rows of a frame (lab.frame, with roles) on a mixture such as "logic+stories". Its first
-text is the one that is said to be ahead. Numbers: readings_language.
+text is the one that is said to be ahead. Numbers: numbers.py.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Figures on the learning rate that small initialization stands for. Numbers: readings_disguise.
+"""Figures on the learning rate that small initialization stands for. Numbers: numbers.py.
 
 Runs are rows of a frame (lab.frame, with roles).
 """

@@ -1,6 +1,6 @@
 """Figures of tokens: on which of them a small initialization gains, class by class and one by one.
 
-Runs are rows of a frame (LearningRateStudy.collect with a reference). Numbers: readings_tokens.
+Runs are rows of a frame (LearningRateStudy.collect with a reference). Numbers: numbers.py.
 """
 
 import html

@@ -1,4 +1,4 @@
-"""Figures on the critical gamma. Numbers: readings_critical.
+"""Figures on the critical gamma. Numbers: numbers.py.
 
 Runs are rows of a frame (lab.frame, with roles).
 """

@@ -1,4 +1,4 @@
-"""Figures on what a practitioner would do tomorrow. Numbers: readings_rule.
+"""Figures on what a practitioner would do tomorrow. Numbers: numbers.py.
 
 Runs are rows of a frame (lab.frame, with roles).
 """
