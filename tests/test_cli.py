@@ -22,7 +22,7 @@ from gammagpt.lab.study import LearningRateStudy
 from gammagpt.ledger.claims import load_ledger
 
 VERBS = ("train", "sweep", "claims", "audit", "bench", "doctor", "records import",
-         "records export", "data prepare")  # fmt: skip
+         "records export", "data prepare", "sample")  # fmt: skip
 SMALL = ["--set", "model.width=32", "--set", "model.n_layer=1"]
 
 
@@ -139,6 +139,27 @@ def test_training_says_in_words_what_came_out_and_where_it_is(call, tiny_train, 
     assert (code, errors) == (0, "") and "gamma 0.5" in output and str(path) in output
     loss = Record.from_json(path.read_text()).final["validation_loss"]
     assert f"validation loss {loss:.4f}" in output
+
+
+def test_a_model_is_kept_and_writes_from_its_file_or_is_trained_for_it(call, tiny_train, tmp_path):
+    at = tiny_train.index("--store")
+    run = tiny_train[1:at] + tiny_train[at + 2 :]
+    file = tmp_path / "model.safetensors"
+    call(*tiny_train)
+    (path,) = (tmp_path / "records").iterdir()
+    before = path.read_text()
+    code, output, errors = call(*tiny_train, "--save", file)  # trained again: it keeps no weights
+    assert (code, errors) == (0, "") and str(file) in output and path.read_text() == before
+    how = ("--prompt", "The", "--tokens", 20, "--count", 2, "--json")
+    code, output, errors = call("sample", "--weights", file, *how)
+    texts = strict_json(output)["texts"]
+    assert (code, errors) == (0, "") and len({*texts}) == 2
+    assert all(text.startswith("The") for text in texts)
+    assert strict_json(call("sample", *run, *how)[1])["texts"] == texts  # the same run
+    assert (project.cache_folder() / "weights").is_dir()
+    assert call("sample", *run, "--tokens", 5, "--top-k", 0)[0] == 2
+    code, _, errors = call("sample", "--weights", file, "--gamma", 0.8)
+    assert code == 2 and "allowed is one" in errors
 
 
 def test_a_run_that_diverged_says_so(call, tiny_train, tmp_path):

@@ -1,4 +1,5 @@
-/* What the pages have in common on which a reader trains: a Worker, pieces of pictures, a table. */
+/* What the pages have in common on which a reader trains: a Worker, the runs and what the buttons do
+   with them, pieces of pictures, a table. */
 "use strict";
 
 /** Trains in slices, so that it hears when to pause, and posts each measured point. This is the
@@ -39,6 +40,91 @@ const play = {
     } catch {
       return trainInSlices(E, hear, every);
     }
+  },
+
+  /** The runs of a page, at most KEEP, the newest last, each {id, settings, points, dash, state}; and
+      what its buttons do. `both`: the field and the values that one of them tries, one by one. Of
+      the page: `settings` of its form; `start(run)`, which may add to a run and gives what the
+      trainer gets; `words`, of a run that begins, that is paused, and that is done; and `show`. */
+  session({ root, send, both: [field, values], settings, start, words, show }) {
+    const KEEP = 4, DASHES = ["", "9 4", "2 4", "10 3 2 3"]; // told apart without colour
+    const form = root.querySelector("form");
+    const say = (text) => { root.querySelector('[data-play="summary"]').textContent = text; };
+    let count = 0, queue = []; // values that are still to be tried
+    const next = () => { form.elements[field].value = queue.shift(); S.begin("running"); };
+
+    const S = {
+      runs: [],
+      current: () => S.runs[S.runs.length - 1],
+      last: (run) => run.points[run.points.length - 1],
+      unfinished: () => ["running", "paused"].includes(S.current()?.state),
+      begin(state) {
+        if (!form.reportValidity()) { queue = []; return; }
+        S.giveUp();
+        if (S.runs.length === KEEP) S.runs.shift();
+        const dash = DASHES.find((d) => !S.runs.some((run) => run.dash === d));
+        const run = { id: ++count, settings: settings(), points: [], dash, state };
+        S.runs.push(run);
+        say(words.begins(run));
+        send({ id: count, settings: start(run), go: state === "running" });
+      },
+      giveUp() {
+        if (!S.unfinished()) return;
+        send({ go: false });
+        S.runs.pop();
+      },
+      finish(run) {
+        run.state = "done";
+        say(words.done(run));
+        if (queue.length) next();
+      },
+      differing: (run, other) => Object.keys(run.settings).filter((name) =>
+        String(run.settings[name]) !== String(other.settings[name])),
+      /** The newest other finished run that differs in one setting only, or in none. */
+      twin: (run) => S.runs.filter((other) => other !== run && other.state === "done"
+        && S.differing(run, other).length < 2).pop(),
+    };
+
+    const actions = {
+      train() {
+        const run = S.current();
+        if (!S.unfinished()) S.begin("running");
+        else if (run.state === "paused") {
+          run.state = "running";
+          send({ go: true });
+        } else {
+          run.state = "paused";
+          send({ go: false });
+          say(words.paused(run));
+        }
+      },
+      both() { queue = [...values]; next(); },
+      step() {
+        if (!S.unfinished()) S.begin("paused");
+        if (!S.unfinished()) return; // the settings were refused
+        queue = [];
+        S.current().state = "paused";
+        send({ go: false, one: true });
+      },
+      reset() { queue = []; S.giveUp(); say("Back at step 0."); },
+      clear() { queue = []; S.giveUp(); S.runs = []; say("All runs are forgotten."); },
+    };
+    root.addEventListener("click", ({ target }) => {
+      const name = target.dataset.action;
+      if (!name) return;
+      actions[name]();
+      show();
+    });
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("input", () => {
+      queue = [];
+      if (S.unfinished()) {
+        S.giveUp();
+        say("A setting changed, so the unfinished run was given up.");
+      }
+      show();
+    });
+    return S;
   },
 
   element(name, attributes, ...children) {

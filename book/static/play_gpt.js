@@ -6,31 +6,25 @@
   const root = document.getElementById("play-gpt"), known = window.GG_GPT;
   if (!root || !known) return;
   const E = embMLP(), M = gpt(E), G = gptTrainer(E, M), { width } = M.MODEL;
-  const EVERY = 5, KEEP = 4; // steps between points; runs in the charts
-  const SIDES = ["first", "second"], DASHES = ["", "9 4", "2 4", "10 3 2 3"]; // of a run
-  const WARMUPS = [5, 180]; // one after the other, at a button
+  const EVERY = 5; // steps between points
+  const SIDES = ["first", "second"], WARMUPS = [5, 180]; // one after the other, at a button
   const NAMES = { gammas: "the gammas", rate: "learning rate", warmup: "warm-up", bias: "bias",
     seed: "seed" };
   const EDGE = { left: 40, right: 92, top: 10, bottom: 40 }; // px
   const find = (name) => root.querySelector(`[data-play="${name}"]`);
   const form = root.querySelector("form"), still = matchMedia("(prefers-reduced-motion: reduce)");
 
-  let runs = []; // at most KEEP, the newest last: {id, settings, points, texts, dash, state, since}
-  let queue = []; // warm-ups that are still to be tried
-  let count = 0, drawing = false, data = null;
-  const current = () => runs[runs.length - 1];
-  const last = (run) => run.points[run.points.length - 1];
-  const unfinished = () => ["running", "paused"].includes(current()?.state);
+  let drawing = false, data = null, since = null; // since when the speed is measured
 
   // ---- what is heard of a run, and the text that it reads --------------------------------------
 
   const program = `((E) => (${gptTrainer})(E, (${gpt})(E)))((${embMLP})())`;
   const send = play.trainer(G, program, ({ id, step, scores: { texts, ...scores } }) => {
-    const run = current();
+    const run = S.current();
     if (run?.id !== id) return; // from a run that was given up
     if (scores.losses) run.points.push({ step, ...scores });
     if (texts) run.texts.push(texts);
-    if (step === G.RUN.steps) finish(run);
+    if (step === G.RUN.steps) S.finish(run);
     show();
   }, EVERY);
 
@@ -85,15 +79,11 @@
       + `They had left the unigram level at step ${steps[0]} and step ${steps[1]}.`;
   }
 
-  const differing = (run, other) => Object.keys(NAMES).filter((name) =>
-    String(run.settings[name]) !== String(other.settings[name]));
-
-  /** The newest other finished run that differs in one setting only, in words. */
+  /** How it went with one setting changed, in words. */
   function comparison(run) {
-    const others = runs.filter((r) => r !== run && r.state === "done");
-    const other = others.filter((r) => differing(r, run).length < 2).pop();
+    const other = S.twin(run);
     if (!other) return "";
-    const [name] = differing(run, other);
+    const [name] = S.differing(other, run);
     if (!name) return " The settings are those of a run before, and so are the numbers.";
     const value = String(other.settings[name]).replace(",", " and "), [a, b] = ends(other);
     return ` With ${NAMES[name]} ${value} and all else alike: ${a} and ${b}.`
@@ -110,12 +100,6 @@
       : ` None collapsed ${where}.`;
   }
 
-  function finish(run) {
-    run.state = "done";
-    find("summary").textContent = finding(run) + comparison(run);
-    if (queue.length) { form.elements.warmup.value = queue.shift(); begin("running"); }
-  }
-
   // ---- what the buttons do ----------------------------------------------------------------------
 
   function settings() {
@@ -124,78 +108,21 @@
       bias: bias.value, seed: +seed.value };
   }
 
-  function begin(state) {
-    if (!form.reportValidity()) { queue = []; return; }
-    giveUp();
-    if (runs.length === KEEP) runs.shift();
-    const chosen = settings(), dash = DASHES.find((d) => !runs.some((run) => run.dash === d));
-    runs.push({ id: ++count, settings: chosen, points: [], texts: [], dash, state });
-    clock();
-    find("summary").textContent = `Training gamma ${chosen.gammas.join(" and gamma ")}, `
-      + `with a warm-up of ${chosen.warmup}.`;
-    send({ id: count, settings: { ...chosen, data }, go: state === "running" });
-  }
-
-  /** From now on the speed is measured. */
-  const clock = () => {
-    const { points } = current(), step = last(current())?.step ?? 0;
-    current().since = { time: performance.now(), points: points.length, step };
-  };
-
-  function giveUp() {
-    if (!unfinished()) return;
-    send({ go: false });
-    runs.pop();
-  }
-
-  function pause() {
-    const run = current();
-    run.state = "paused";
-    send({ go: false });
-    const at = run.points.length && ` near step ${last(run).step}, at losses of ${
-      ends(run).join(" and ")} nats`;
-    find("summary").textContent = `Paused${at || ""}.`;
-  }
-
-  const actions = {
-    train() {
-      if (!unfinished()) begin("running");
-      else if (current().state === "running") pause();
-      else { current().state = "running"; clock(); send({ go: true }); }
+  const S = play.session({
+    root, send, settings, show, both: ["warmup", WARMUPS],
+    start(run) {
+      run.texts = [];
+      return { ...run.settings, data };
     },
-    both() {
-      queue = [...WARMUPS];
-      form.elements.warmup.value = queue.shift();
-      begin("running");
+    words: {
+      begins: ({ settings: { gammas, warmup } }) =>
+        `Training gamma ${gammas.join(" and gamma ")}, with a warm-up of ${warmup}.`,
+      paused: (run) => "Paused" + (run.points.length ? ` near step ${last(run).step}, at losses of ${
+        ends(run).join(" and ")} nats.` : "."),
+      done: (run) => finding(run) + comparison(run),
     },
-    step() {
-      if (!unfinished()) begin("paused");
-      if (!unfinished()) return; // the settings were refused
-      queue = [];
-      current().state = "paused";
-      send({ go: false, one: true });
-    },
-    reset() { queue = []; giveUp(); find("summary").textContent = "Back at step 0."; },
-    clear() {
-      queue = []; giveUp(); runs = [];
-      find("summary").textContent = "All runs are forgotten.";
-    },
-  };
-  root.addEventListener("click", ({ target }) => {
-    const name = target.dataset.action;
-    if (!name) return;
-    actions[name]();
-    show();
   });
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => {
-    queue = [];
-    if (unfinished()) {
-      giveUp();
-      find("summary").textContent = "A setting changed, so the unfinished run was given up.";
-    }
-    show();
-  });
+  const { current, last, unfinished } = S;
 
   // ---- what is seen -----------------------------------------------------------------------------
 
@@ -221,9 +148,10 @@
   }
 
   function pace(run, point) {
-    if (run?.state !== "running" || run.points.length < run.since.points + 2) return "";
-    const seconds = (performance.now() - run.since.time) / 1000;
-    return `, ${((point.step - run.since.step) / seconds).toFixed(1)} a second`;
+    if (run?.state !== "running") { since = null; return ""; }
+    since ??= { time: performance.now(), step: point?.step ?? 0 };
+    const steps = (point?.step ?? 0) - since.step, seconds = (performance.now() - since.time) / 1000;
+    return steps < 2 * EVERY ? "" : `, ${(steps / seconds).toFixed(1)} a second`;
   }
 
   function draw() {
@@ -232,17 +160,17 @@
       (point, side) => point.losses[side], [["unigram", known.entropy], ["chance", chance]]);
     plot(find("ranks"), "stable rank", 200, { low: 0, high: 40, every: 10 },
       (point, side) => point.ranks[side], []);
-    const told = runs.map((run) => run.state === "done" ? finding(run) : "One is unfinished.");
+    const told = S.runs.map((run) => run.state === "done" ? finding(run) : "One is unfinished.");
     find("losses").setAttribute("aria-label",
-      `Losses against steps, of ${runs.length} runs of two. ${told.join(" ")}`);
-    const ranks = runs.filter((run) => run.points.length).map((run) =>
+      `Losses against steps, of ${S.runs.length} runs of two. ${told.join(" ")}`);
+    const ranks = S.runs.filter((run) => run.points.length).map((run) =>
       `Gamma ${run.settings.gammas.join(" and ")}: `
       + `${last(run).ranks.map((rank) => rank.toFixed(1)).join(" and ")}.`);
     find("ranks").setAttribute("aria-label",
       `Stable rank of the embedding against steps, the last ones. ${ranks.join(" ")}`);
     strip();
     write();
-    play.tabulate(find("runs"), runs.filter((run) => run.points.length).map(column));
+    play.tabulate(find("runs"), S.runs.filter((run) => run.points.length).map(column));
   }
 
   const { element, line, text } = play;
@@ -266,7 +194,7 @@
       parts.push(line(EDGE.left, y(level), right, y(level), "level"),
         text(name, right - 4, y(level) - 5, "", "end"));
     }
-    for (const run of runs) for (const [side, name] of SIDES.entries()) {
+    for (const run of S.runs) for (const [side, name] of SIDES.entries()) {
       const points = run.points.map((point) => `${x(point.step)},${y(number(point, side))}`);
       parts.push(element("polyline", { points: points.join(" "), "stroke-dasharray": run.dash,
         class: `run ${name} ${run === current() ? "" : "old"}` }));

