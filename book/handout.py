@@ -14,6 +14,7 @@ from runner import tagged
 from gammagpt.ledger.show import badge, effect
 from gammagpt.project import UserError
 from gammagpt.registry.exercises import all_exercises
+from gammagpt.registry.quiz import tasks_in
 
 # What a picture of the handout is asked, and where it comes from.
 PICTURES = {
@@ -74,9 +75,7 @@ def picture(chapter, name: str, anchor: str, asked: str) -> str:
 
 def tasks(chapter) -> dict[int, str]:
     """Number -> text of each task in a chapter's list of exercises."""
-    text = next((c.source for c in chapter.cells if "## Exercises" in c.source), "")
-    text = text.partition("## Exercises")[2].partition("{admonition}")[0]
-    return {int(number): words for number, words in re.findall(r"^(\d+)\. (.+)$", text, re.M)}
+    return next((found for c in chapter.cells if (found := tasks_in(c.source))), {})
 
 
 def task(chapters, name: str) -> str:

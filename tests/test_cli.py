@@ -22,7 +22,7 @@ from gammagpt.lab.study import LearningRateStudy
 from gammagpt.ledger.claims import load_ledger
 
 VERBS = ("train", "sweep", "claims", "audit", "bench", "doctor", "records import",
-         "records export", "data prepare", "sample")  # fmt: skip
+         "records export", "data prepare", "sample", "quiz")  # fmt: skip
 SMALL = ["--set", "model.width=32", "--set", "model.n_layer=1"]
 
 
@@ -160,6 +160,18 @@ def test_a_model_is_kept_and_writes_from_its_file_or_is_trained_for_it(call, tin
     assert call("sample", *run, "--tokens", 5, "--top-k", 0)[0] == 2
     code, _, errors = call("sample", "--weights", file, "--gamma", 0.8)
     assert code == 2 and "allowed is one" in errors
+
+
+def test_a_quiz_is_printed_or_written(call, tmp_path):
+    code, output, errors = call("quiz", "--chapter", 1)
+    assert (code, errors) == (0, "") and output.count("::") == 2 * 3
+    assert len(strict_json(call("quiz", "--chapter", "01", "--json")[1])) == 3
+    for form, made in (("gift", "a.gift"), ("qti", "a.zip"), ("nbgrader", "course")):
+        arguments = ("quiz", "--format", form, "--chapter", 1, "--out", tmp_path / made)
+        assert call(*arguments)[0] == 0 and (tmp_path / made).exists()
+    assert call(*arguments)[0] == 2  # a course is not written over
+    code, _, errors = call("quiz", "--out", tmp_path / "nowhere" / "a.gift")
+    assert code == 2 and "cannot be written" in errors
 
 
 def test_a_run_that_diverged_says_so(call, tiny_train, tmp_path):

@@ -276,6 +276,14 @@ def _print_agreement(options) -> None:
     _print(options, rows.to_dict("records"), words)
 
 
+def run_quiz(options) -> None:
+    """Write the exercises for a learning platform: GIFT (Moodle), QTI 2.1, or nbgrader."""
+    from .registry.publish import publish
+
+    rows, text = publish(options.format, options.chapter, options.out)
+    _print(options, rows, text)
+
+
 def run_audit(options) -> int:
     """Build a GPT, draw it by the gamma rule, and measure every tensor against the rule."""
     from .gpt.config import RunConfig
@@ -415,6 +423,11 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--tier", **_tier(PAGES))
     claims.add_argument("--against", **FOLDER,
                         help="compare with the records in a folder: does mine agree?")  # fmt: skip
+    quiz = _verb(verbs, "quiz", run_quiz, "quiz --format gift --chapter 1 --out quiz.gift")
+    quiz.add_argument("--format", choices=("gift", "qti", "nbgrader"), default="gift")
+    quiz.add_argument("--chapter", action="append", default=[], help="its number (default: all)")
+    quiz.add_argument("--out", metavar="PATH",
+                      help="a file, or nbgrader's folder (default: gift is printed)")  # fmt: skip
     _add_bench(verbs)
     _add_gpu(verbs)
     _verb(verbs, "doctor", run_doctor, "doctor")

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 import torch.nn as nn
 
-from ..data.text import load_text, make_encoding
+from ..data.text import load_text
+from ..data.tokenizer import make_encoding
 from ..project import UserError
 from .config import RunConfig
 from .engine import MODELS
