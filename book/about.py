@@ -79,7 +79,7 @@ def lead(known: dict) -> str:
         f"after eight times the training. At twice the width it {wide} with the usual warm-up, "
         f"and {slow} with a longer one; with eight layers instead of two it {deep} with the usual "
         f"warm-up, and {deep_slow} with a longer one. Beside GPT-2's initialization, whose fixed "
-        f"0.02 is a small start too at these widths, it {gpt2}, and {gpt2_slow} if both have the "
+        f"0.02 is small too at these widths, it {gpt2}, and {gpt2_slow} if both have the "
         "longer warm-up. (Validation loss in nats per token, means over seeds; *hint*: not certain "
         "among so many questions.)"
     )
@@ -96,12 +96,12 @@ def bias(known: dict) -> str:
                 for name in ("bias_emb_mlp", "bias_gpt"))  # fmt: skip
     told = [_half_learned(emb, "In the Emb-MLP", "tuned"), _exchanged(emb),
             _half_learned(gpt, "In the Transformer", "common")]  # fmt: skip
-    head = f"**Beside a larger start than usual, {', '.join(words)}.**"
+    head = f"**Beside a larger initialization than usual, {', '.join(words)}.**"
     return " ".join(filter(None, [head, *told]))
 
 
 def _half_learned(runs, where: str, role: str) -> str:
-    """When the usual start and a small one have half learned reasoning; what of memory is left."""
+    """When gamma 0.5 and 0.8 have half learned reasoning, and what is left of memory then."""
     asked = runs[(runs.role == role) & runs.gamma.isin([0.5, 0.8])] if len(runs) else runs
     if not len(asked) or asked.gamma.nunique() < 2:
         return ""
@@ -112,12 +112,13 @@ def _half_learned(runs, where: str, role: str) -> str:
     return (
         f"{where}, {rates}, the usual $\\gamma = 0.5$ has half learned reasoning at step "
         f"{steps[0.5]:.0f} with {left[0.5]:.0%} of memory left, and 0.8 at step {steps[0.8]:.0f} "
-        f"with {left[0.8]:.0%}: the usual start reasons first {'as well' if alike else 'less'}."
+        f"with {left[0.8]:.0%}: the usual initialization reasons first "
+        f"{'as well' if alike else 'less'}."
     )
 
 
 def _exchanged(runs) -> str:
-    """What is left of the difference between the claims' two starts where both share a rate."""
+    """What is left of the difference between the claims' two settings at one learning rate."""
     found = exchanged_rates(runs, "memory_left_at_reasoning", ("gamma 0.3", "gamma 0.8"))
     if len(found) < 3:
         return ""

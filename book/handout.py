@@ -19,11 +19,11 @@ from gammagpt.registry.quiz import tasks_in
 # What a picture of the handout is asked, and where it comes from.
 PICTURES = {
     "Which gamma is a fixed standard deviation?": ("01_gamma", "fig-std-dictionary"),
-    "Does a smaller start train better?": ("02_gamma_scaling", "fig-loss-against-gamma"),
+    "Does a smaller initialization train better?": ("02_gamma_scaling", "fig-loss-against-gamma"),
     "Would another common rate have said the same?": ("02_gamma_scaling", "fig-gain-by-rate"),
     "Can a learning rate take its place?": ("08_disguise", "fig-exchange"),
     "Is reasoning learned before memory?": ("03_bias", "fig-tasks-gpt"),
-    "Must a small start condense?": ("10_condensation", "fig-caution"),
+    "Must a small initialization condense?": ("10_condensation", "fig-caution"),
 }
 TASKS = ("13.1", "03.6", "05.4", "08.5", "10.1", "11.6", "16.2")  # for paper; not the lecture's
 EXPECTED = {  # the claims that a lesson meets

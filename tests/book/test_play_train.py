@@ -253,7 +253,7 @@ def test_two_gammas_part_and_the_summary_says_how(page):
     said = summary(page)
     assert said.startswith("Gamma 0.8 learned to add, also the pairs that it never saw.")
     steps = [int(run["half learned at step"]) for run in (large, small)]
-    assert steps[0] < steps[1]  # the price of the small start
+    assert steps[0] < steps[1]  # the price of the small initialization
     assert f"reasoning was half learned earlier, at step {steps[0]}" in said
     for task, words in (("unseen right", "unseen sums"), ("memory right", "memory task")):
         assert f"of the {words} {large[task]} and {small[task]}" in said

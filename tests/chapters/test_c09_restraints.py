@@ -41,7 +41,7 @@ LEVELS = pd.DataFrame(
 
 
 def loss_of(gamma, variant, role, seed) -> float:
-    """A gain of 0.5; eps adds 0.1 to it and the gate 0.2, by making the small start better."""
+    """A gain of 0.5; eps adds 0.1 to it and the gate 0.2, by making gamma 1 better."""
     relieved = 0.1 * ("eps" in variant) + 0.2 * ("gate" in variant)
     return 4.5 - (gamma == 1.0) * (0.5 + relieved) + 0.01 * (seed % 4) * gamma
 

@@ -36,7 +36,7 @@ def matrix(rank: float, step: int) -> dict:
 
 
 def record(gamma, seed, ranks, rate=0.002, steps=STEPS):
-    """The small start's ranks, of every matrix; the embedding's are twice as high."""
+    """The small initialization's ranks, of every matrix; the embedding's are twice as high."""
     probes = [
         {"step": step, "tensors": {
             name: matrix(rank * (2 if name == NAMES[0] else 1) + 0.01 * seed, step)

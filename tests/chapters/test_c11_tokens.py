@@ -19,7 +19,7 @@ from gammagpt.ledger.estimate import QUESTIONS
 from gammagpt.probes.token_losses import CLASSES, CONTEXT, TRIVIAL, class_losses, classes
 
 WINDOWS = 24
-GAIN = 0.25  # nats, of the small start on every token
+GAIN = 0.25  # nats, of the small initialization on every token
 
 
 def record(base, gamma, seed, gain=0.0, noise=0.1, rate=0.002):

@@ -32,7 +32,7 @@ def best_rate(start, width) -> float:
 
 
 def law(start, relaxed, width, steps, role, rate, seed) -> float:
-    """A power of width and of length, steeper for a small start, and by 0.01 more if relaxed.
+    """A power of width and of length, steeper if gamma is larger, and by 0.01 more if relaxed.
 
     Seeds differ in level, and by a thousandth in slope. A tuning run pays for a wrong rate.
     """

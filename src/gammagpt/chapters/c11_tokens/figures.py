@@ -34,7 +34,7 @@ SEEDS = "Dots are seeds, bars 95 % intervals"
 
 
 def token_classes(compared: Compared | None, tier: str, anchor="fig-token-classes") -> Picture:
-    """The mean gain of the small start on each class of tokens, in nats and as a share."""
+    """The mean gain of the small initialization on each class of tokens, in nats and as a share."""
     if compared is None:
         return nothing(anchor)
     table = by_question(class_gains(compared))
@@ -136,7 +136,7 @@ def _range(values) -> str:
 class Passage:
     """Real text, each token marked by who predicts it better; show it as the last line of a cell.
 
-    Not by colour alone: where the usual start is better the token is underlined.
+    Not by colour alone: where the usual initialization is better the token is underlined.
     """
 
     anchor: str

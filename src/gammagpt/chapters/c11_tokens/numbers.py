@@ -74,7 +74,7 @@ class Compared:
     tokens: Tokens
 
     def gains(self, role: str) -> np.ndarray:
-        """(S, N): the loss of the usual start less that of the small one, in nats."""
+        """(S, N): the loss of the baseline less that of the treatment, in nats."""
         usual, small = self.losses[role]
         return usual - small
 
@@ -102,7 +102,7 @@ def measured(runs) -> pd.DataFrame:
 def class_gains(compared: Compared) -> pd.DataFrame:
     """The gain of the small initialization: a row a role, seed and class, "all" among them.
 
-    Columns: role, seed (counted from 0), kind, gain (nats per token), share (of the usual start's
+    Columns: role, seed (counted from 0), kind, gain (nats per token), share (of the baseline's
     loss), part (of the gain of a mean token: these add up).
     """
     rows = []
@@ -196,7 +196,7 @@ def by_reference(compared: Compared) -> dict:
 
 
 def by_own_loss(compared: Compared) -> dict:
-    """The same by the usual start's own loss, and of the usual start against its next seed."""
+    """The same by the baseline's own loss, and of the baseline against its next seed."""
     found = {QUESTIONS[role]: binned(usual, compared.gains(role))
              for role, (usual, _) in compared.losses.items()}  # fmt: skip
     usual, _ = next(iter(compared.losses.values()))

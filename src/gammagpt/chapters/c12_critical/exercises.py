@@ -32,7 +32,7 @@ EXERCISES = {
         "gamma?",
         (
             (lambda factor, width: math.log(factor) / math.log(width),
-             "A faster rate wants a larger start: is that a larger gamma?"),
+             "A faster rate wants a larger initialization: is that a larger gamma?"),
             (lambda factor, width: -math.log2(factor), "That is in octaves; gamma is a power of "
                                                        "the width."),
         ),

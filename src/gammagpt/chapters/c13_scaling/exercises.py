@@ -88,7 +88,7 @@ EXERCISES = {
         "Each loss is its bottom plus what its rate misses; the bottoms are equal.",
         (
             (lambda usual, small, common, curvature: -seeming_gain(usual, small, common, curvature),
-             "A gain is the usual start's loss less the other's."),
+             "A gain is the usual initialization's loss less the other's."),
             (lambda usual, small, common, curvature: curvature * math.log2(usual / small) ** 2,
              "The common rate matters: square each distance from it, then subtract."),
         ),

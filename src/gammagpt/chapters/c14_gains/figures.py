@@ -58,7 +58,7 @@ def curves(runs, tier: str, anchor: str = "fig-text-curves") -> Picture:
 
 
 def text_gains(runs, tier: str, anchor: str = "fig-gains") -> Picture:
-    """The gain of the small start on every text, in nats and as a logarithm."""
+    """The gain of the small initialization on every text, in nats and as a logarithm."""
     table, pair = by_question(gains(runs)), " over ".join(sides(runs)[::-1])
     panels = [Estimates(table=table, x="text", y=column, hue="question", zero=0, form="+.3f",
                         shaded=REASONING, label=label, rotation=30, **more)

@@ -8,7 +8,7 @@ from ...lab.study import LearningRateStudy
 def studies(p) -> dict[str, LearningRateStudy]:
     """text: on seeds that no other chapter compares. slow: the usual initialization, the rule and
     GPT-2's, each with two warm-ups, on seeds that no other study has. ring: a task on which a
-    small start is said to lose. Raises UserError for bad values."""
+    small initialization is said to lose. Raises UserError for bad values."""
     base = gpt_on_text(p)
     three = starts(base, gpt2(p.gpt2_std), gammas=[p.usual, p.small])
     tiny = InitConfig(gamma=p.usual, parts=f"embedding {p.tiny_embedding:g}")

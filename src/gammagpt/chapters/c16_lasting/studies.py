@@ -1,4 +1,4 @@
-"""Does the gain last? Three starts, trained as briefly as elsewhere and many times as long."""
+"""Does the gain last? Three initializations, trained briefly and many times as long."""
 
 from ...lab.settings import gpt2, gpt_on_text, starts, study
 from ...lab.study import LearningRateStudy
