@@ -19,7 +19,7 @@ SLOPE, LEAD = -0.1, 0.05  # of ln loss on ln tokens; of ln loss, by which gamma 
 
 
 def rows(lengths=(400, 3200), seeds=(40, 41, 42), resolved=True) -> pd.DataFrame:
-    """A power law for both starts, one of them ahead by a factor; seeds differ in level."""
+    """A power law for both gammas, one of them ahead by a factor; seeds differ in level."""
     parts = []
     for role in ("common", "tuned"):
         for name, init in STARTS.items():

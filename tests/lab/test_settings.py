@@ -7,7 +7,7 @@ import pytest
 from helpers import refusal
 
 from gammagpt import InitConfig, RunConfig, parameters
-from gammagpt.lab.settings import Settings, gpt_on_text, on_anchors, starts, study
+from gammagpt.lab.settings import Settings, gpt_on_text, on_anchors, over_inits, study
 
 TEXT = SimpleNamespace(
     n_layer=1, n_head=2, width=16, block_size=16, vocab_size=512, common_learning_rate=0.002,
@@ -53,7 +53,7 @@ def test_some_lists_may_be_empty():
 
 
 def test_starts_are_named_by_their_initialization_gammas_first():
-    made = starts(BASE, InitConfig(None, 0.02), gammas=[1, 0.5])
+    made = over_inits(BASE, InitConfig(None, 0.02), gammas=[1, 0.5])
     assert list(made) == ["gamma 1", "gamma 0.5", "std 0.02"]
     assert made["std 0.02"] == replace(BASE, init=InitConfig(None, 0.02))
 
@@ -68,7 +68,7 @@ def test_starts_are_named_by_their_initialization_gammas_first():
     ],
 )  # fmt: skip
 def test_a_field_that_is_varied_is_in_the_name_and_nothing_else_changes(part, field, values, words):
-    made = starts(BASE, gammas=[0.5, 0.8]).over(part, **{field: values})
+    made = over_inits(BASE, gammas=[0.5, 0.8]).over(part, **{field: values})
     assert list(made) == [f"gamma {g}, {w}" for w in words for g in (0.5, 0.8)]
     for config, value in zip(list(made.values())[::2], values, strict=True):
         place = getattr(config, part) if part else config

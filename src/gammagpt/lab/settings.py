@@ -100,7 +100,7 @@ def changed(config: RunConfig, part: str | None, fields: dict) -> RunConfig:
     return replace(config, **fields)
 
 
-def starts(base: RunConfig, *inits: InitConfig, gammas=()) -> Settings:
+def over_inits(base: RunConfig, *inits: InitConfig, gammas=()) -> Settings:
     """The run with each initialization: the gammas first, then the others."""
     every = [*(InitConfig(gamma=gamma) for gamma in gammas), *inits]
     return Settings({init.label: replace(base, init=init) for init in every})
@@ -141,7 +141,7 @@ def on_anchors(
         "steps": steps, "batch_size": batch_size, "precision": p.precision,
     })  # fmt: skip
     base = _measured(base, losses=31, windows=200, final_windows=2000, geometry=probes).pinned()
-    return study(starts(base, gammas=gammas), rates, p.tuning_seeds, seeds)
+    return study(over_inits(base, gammas=gammas), rates, p.tuning_seeds, seeds)
 
 
 def _measured(run: RunConfig, **counts) -> RunConfig:

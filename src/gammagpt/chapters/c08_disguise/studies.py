@@ -1,7 +1,7 @@
 """Is small initialization a learning rate in disguise? Two interventions."""
 
 from ...gpt.config import InitConfig
-from ...lab.settings import gpt_on_text, starts, study
+from ...lab.settings import gpt_on_text, over_inits, study
 from ...lab.study import LearningRateStudy
 
 
@@ -13,6 +13,6 @@ def studies(p) -> dict[str, LearningRateStudy]:
     parts = [InitConfig(gamma=p.usual, parts=f"{name.strip()} {p.small:g}")
              for name in p.parts.split(",")]  # fmt: skip
     return {
-        "disguise_relative": study(starts(base, gammas=p.gammas).over("optim", ways), *rest),
-        "disguise_parts": study(starts(base, *parts, gammas=[p.usual, p.small]), *rest),
+        "disguise_relative": study(over_inits(base, gammas=p.gammas).over("optim", ways), *rest),
+        "disguise_parts": study(over_inits(base, *parts, gammas=[p.usual, p.small]), *rest),
     }

@@ -1,6 +1,6 @@
 """What may hold small initialization back: the norm's epsilon, attention sinks, decay, warm-up."""
 
-from ...lab.settings import gpt_on_text, starts, study
+from ...lab.settings import gpt_on_text, over_inits, study
 from ...lab.study import LearningRateStudy
 
 
@@ -8,7 +8,8 @@ def studies(p) -> dict[str, LearningRateStudy]:
     """Epsilon and gate at all four corners, tuned; what controls for the gate, and decay and
     warm-up, at the common rate. On seeds that these do not have: what helps where a rate is too
     fast, epsilons that bite, and a wide model. Raises UserError for bad values."""
-    plain, seeds = starts(gpt_on_text(p, sinks=p.sinks), gammas=p.gammas), (p.tuning_seeds, p.seeds)
+    plain = over_inits(gpt_on_text(p, sinks=p.sinks), gammas=p.gammas)
+    seeds = p.tuning_seeds, p.seeds
     return {
         "restraints": study(plain.over("model", corners(p)), p.learning_rates, *seeds),
         "restraints_controls": study(plain.over("model", controls(p, plain)), (), *seeds),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ...gpt.config import InitConfig
-from ...lab.settings import changed, gpt_on_text, starts, study
+from ...lab.settings import changed, gpt_on_text, over_inits, study
 from ...lab.study import LearningRateStudy
 
 
@@ -13,10 +13,10 @@ def studies(p) -> dict[str, LearningRateStudy]:
     base = gpt_on_text(p, spectra=p.spectra, tokens=p.tokens)
     other = replace(base, init=InitConfig(gamma=p.reference_gamma), seed=p.reference_seed)
     reference = changed(other, "optim", {"learning_rate": p.reference_rate})
-    looked_at = starts(gpt_on_text(p, neurons=p.neurons), gammas=p.gammas)
+    looked_at = over_inits(gpt_on_text(p, neurons=p.neurons), gammas=p.gammas)
     return {
         "development": study(
-            starts(base, gammas=p.gammas), p.learning_rates, p.tuning_seeds, p.seeds,
+            over_inits(base, gammas=p.gammas), p.learning_rates, p.tuning_seeds, p.seeds,
             reference=reference,
         ),
         "development_neurons": study(looked_at, (), p.tuning_seeds, p.seeds[:1]),

@@ -1,6 +1,6 @@
 """How small is too small? A GPT on text, and an Emb-MLP that has to reason and to remember."""
 
-from ...lab.settings import emb_mlp, gpt_on_text, on_anchors, starts, study
+from ...lab.settings import emb_mlp, gpt_on_text, on_anchors, over_inits, study
 from ...lab.study import LearningRateStudy
 
 
@@ -9,7 +9,7 @@ def studies(p) -> dict[str, LearningRateStudy]:
     layers or of steps. emb_mlp: gammas beyond those of chapter 3, on seeds of its own. Raises
     UserError for bad values."""
     base = gpt_on_text(p)
-    text, plain = starts(base, gammas=p.gammas), starts(base, gammas=p.size_gammas)
+    text, plain = over_inits(base, gammas=p.gammas), over_inits(base, gammas=p.size_gammas)
     sizes = plain.over("model", width=p.other_widths) | plain.over("model", n_layer=p.other_layers)
     sizes |= plain.over(steps=p.other_steps)
     tasks = {"tasks": p.tasks, "held_out": p.held_out, "vocab_size": p.anchor_vocab_size}

@@ -1,7 +1,7 @@
 """Does the gain grow with the model, and with the text? And with both restraints relaxed?"""
 
 from ...gpt.config import InitConfig
-from ...lab.settings import gpt_on_text, starts, study
+from ...lab.settings import gpt_on_text, over_inits, study
 from ...lab.study import LearningRateStudy
 
 
@@ -10,8 +10,9 @@ def studies(p) -> dict[str, LearningRateStudy]:
     smaller epsilon and a gate too, on rates of its own, since all is trained twice there. length:
     more steps. Raises UserError for bad values."""
     base, seeds = gpt_on_text(p), (p.tuning_seeds, p.seeds)
-    plain, fixed = starts(base, gammas=p.gammas), [InitConfig(None, std) for std in p.fixed_stds]
-    every = starts(base, *fixed, gammas=sorted({*p.gammas, *p.between}))
+    plain = over_inits(base, gammas=p.gammas)
+    fixed = [InitConfig(None, std) for std in p.fixed_stds]
+    every = over_inits(base, *fixed, gammas=sorted({*p.gammas, *p.between}))
     wide = plain.over("model", width=p.widths)
     return {
         "scaling_width": study(every.over("model", width=p.widths), p.learning_rates, *seeds),

@@ -75,8 +75,8 @@ def gains(runs) -> pd.DataFrame:
     """The gain of the small initialization over the usual one: a row a role, seed and text.
 
     Columns: role, seed, text, nats, log (logarithm of the factor), left (share of the loss of
-    guessing that the baseline has left), beyond (log, of the loss less its floor; nan where there is
-    none).
+    guessing that the baseline has left), beyond (log, of the loss less its floor; nan
+    where there is none).
     """
     columns = ["role", "seed", "text", "nats", "log", "left", "beyond"]
     pair, rows = sides(runs), []

@@ -1,7 +1,7 @@
 """What a practitioner would do tomorrow: the gamma rule beside four other initializations."""
 
 from ...gpt.config import InitConfig
-from ...lab.settings import emb_mlp, gpt2, gpt_on_text, on_anchors, starts, study
+from ...lab.settings import emb_mlp, gpt2, gpt_on_text, on_anchors, over_inits, study
 from ...lab.study import LearningRateStudy
 
 
@@ -10,9 +10,9 @@ def studies(p) -> dict[str, LearningRateStudy]:
     GPT-2's, each with two warm-ups, on seeds that no other study has. ring: a task on which a
     small initialization is said to lose. Raises UserError for bad values."""
     base = gpt_on_text(p)
-    three = starts(base, gpt2(p.gpt2_std), gammas=[p.usual, p.small])
+    three = over_inits(base, gpt2(p.gpt2_std), gammas=[p.usual, p.small])
     tiny = InitConfig(gamma=p.usual, parts=f"embedding {p.tiny_embedding:g}")
-    five = three | starts(base, tiny, InitConfig(gamma=p.usual, depth_scaling=True))
+    five = three | over_inits(base, tiny, InitConfig(gamma=p.usual, depth_scaling=True))
     slow = three | three.over("optim", warmup=[p.long_warmup])
     return {
         "rule_text": study(five, p.learning_rates, p.tuning_seeds, p.seeds),
