@@ -211,13 +211,12 @@ def test_a_rule_gives_a_bare_matrix_its_input_dimension():
     assert_has_std(gamma_init_(Bare(), 0.5, rules={"tab*": 40}).table.detach(), 40**-0.5)
 
 
-def test_multihead_attention_is_drawn_with_a_rule_for_its_packed_matrix():
-    attention = nn.MultiheadAttention(64, 4)
-    assert "in_proj_weight" in refusal(gamma_init_, attention, 0.7)
-    gamma_init_(attention, 0.7, rules={"in_proj_weight": 64})
-    assert_has_std(attention.in_proj_weight.detach(), 64**-0.7)
-    assert_has_std(attention.out_proj.weight.detach(), 64**-0.7)
-    assert audit_init(attention, 0.7, rules={"in_proj_weight": 64}).ok.all()
+def test_multihead_attention_is_drawn_as_it_is_and_with_a_rule_for_its_packed_matrix():
+    for rules in (None, {"in_proj_weight": 64}):
+        attention = gamma_init_(nn.MultiheadAttention(64, 4), 0.7, rules=rules)
+        assert_has_std(attention.in_proj_weight.detach(), 64**-0.7)
+        assert_has_std(attention.out_proj.weight.detach(), 64**-0.7)
+        assert audit_init(attention, 0.7, rules=rules).ok.all()
 
 
 def test_a_rule_for_everything_leaves_nothing_that_the_audit_rejects():
@@ -267,7 +266,8 @@ def test_the_audit_reports_what_it_measures():
 
 def test_the_audit_without_a_rule_only_measures():
     table = audit_init(GPT(GPTConfig(**SMALL)))
-    assert list(table.columns) == ["tensor", "shape", "d_in", "std", "gamma"]
+    assert list(table.columns) == ["tensor", "shape", "d_in", "std", "gamma", "warning"]
+    assert not table.warning.any() and set(table.d_in) == {32, 88}
 
 
 @given(

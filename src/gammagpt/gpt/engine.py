@@ -21,10 +21,11 @@ from torch.func import functional_call, vmap
 
 from ..data import unigrams
 from ..project import UserError
+from .audit import audit_init
 from .config import RunConfig
 from .device import autocast, compiled_or_not, reference_numerics
 from .emb_mlp import EmbMLP
-from .init import audit_init, gamma_init_
+from .init import gamma_init_
 from .model import GPT, RMSNorm, cross_entropy, library_kernel, run_block, written_out
 from .optim import StackedAdamW, learning_rate, make_optimizers, stacked_adamw_
 from .parallel import ALONE

@@ -1,44 +1,37 @@
 """The gamma rule: every weight is drawn from Normal(0, std) with std = d_in^-gamma.
 
 P2 (arXiv 2502.04375), section 2: W_ij ~ N(0, (d_in^-gamma)^2), d_in being the input dimension.
-gamma = 0.5 is the usual scale (LeCun); gamma above it is "small initialization".
+gamma = 0.5 is the usual scale (LeCun); gamma above it is "small initialization". Which axes of a
+weight hold its inputs says the table in `layouts.py`, for the layers of torch and transformers;
+what is not in it is refused, unless `rules` names its d_in.
 
-| tensor                     | shape          | d_in                 | why                      |
-|----------------------------|----------------|----------------------|--------------------------|
-| nn.Linear weight           | (out, in)      | in                   | the rule's own words     |
-| nn.Embedding weight        | (V, d)         | d, not V             | P2 Theorem 1; its family |
-| tied head                  | the embedding  | d either way         | drawn once, one gamma    |
-| vector (norm gain)         | (d,)           | left as built        | papers are silent        |
-| nn.Linear bias             | (out,)         | set to zero          | papers are silent        |
-| any other matrix           | any            | name it in `rules`   | guessing would be silent |
+| tensor             | is                   | why                                              |
+|--------------------|----------------------|--------------------------------------------------|
+| matrix             | drawn, std d_in^-gamma | the rule's own words                           |
+| embedding          | likewise, d_in = d   | P2 Theorem 1; its family; padding_idx stays zero |
+| tied head          | the embedding        | drawn once, d either way                         |
+| vector (norm gain) | left as built        | papers are silent                                |
+| bias of a layer    | set to zero          | papers are silent                                |
 
 Each tensor has a generator of its own, seeded by (seed, the tensor's name), and is a *standard*
 normal draw times its std. So a module that is switched on changes no other weight, and two gammas
-with one seed share the same draw up to scale: comparisons between them are paired.
+with one seed share the same draw up to scale: comparisons between them are paired. Neither what
+wraps the model, nor its device, nor how it is sharded changes a draw.
 """
 
-import fnmatch
 import hashlib
 import math
-import re
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
-import torch.nn as nn
 
 from ..project import UserError
+from .parts import PARTS, check_names, places
+from .tensors import Weight, named_modules, weights_of
 
-# Matrices that write into the residual stream; 1/sqrt(their number) is GPT-2's 1/sqrt(2 L).
-RESIDUAL = ("*attention.out.weight", "*mlp.down.weight")
-BLOCK = re.compile(r"blocks\.(\d+)\.")  # in the names of the matrices of a block, the first is 0
-# The parts of a GPT that can have a gamma of their own.
-PARTS = {
-    "embedding": ("embedding.weight", "positions.weight"),
-    "attention": ("blocks.*.attention.*",),
-    "mlp": ("blocks.*.mlp.*",),
-    "head": ("head.weight",),
-}
 SCALES = {"gamma": (-5, 5), "std": (1e-30, 1e30)}  # beyond them float32 holds 0 or infinity
+META = "is on the device meta, which holds no numbers; first model.to_empty(device='cpu')"
 
 
 @dataclass(frozen=True)
@@ -50,119 +43,168 @@ class TensorRule:
     std: float
 
 
+@torch.no_grad()
+def gamma_(tensor, gamma, d_in=None, generator=None):
+    """Fill a tensor from Normal(0, d_in^-gamma), in place, as torch.nn.init does; returns it.
+
+    For what takes a function of a tensor: functools.partial(gamma_, gamma=0.8). `d_in` may be left
+    out for a matrix (out, in), as torch.nn.Linear and torch.nn.Embedding keep them; whoever keeps
+    (in, out), or more axes, gives it. A DTensor needs a generator, in one state on all processes:
+    it gets its part of the whole tensor's draw.
+    Raises UserError for an impossible gamma or d_in, and a tensor that cannot be filled.
+    """
+    check_scale(gamma, None)
+    if d_in is None and tensor.ndim != 2:
+        raise UserError(f"d_in: got None for a tensor of shape {tuple(tensor.shape)}, allowed for "
+                        "a matrix (out, in) only")  # fmt: skip
+    d_in = whole("d_in", tensor.shape[1] if d_in is None else d_in)
+    if tensor.is_meta or not tensor.is_floating_point():
+        raise UserError(f"tensor: {META if tensor.is_meta else f'is {tensor.dtype}, not floats'}")
+    if not hasattr(tensor, "device_mesh"):
+        return tensor.normal_(0, d_in ** -float(gamma), generator=generator)
+    if generator is None:
+        raise UserError("generator: got None for a DTensor, allowed is one in the same state on "
+                        "all processes")  # fmt: skip
+    values = torch.randn(tensor.shape, generator=generator, device=generator.device)
+    return _copy(tensor, values * d_in ** -float(gamma))
+
+
 def init_table(
     module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
-    parts="",
+    parts="", names=None,
 ):  # fmt: skip
     """The rule of every tensor that is drawn: a list of TensorRule, in the module's order.
 
     Args: exactly one of `gamma` (std = d_in^-gamma) and `std` (one number for all tensors);
-    `residual_scaling` divides the std of the RESIDUAL tensors by sqrt(their number);
-    `depth_scaling` divides the std of the l-th block's matrices by sqrt(l) (arXiv 1908.11365);
-    `rules` maps name patterns to d_in, for matrices that are no Linear and no Embedding;
-    `parts` gives some of PARTS a gamma of their own: "embedding 0.8, head 1".
-    Raises UserError for an impossible gamma or std, a matrix without a rule, or a part that
-    is not there.
+    `residual_scaling` divides the std of what writes into the residual stream by sqrt(number of
+    writers), GPT-2's sqrt(2 L); `depth_scaling` divides the std of the l-th block's matrices by
+    sqrt(l) (arXiv 1908.11365); `rules` maps patterns of names to a d_in, or to 'axis 0', or to
+    'leave'; `parts` gives some of PARTS a gamma of their own: "embedding 0.8, head 1"; `names`
+    says where parts, blocks and writers are, in a model in which they are not found (parts.py).
+    Raises UserError for an impossible gamma or std, a tensor without a known layout, or a part
+    that is not there.
     """
     check_scale(gamma, std)
-    own = _own_gammas(module, parse_parts(parts))
-    d_ins = _input_dimensions(module, rules or {})
-    residual = [name for name in d_ins if _matches(name, RESIDUAL)]
-    if residual_scaling and not residual:
-        raise UserError(f"residual_scaling: no tensor is named like {' or '.join(RESIDUAL)}")
-    depth = {name: int(found[1]) + 1 for name in d_ins if (found := BLOCK.search(name))}
-    if depth_scaling and not depth:
-        raise UserError("depth_scaling: no tensor is named like blocks.0.*")
+    drawn = _drawn(weights_of(module, rules))
+    return _table(module, drawn, gamma, std, residual_scaling, depth_scaling, parts, names)
+
+
+def _drawn(weights: list[Weight]) -> list[Weight]:
+    """Those that are drawn; refuses what cannot be, in one line and without a number to copy."""
+    for weight in weights:
+        if weight.why:
+            told = f"{weight.name} of shape {weight.shape} {weight.why}"
+            raise UserError(f"rules: {told}" + ("" if weight.hard else
+                            "; give its d_in, 'axis N' (which holds its inputs) or 'leave'"))
+    return [weight for weight in weights if weight.d_in]
+
+
+def _table(module, drawn, gamma, std, residual_scaling, depth_scaling, parts, names):
+    """The rules of the weights that are drawn; where they are only matters to some of the rest."""
+    own, asked, names = parse_parts(parts), residual_scaling or depth_scaling, check_names(names)
+    at = places(module, drawn, names, residual_scaling) if asked or own else {}
+    writers = {(place.block, place.part) for place in at.values() if place.writer}
+    for part in own:
+        if part not in {place.part for place in at.values()}:
+            raise UserError(f"init.parts: {part} is no part of this model")
+    if residual_scaling and not writers:
+        raise UserError("residual_scaling: no tensor is known to write into the residual stream")
+    if depth_scaling and not any(place.block for place in at.values()):
+        raise UserError("depth_scaling: no tensor is known to be in a block")
 
     ### Begin gamma rule ###
     def scale(name, d_in):
-        rate = own.get(name, gamma)
-        base = std if rate is None else d_in**-rate
+        rate = own.get(at[name].part, gamma) if own else gamma
+        base = std if rate is None else d_in ** -float(rate)
         if depth_scaling:
-            base /= math.sqrt(depth.get(name, 1))
-        return base / math.sqrt(len(residual)) if residual_scaling and name in residual else base
+            base /= math.sqrt(at[name].block or 1)
+        return base / math.sqrt(len(writers)) if residual_scaling and at[name].writer else base
     ### End gamma rule ###
 
-    return [TensorRule(name, d_in, scale(name, d_in)) for name, d_in in d_ins.items()]
+    return [TensorRule(w.name, w.d_in, float(scale(w.name, w.d_in))) for w in drawn]
 
 
 @torch.no_grad()
 def gamma_init_(
     module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
-    parts="", seed=0,
+    parts="", names=None, seed=0, reset=False,
 ):  # fmt: skip
     """Draw all weights of any torch module by the gamma rule, in place; returns the module.
 
-    See `init_table` for the arguments. Linear biases become zero; norm gains stay as they are.
+    See `init_table` for the arguments. Biases of known layers become zero; norm gains stay as they
+    are. `reset` first calls each module's own reset_parameters, which a model needs after
+    to_empty: its norm gains and buffers would be whatever the memory held.
+    Nothing is drawn if anything is refused.
 
     >>> model = gamma_init_(torch.nn.Linear(256, 64), gamma=0.8)
     """
-    table = init_table(
-        module, gamma, std=std, residual_scaling=residual_scaling, depth_scaling=depth_scaling,
-        rules=rules, parts=parts,
-    )  # fmt: skip
-    for child in module.modules():
-        if isinstance(child, nn.Linear) and child.bias is not None:
-            child.bias.zero_()  # first, so that a bias named in `rules` is drawn after all
-    parameters = dict(module.named_parameters())
-    for rule in table:
-        parameters[rule.name].copy_(standard_normal(parameters[rule.name].shape, seed, rule.name))
-        parameters[rule.name].mul_(rule.std)
+    whole("seed", seed, least=None)
+    weights = weights_of(module, rules)
+    check_scale(gamma, std)
+    drawn = _drawn(weights)
+    table = _table(module, drawn, gamma, std, residual_scaling, depth_scaling, parts, names)
+    for weight, rule in zip(drawn, table, strict=True):
+        _check_holds(weight, rule.std)
+    if lost := [weight.name for weight in weights if weight.tensor.is_meta]:
+        raise UserError(f"model: {lost[0]} {META}")
+    if reset:
+        reset_parameters(module)
+    for weight in weights:
+        if weight.zero:
+            weight.tensor.zero_()
+    for weight, rule in zip(drawn, table, strict=True):
+        values = standard_normal(weight.shape, seed, rule.name) * rule.std
+        if weight.padding is not None:
+            values[weight.padding] = 0
+        if weight.parametrized:
+            setattr(weight.layer, weight.key, values.to(weight.tensor))
+        else:
+            _copy(weight.tensor, values)
     return module
+
+
+def reset_parameters(module) -> None:
+    """Call reset_parameters of every module that has tensors of its own.
+
+    Raises UserError, before any call, if one with a vector or a buffer has none.
+    """
+    for name, layer in named_modules(module):
+        own = [*layer._parameters.values(), *layer._buffers.values()]
+        if any(tensor is not None for tensor in own) and not hasattr(layer, "reset_parameters"):
+            raise UserError(f"reset: {name or 'the model'} ({type(layer).__name__}) has tensors "
+                            "but no reset_parameters, allowed are those with it")  # fmt: skip
+    for _, layer in named_modules(module):
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+
+
+def _copy(tensor, values):
+    """Copy a whole draw into a tensor, of which this process may hold a part (a DTensor)."""
+    if hasattr(tensor, "device_mesh"):
+        from torch.distributed.tensor import distribute_tensor
+
+        mesh, placements = tensor.device_mesh, tensor.placements
+        values = distribute_tensor(values.to(tensor.device), mesh, placements, src_data_rank=None)
+    return tensor.copy_(values)
+
+
+def _check_holds(weight: Weight, std: float) -> None:
+    limits = torch.finfo(weight.tensor.dtype)
+    if not limits.tiny <= std <= limits.max / 8:
+        raise UserError(f"std: got {std:.3g} for {weight.name}, allowed is what "
+                        f"{weight.tensor.dtype} holds")  # fmt: skip
 
 
 def standard_normal(shape, seed: int, name: str) -> torch.Tensor:
     """The float32 standard-normal draw that belongs to (seed, name), made on the CPU."""
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-    return torch.randn(shape, generator=generator)
-
-
-@torch.no_grad()
-def audit_init(
-    module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
-    parts="", z=5.0,
-):  # fmt: skip
-    """Measure every drawn tensor: a pandas frame, a row a tensor.
-
-    Columns: tensor, shape, d_in, std (measured), gamma (implied: -ln std / ln d_in), and, when a
-    `gamma` or `std` is given, expected (std), tolerance (relative) and ok.
-    The tolerance is z standard errors of a sample std over n values, 1 / sqrt(2 n) each.
-    """
-    import pandas as pd
-
-    asked = gamma is not None or std is not None
-    scale = {"gamma": gamma, "std": std} if asked else {"std": 1.0}
-    table = init_table(
-        module, **scale, residual_scaling=residual_scaling, depth_scaling=depth_scaling,
-        rules=rules, parts=parts,
-    )  # fmt: skip
-    parameters = dict(module.named_parameters())
-    rows = [_measure(parameters[rule.name], rule, z) for rule in table]
-    columns = None if asked else ["tensor", "shape", "d_in", "std", "gamma"]
-    return pd.DataFrame(rows)[columns] if columns else pd.DataFrame(rows)
+    generator = torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
 
 
 def implied_gamma(std: float, d_in: int) -> float:
     """The gamma at which d_in^-gamma equals std: a fixed std is another gamma at every width."""
     return -math.log(std) / math.log(d_in)
-
-
-def _measure(tensor, rule: TensorRule, z: float) -> dict:
-    weights = tensor.double()
-    measured = weights.square().mean().sqrt().item()  # the mean is known to be zero
-    tolerance = z / math.sqrt(2 * weights.numel())
-    centred = abs(weights.mean().item()) <= z * rule.std / math.sqrt(weights.numel())
-    return {
-        "tensor": rule.name,
-        "shape": "x".join(map(str, tensor.shape)),
-        "d_in": rule.d_in,
-        "std": measured,
-        "gamma": implied_gamma(measured, rule.d_in) if measured and rule.d_in > 1 else math.nan,
-        "expected": rule.std,
-        "tolerance": tolerance,
-        "ok": abs(measured / rule.std - 1) <= tolerance and centred,
-    }
 
 
 def check_scale(gamma, std) -> None:
@@ -171,31 +213,18 @@ def check_scale(gamma, std) -> None:
         raise UserError(f"gamma, std: give exactly one, got gamma={gamma!r} and std={std!r}")
     name, value = ("gamma", gamma) if std is None else ("std", std)
     low, high = SCALES[name]
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not low <= value <= high:
         raise UserError(f"{name}: got {value!r}, allowed is {low:g} to {high:g}")
 
 
-def _input_dimensions(module, rules: dict[str, int]) -> dict[str, int]:
-    """Name -> d_in of every tensor that is drawn. Shared tensors are listed once (first name)."""
-    layers = {}
-    for prefix, child in module.named_modules():
-        if isinstance(child, (nn.Linear, nn.Embedding)):
-            name = f"{prefix}.weight" if prefix else "weight"
-            layers[name] = child.weight.shape[1]
-    found = {}
-    for name, parameter in module.named_parameters():
-        pattern = next((p for p in rules if fnmatch.fnmatch(name, p)), None)
-        if pattern is not None:
-            found[name] = _whole(pattern, rules[pattern])
-        elif name in layers:
-            found[name] = layers[name]
-        elif parameter.ndim > 1:
-            raise UserError(
-                f"rules: no rule for {name} of shape {tuple(parameter.shape)}; "
-                f"give its input dimension, for example rules={{'{name}': {parameter.shape[-1]}}}"
-            )
-    return found
+def whole(name: str, value, least=1) -> int:
+    """A whole number, of Python or numpy; UserError for anything else."""
+    number = isinstance(value, Integral) and not isinstance(value, bool)
+    if not number or (least is not None and value < least):
+        allowed = "a whole number" + ("" if least is None else f" from {least}")
+        raise UserError(f"{name}: got {value!r}, allowed is {allowed}")
+    return int(value)
 
 
 def parse_parts(text: str) -> dict[str, float]:
@@ -213,23 +242,3 @@ def parse_parts(text: str) -> dict[str, float]:
         check_scale(gamma, None)
         found[name] = gamma
     return found
-
-
-def _own_gammas(module, parts: dict[str, float]) -> dict[str, float]:
-    """Name of a tensor -> the gamma of its part, for the parts that have one of their own."""
-    names = [name for name, parameter in module.named_parameters() if parameter.ndim > 1]
-    found = {name: g for part, g in parts.items() for name in names if _matches(name, PARTS[part])}
-    for part in parts:
-        if not any(_matches(name, PARTS[part]) for name in names):
-            raise UserError(f"init.parts: {part} is no part of this model")
-    return found
-
-
-def _whole(pattern: str, d_in) -> int:
-    if type(d_in) is not int or d_in < 1:
-        raise UserError(f"rules: got {d_in!r} for {pattern}, allowed is a whole number from 1")
-    return d_in
-
-
-def _matches(name: str, patterns) -> bool:
-    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)

@@ -76,6 +76,9 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
         self.eps = eps
 
+    def reset_parameters(self):
+        self.weight.data.fill_(1)
+
     def forward(self, x):  # (..., C) -> (..., C)
         wide = x if x.dtype == torch.float64 else x.float()
         scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
@@ -205,6 +208,10 @@ class GPT(nn.Module):
         if config.tied:
             self.head.weight = self.embedding.weight  # tied before init: the tensor is drawn once
         self.register_buffer("rotary", rotary_table(config), persistent=False)
+
+    def reset_parameters(self):
+        """What no layer of its own can say, for a model whose memory was empty (to_empty)."""
+        self.rotary.copy_(rotary_table(self.config))
 
     def forward(self, tokens, last: bool = False):  # (B, T) -> (B, T, V), or (B, V)
         """Logits of the next token at every position, or at the `last` one only."""

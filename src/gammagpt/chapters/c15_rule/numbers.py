@@ -15,8 +15,8 @@ from ...analysis.gains import over
 from ...analysis.learning_rates import LossesByRate, lr_range
 from ...analysis.norms import after_norms
 from ...data.anchors import parse_tasks, tasks
+from ...gpt.audit import audit_init
 from ...gpt.engine import build_model
-from ...gpt.init import audit_init
 from ...ledger.estimate import QUESTIONS, Estimate
 from ...project import UserError
 
