@@ -75,7 +75,7 @@ class LearningRateStudy:
         project.training_budget) is for all together. Raises UserError for another role.
         """
         asked = {None: ("common", "tuning"), "common": ("common",), "tuning": ("tuning",),
-                 "tuned": ("tuning",)}  # fmt: skip
+                 "tuned": ("tuning",)}
         if role not in asked:
             raise UserError(f"role: got {role!r}, allowed are common, tuning, tuned")
         budget = training_budget() if budget is None else budget
@@ -107,9 +107,8 @@ class LearningRateStudy:
         ]
         runs = pd.concat([part for part in parts if len(part)] or [tuning], ignore_index=True)
         edge = set(best[~best.resolved].setting)
-        if len(runs):
-            runs["resolved"] = ~((runs.role == "tuned") & runs.setting.isin(edge))
-            runs["collapsed"] = _collapsed(runs)
+        runs["resolved"] = ~((runs.role == "tuned") & runs.setting.isin(edge))
+        runs["collapsed"] = _collapsed(runs)
         return self._with_class_losses(runs, store) if self.reference else runs
 
     def _with_class_losses(self, runs, store: Store):
@@ -131,8 +130,8 @@ class LearningRateStudy:
         import pandas as pd
 
         rows = []
-        tuning = runs[runs.role == "tuning"] if len(runs) else runs
-        for setting, group in tuning.groupby("setting", sort=False) if len(tuning) else ():
+        tuning = runs[runs.role == "tuning"]
+        for setting, group in tuning.groupby("setting", sort=False):
             mean = group.groupby("learning_rate").loss.mean()
             whole = len(group) == len(self.tuning_seeds) * len(self.learning_rates)
             if whole and mean.min() < float("inf"):
@@ -174,7 +173,7 @@ def _collapsed(runs):
 
     parts = [pd.Series(collapsed(group.learning_rate, group.loss), group.index)
              for _, group in runs.groupby("setting")]  # fmt: skip
-    return pd.concat(parts).reindex(runs.index)
+    return pd.concat(parts or [pd.Series(dtype=bool)]).reindex(runs.index)
 
 
 def _at(config: RunConfig, learning_rate: float, seed: int) -> RunConfig:

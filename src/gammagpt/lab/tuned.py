@@ -18,8 +18,8 @@ class TunedStudy(LearningRateStudy):
         import pandas as pd
 
         rows = []
-        tuning = runs[runs.role == "tuning"] if len(runs) else runs
-        for setting, group in tuning.groupby("setting", sort=False) if len(tuning) else ():
+        tuning = runs[runs.role == "tuning"]
+        for setting, group in tuning.groupby("setting", sort=False):
             grid = group.learning_rate
             bad = grid[collapsed(grid, group.loss)]
             middle = group[~grid.isin(bad)].groupby("learning_rate").loss.median()

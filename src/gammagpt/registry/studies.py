@@ -80,7 +80,7 @@ def _check_metric(claim, runs, tier: str) -> None:
 
     All else that is in no run is misspelt.
     """
-    if claim.metric in runs or not claim.judged_at(tier):
+    if claim.metric in runs or not claim.judged_at(tier) or not len(runs):
         return
     own = runs[(runs.role == claim.comparison["learning_rate"]) & runs.setting.isin(claim.settings)]
     if (own.status == "ok").any():
