@@ -67,7 +67,7 @@ def lead(known: dict) -> str:
     """Does it train better? In sentences, from {claim id: Verdict}."""
     asked = ("rule-usual-common", "rule-usual-tuned", "lasting-there-tuned", "fresh-wide-tuned",
              "slow-wide-tuned", "depth-there-tuned", "patient-there-tuned", "rule-gpt2-tuned",
-             "slow-gpt2-slow-tuned")  # fmt: skip
+             "slow-gpt2-slow-tuned")
     words = {known[name].verdict for name in asked}
     head = "Partly" if len(words) > 1 else "Yes" if words == {"supported"} else "Not here"
     corrected = holm(known.values())
@@ -90,12 +90,12 @@ def bias(known: dict) -> str:
     models = {"an Emb-MLP": "bias-emb-tuned", "a Transformer": "bias-gpt-tuned"}
     said = {"supported": "yes", "contradicted": "no"}
     words = [f"in {model} {said.get(known[claim].verdict, 'not decided')}"
-             for model, claim in models.items()]  # fmt: skip
+             for model, claim in models.items()]
     tier = known["bias-emb-tuned"].tier
     emb, gpt = (study(name, tier).collect(Store(results_folder(tier)))
-                for name in ("bias_emb_mlp", "bias_gpt"))  # fmt: skip
+                for name in ("bias_emb_mlp", "bias_gpt"))
     told = [_half_learned(emb, "In the Emb-MLP", "tuned"), _exchanged(emb),
-            _half_learned(gpt, "In the Transformer", "common")]  # fmt: skip
+            _half_learned(gpt, "In the Transformer", "common")]
     head = f"**Beside a larger initialization than usual, {', '.join(words)}.**"
     return " ".join(filter(None, [head, *told]))
 
@@ -207,7 +207,7 @@ def citation() -> str:
     commit = provenance("", 0, None)["commit"]
     fields = {"title": cff["title"], "author": names, "year": str(cff["date-released"])[:4],
               "version": f"{cff['version']}+{commit[:8]}", "url": cff["repository-code"],
-              "note": f"Commit {commit}"}  # fmt: skip
+              "note": f"Commit {commit}"}
     body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
     library = (root() / "book" / "references.bib").read_text(encoding="utf-8")
     papers = [re.search(rf"^@\w+{{{key},.*?^}}", library, re.M | re.S)[0] for key in PAPERS]

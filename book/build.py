@@ -70,7 +70,7 @@ def build(tier: str, books: bool = False) -> Path:
     link_figures(index.parent, tier)
     if (size := site_size(index.parent)) > MOST_OF_A_SITE:
         print(f"warning: site: {size / 1e6:.1f} MB, it should have at most "
-              f"{MOST_OF_A_SITE / 1e6:.0f} MB", file=sys.stderr)  # fmt: skip
+              f"{MOST_OF_A_SITE / 1e6:.0f} MB", file=sys.stderr)
     if books:  # they come on top of a site's size
         from editions import make_editions  # with a browser, which a plain site does without
 

@@ -15,7 +15,7 @@ from gammagpt.project import results_folder, root
 from gammagpt.registry.studies import study
 
 ROWS = {"runs": "a run", "curves": "a point of a curve", "claims": "a claim",
-        "pairs": "a seed of a claim", "roles": "a run and role of an experiment"}  # fmt: skip
+        "pairs": "a seed of a claim", "roles": "a run and role of an experiment"}
 ROLES = ["setting", "role", "learning_rate", "seed", "key", "loss", "resolved"]
 BOOKS = {"pdf": "the book, to print", "epub": "the book, for a reader of electronic books"}
 
@@ -30,7 +30,7 @@ def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> 
     records = list(Store(results_folder(tier)))
     tables = {"runs": runs_table(records), "curves": curves_table(records),
               "claims": claims_table(verdicts), "pairs": pairs_table(verdicts),
-              "roles": roles_table(verdicts, tier)}  # fmt: skip
+              "roles": roles_table(verdicts, tier)}
     for name, table in tables.items():
         if name != "curves":  # the one that is large, and in the bundle too
             table.to_csv(folder / f"{name}-{tier}.csv", index=False)
@@ -38,7 +38,7 @@ def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> 
         table.to_parquet(path, compression="zstd", compression_level=9, index=False)
     pack(records, folder / f"records-{tier}.bundle")
     rules = [f"--- # {file.name}\n{file.read_text(encoding='utf-8')}"
-             for file in sorted((root() / "claims").glob("*.yml"))]  # fmt: skip
+             for file in sorted((root() / "claims").glob("*.yml"))]
     (folder / "claims.yml").write_text("".join(rules), encoding="utf-8")
     page = staging / "book" / "_generated" / "downloads.md"
     page.write_text(_page(folder, tier, tables, books), encoding="utf-8")
@@ -51,7 +51,7 @@ def _page(folder: Path, tier: str, tables, books: bool) -> str:
         for name, table in tables.items()
     ]
     rows.append(("**records**: all of them, whole", f"{len(tables['runs']):,} records",
-                 *folder.glob("records-*")))  # fmt: skip
+                 *folder.glob("records-*")))
     lines = [f"| {what} | {size} | {_links(files)} |" for what, size, *files in rows]
     address = '<a href="../data/gammagpt-{}.{}" download>{}</a>'
     made = [address.format(tier, kind, words) for kind, words in BOOKS.items()]
@@ -90,7 +90,7 @@ def claims_table(verdicts) -> pd.DataFrame:
             "effect": value, "low": low, "high": high, "n": verdict.n, "p": verdict.p,
             "p_holm": corrected.get(claim.id),
             "verdict": verdict.verdict, "reason": verdict.reason, "flag": verdict.flag,
-        })  # fmt: skip
+        })
     return pd.DataFrame(rows)
 
 
@@ -104,7 +104,7 @@ def pairs_table(verdicts) -> pd.DataFrame:
          -value if v.claim.turned else value)
         for v in verdicts
         for seed, *keys, value in v.pairs
-    ]  # fmt: skip
+    ]
     rows += [(v.claim.id, *row) for v in verdicts for _, *row in v.compared]
     return pd.DataFrame(rows, columns=["claim", "seed", "keys", "effect"])
 
@@ -135,9 +135,9 @@ def _row(record) -> dict:
     made = {name: value for name, value in record.provenance.items() if name != "rules"}
     parts = record.config.to_dict() | {
         "final": record.final, "measure": measures(record), "made": made,
-    }  # fmt: skip
+    }
     row = {"key": record.key, "setting": record.config.init.label, "status": record.status,
-           "diverged_at": record.diverged_at}  # fmt: skip
+           "diverged_at": record.diverged_at}
     for name, value in parts.items():
         nested = isinstance(value, dict)
         row |= {f"{name}.{key}": v for key, v in value.items()} if nested else {name: value}

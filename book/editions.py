@@ -25,7 +25,7 @@ WHOLE = "_whole.html"  # beside the pages of the prose, whose relative links it 
 NOT_PRINTED = (
     "details.hide", ".headerlink", "img.only-dark", ".gg-data", "script", "style", "button",
     "iframe", "nav", "input", "canvas",
-)  # fmt: skip
+)
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
 PAPER = {"top": "20mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}
 NUMBERS = (
@@ -59,7 +59,7 @@ def make_editions(site: Path, tier: str) -> list[Path]:
             page.evaluate("async () => { await MathJax.startup.promise; }")
             page.pdf(path=pdf, format="A4", margin=PAPER, outline=True, tagged=True,
                      display_header_footer=True, header_template="<span></span>",
-                     footer_template=NUMBERS, print_background=True)  # fmt: skip
+                     footer_template=NUMBERS, print_background=True)
             sections = page.evaluate(TO_XHTML)
     finally:
         whole.unlink()
@@ -223,7 +223,7 @@ def _package(title: str, pages: dict, pictures: dict) -> str:
           f"{math.get(page, '')}/>" for page in pages),
         *(f'<item id="p-{i}" href="{file}" media-type="{MEDIA[Path(file).suffix]}"/>'
           for i, file in enumerate(pictures)),
-    ]  # fmt: skip
+    ]
     order = "".join(f'<itemref idref="c-{page}"/>' for page in pages)
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<package xmlns="http://www.idpf.org/2007/opf" '

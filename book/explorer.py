@@ -24,7 +24,7 @@ from gammagpt.registry.studies import study
 
 PASSAGES = 6
 RATES = dict(zip(QUESTIONS, ("one learning rate for all gammas", "the rate tuned for this gamma"),
-                 strict=True))  # fmt: skip
+                 strict=True))
 
 
 def write_explorer(staging: Path, tier: str) -> None:
@@ -107,7 +107,7 @@ def ranks(ended) -> dict | None:
     values = np.array([
         [probe["tensors"][EMBEDDING]["singular_values"] for probe in probes if "tensors" in probe]
         for probes in ended.probes
-    ])  # (seeds, steps, 8)  # fmt: skip
+    ])  # (seeds, steps, 8)
     return {
         "steps": next(iter(found.values()))[0].tolist(),
         "ranks": {group: rounded(means.mean(0), 2) for group, (_, means) in found.items()},

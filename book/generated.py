@@ -77,7 +77,7 @@ def readme_text(text: str) -> str:
 
 
 ROOMS = ("cli.py", "registry", "chapters", "analysis", "bench", "plots", "lab", "probes", "gpt",
-         "data", "ledger", "project.py")  # fmt: skip
+         "data", "ledger", "project.py")
 
 
 def _map() -> str:
@@ -89,7 +89,7 @@ def _map() -> str:
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
         words = re.sub(rf"^{room}: ", "", text, flags=re.IGNORECASE).removesuffix(".")
         rows.append(f"| `{path.relative_to(folder).as_posix().removesuffix('__init__.py')}` "
-                    f"| {words[0].lower()}{words[1:]} |")  # fmt: skip
+                    f"| {words[0].lower()}{words[1:]} |")
     return "\n".join(rows) + "\n"
 
 
@@ -107,9 +107,9 @@ def _quick_start() -> str:
         ("train", "python -m gammagpt train --gamma 0.8", loss),
     ]
     lines = [f"| `{c}` | {_minutes(seconds[w])} | {you_get} | `{times[w]['commit']}` |"
-             for w, c, you_get in rows if w in times]  # fmt: skip
+             for w, c, you_get in rows if w in times]
     for options, tier, what in (("TIER=laptop ", "laptop", "two hours: most claims again"),
-                                ("", "night", "a night: every run again")):  # fmt: skip
+                                ("", "night", "a night: every run again")):
         minutes = _minutes(seconds["make book"] + _from_nothing(tier))
         lines.append(f"| `make book {options}FRESH=1` | {minutes} | {what} | computed |")
     cores = times["machine"]["cores"]
@@ -125,7 +125,7 @@ def _costs() -> str:
     lines = ["| " + " | ".join(["Chapter", *names]) + " |", "|---" * (len(names) + 1) + "|"]
     chapters = sorted({name for of_tier in found.values() for name in of_tier})
     rows = {f"[](../notebooks/{name}.ipynb)": [found[tier].get(name, (0, 0.0)) for tier in COSTED]
-            for name in chapters}  # fmt: skip
+            for name in chapters}
     rows["All"] = [tuple(map(sum, zip(*found[tier].values(), strict=True))) for tier in COSTED]
     for name, pairs in rows.items():
         cells = [text for runs, seconds in pairs for text in (f"{runs:,}", f"{seconds / 60:.0f}")]
@@ -133,7 +133,7 @@ def _costs() -> str:
     cores, at = report["machine"]["cores"], report["commit"]
     return "\n".join([*lines, "", f"Computed from the time of each kind of run on {cores} idle "
                                   f"cores, at commit `{at}`; another machine may take twice as "
-                                  "long, or half.", "", _tiers_agree()])  # fmt: skip
+                                  "long, or half.", "", _tiers_agree()])
 
 
 def _tiers_agree() -> str:
@@ -146,7 +146,7 @@ def _tiers_agree() -> str:
     same = sum(short[name] == long[name] for name in asked)
     opposite = sum({short[name], long[name]} in OPPOSITE for name in asked)
     return (f"Of the {len(asked)} claims that {COSTED[0]} judges, {same} come out with the same "
-            f"word at {COSTED[1]}, and {opposite} with the opposite one.\n")  # fmt: skip
+            f"word at {COSTED[1]}, and {opposite} with the opposite one.\n")
 
 
 def _from_nothing(tier: str) -> float:
@@ -168,7 +168,7 @@ def _targets(report: dict) -> str:
     slowest = min((r["median"], name) for name, r in beside.items() if r)
     many = {name: max(shape["ratios"][f"{way} / {ONE}"]["median"] for way in MANY
                       if f"{way} / {ONE}" in shape["ratios"])
-            for name, shape in shapes.items()}  # fmt: skip
+            for name, shape in shapes.items()}
     bf16 = ceilings["bfloat16"] / ceilings["float32"]
     rows = [
         ("float32: nowhere slower than nanoGPT", f"{slowest[0]:.2f} x at {slowest[1]}, the least",
@@ -182,7 +182,7 @@ def _targets(report: dict) -> str:
          "the same; what is left is the machine's own ceiling"),
         ("GPU: stacks 10 to 30 x, GPT-2 124M at half of the ceiling", "not measured",
          "no GPU was at hand"),
-    ]  # fmt: skip
+    ]
     lines = [f"| {target} | {reached} | {why} |" for target, reached, why in rows]
     return "\n".join(["| Aim | Reached | Why not |", "|---|---|---|", *lines]) + "\n"
 
@@ -288,11 +288,11 @@ def _totals(found) -> str:
 def _corrected_words(found) -> str:
     """How many verdicts would stand if each paper were judged as a whole."""
     told = [f"{stand} of {count} that are {name}" for name, (count, stand)
-            in standing(found).items() if name in DECIDED and count]  # fmt: skip
+            in standing(found).items() if name in DECIDED and count]
     return (f"Most are asked twice, at one learning rate and tuned, and a few once more on fresh "
             f"seeds. With so many some verdicts are luck: corrected for all that is asked of a "
             f"paper, our questions included, {' and '.join(told)} would stand "
-            f"([how](ledger.md)).")  # fmt: skip
+            f"([how](ledger.md)).")
 
 
 def _title(notebook: str) -> str:
@@ -469,7 +469,7 @@ def _record_table(verdict: Verdict) -> str:
 
     if verdict.compared:
         rows = [f"| {setting} | {seed} | {link(key)} | {value:.4f} |"
-                for setting, seed, key, value in verdict.compared]  # fmt: skip
+                for setting, seed, key, value in verdict.compared]
         return "\n".join(["| Setting | Seed | Run | Value |", "|---|---|---|---|", *rows]) + "\n"
     if not verdict.pairs:
         return "There are no records for it at this tier.\n"

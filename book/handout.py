@@ -32,13 +32,13 @@ EXPECTED = {  # the claims that a lesson meets
     "lab": ("bias-emb-common", "bias-emb-tuned", "condenses-common", "expands-common",
             "ranges-first", "label-law-drives"),
     "project": ("rule-usual-tuned", "relative-gain-tuned", "critical-training-tuned"),
-}  # fmt: skip
+}
 
 
 def write_handout(staging: Path, verdicts) -> None:
     """Write the parts of book/handout.md and book/teaching.md into `<staging>/book/_generated/`."""
     chapters = {path.stem: nbformat.read(path, as_version=4)
-                for path in sorted((staging / "notebooks").glob("*.ipynb"))}  # fmt: skip
+                for path in sorted((staging / "notebooks").glob("*.ipynb"))}
     pages = {
         "handout_pictures.md": pictures(chapters),
         "handout_tasks.md": "\n".join(task(chapters, name) for name in TASKS),
@@ -51,7 +51,7 @@ def write_handout(staging: Path, verdicts) -> None:
 def pictures(chapters) -> str:
     """The pictures that are there, each with what it is asked, what it shows and its source."""
     shown = [picture(chapters[name], name, anchor, asked)
-             for asked, (name, anchor) in PICTURES.items() if name in chapters]  # fmt: skip
+             for asked, (name, anchor) in PICTURES.items() if name in chapters]
     inside = "\n".join(filter(None, shown)) or "<p>This tier makes none of these pictures.</p>"
     return f'```{{raw}} html\n<div class="handout-pictures">\n{inside}\n</div>\n```'
 
@@ -60,9 +60,9 @@ def picture(chapter, name: str, anchor: str, asked: str) -> str:
     """A figure of a chapter, its alt text put into words; nothing if the chapter lacks it."""
     start = f'<figure class="gg-figure" id="{anchor}">'
     outputs = "".join(o.get("data", {}).get("text/html", "") for c in chapter.cells
-                      for o in c.get("outputs", ()))  # fmt: skip
+                      for o in c.get("outputs", ()))
     found = re.search(f"{re.escape(start)}(.*?)<figcaption[^>]*>(.*?)</figcaption>", outputs,
-                      re.DOTALL)  # fmt: skip
+                      re.DOTALL)
     if not found:
         return ""
     images, caption = found.groups()
@@ -93,9 +93,9 @@ def table_of_tasks(chapters) -> str:
     lines = [f"| Chapter | {head} |", "|---|---|"]
     for name, chapter in chapters.items():
         checks = {found for cell in chapter.cells if tagged(cell, "exercise")
-                  for found in re.findall(r'check\("\d+\.(\d+)"', cell.source)}  # fmt: skip
+                  for found in re.findall(r'check\("\d+\.(\d+)"', cell.source)}
         titles = [f"{number} {title(words)}" + " ✓" * (str(number) in checks) + minutes(words)
-                  for number, words in tasks(chapter).items()]  # fmt: skip
+                  for number, words in tasks(chapter).items()]
         link = f"{int(name[:2])}. [](../notebooks/{name}.ipynb)"
         lines.append(f"| {link} | {'; '.join(titles)} |")
     return "\n".join(lines)
@@ -107,7 +107,7 @@ def numbers() -> str:
     found = [f"{name}: {key}" for name, key in keys.items() if key is not None]
     return ("```{admonition} The key: answers that are numbers, choices or sets\n"
             ":class: dropdown\n\n"
-            f"{'; '.join(found)}.\n```")  # fmt: skip
+            f"{'; '.join(found)}.\n```")
 
 
 def title(words: str) -> str:

@@ -22,9 +22,9 @@ from gammagpt.project import PAGES, tier_parameters
 FIGURE = re.compile(r'<figure class="gg-figure" id="([^"]+)".*?</figure>', re.DOTALL)
 IMAGE = re.compile(r'src="data:image/svg\+xml,([^"]+)"')
 CAPTION = re.compile(r'<figcaption(?: data-runs="([^"]*)")?(?: data-roles="([^"]*)")?>(.*?)'
-                     r'</figcaption>', re.DOTALL)  # fmt: skip
+                     r'</figcaption>', re.DOTALL)
 KEPT = {"key", "setting", "status", "steps", "model.width", "model.n_layer", "model.norm_eps",
-        "optim.warmup", "optim.learning_rate"}  # fmt: skip
+        "optim.warmup", "optim.learning_rate"}
 FIRST = 3  # records that a caption links to: all of them are in its table
 
 

@@ -24,7 +24,7 @@ TINY = {
     "batch_size": 8,
 }
 OF_THE_SITE = ("test_access", "test_explorer", "test_handout", "test_play_gpt", "test_play_train",
-               "test_site")  # fmt: skip
+               "test_site")
 
 
 def pytest_configure():

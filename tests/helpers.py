@@ -45,7 +45,7 @@ def strict_json(text: str):
 def assert_same_final(record, other, rel: float) -> None:
     """The same scores up to rounding; what is None, as of a run on its plateau, in both."""
     assert record.final == {name: value if value is None else pytest.approx(value, rel=rel)
-                            for name, value in other.final.items()}  # fmt: skip
+                            for name, value in other.final.items()}
 
 
 def small_anchor_run(kind: str, *, data=None, model=None, **changes) -> RunConfig:
@@ -53,7 +53,7 @@ def small_anchor_run(kind: str, *, data=None, model=None, **changes) -> RunConfi
     length = {"emb_mlp": 3, "gpt": 5}[kind]
     made = {"kind": "anchors", "keys": "21..30", "vocab_size": 61, "length": length,
             "tasks": "memory 1..4 random, reasoning 11..14 sum",
-            "samples": 0 if kind == "emb_mlp" else 2000} | (data or {})  # fmt: skip
+            "samples": 0 if kind == "emb_mlp" else 2000} | (data or {})
     shape = {"kind": kind, "vocab_size": made["vocab_size"], "block_size": made["length"]}
     shape |= {
         "emb_mlp": {"width": 32, "hidden": 48},
@@ -63,7 +63,7 @@ def small_anchor_run(kind: str, *, data=None, model=None, **changes) -> RunConfi
         "model": shape, "data": made, "steps": 12, "batch_size": 32,
         "optim": {"learning_rate": 0.02}, "init": {"gamma": 0.8},
         "probes": {"losses": 4, "windows": 30, "final_windows": 60},
-    } | changes)  # fmt: skip
+    } | changes)
 
 
 def made_up_record(config, loss, *, rules=None, curve=None, probes=()) -> Record:
@@ -79,7 +79,7 @@ def made_up_record(config, loss, *, rules=None, curve=None, probes=()) -> Record
             "commit": "0123456789ab", "source": "abc", "semantics": SEMANTICS, "device": "cpu",
             "torch": "2", "seconds": 1.5, "date": "2020-01-01T00:00:00Z", "rules": rules or {},
         },
-    )  # fmt: skip
+    )
 
 
 def made_up_claim(**changes) -> Claim:
@@ -90,7 +90,7 @@ def made_up_claim(**changes) -> Claim:
         unit="nats per token", tiers=["laptop"], expected={"laptop": [0.1, 0.6]},
         comparison={"baseline": "gamma 0.5", "treatment": "gamma 0.8", "learning_rate": "common"},
         rule={"margin": 0.01, "confidence": 0.95, "min_pairs": 3},
-    )  # fmt: skip
+    )
     for name, value in changes.items():
         part = next((p for p in ("rule", "comparison") if name in fields[p]), None)
         fields |= {part: fields[part] | {name: value}} if part else {name: value}
@@ -105,7 +105,7 @@ def made_up_runs(losses, *, role="common", claim=None, resolved=True) -> pd.Data
          "key": f"{setting}, {role}, {seed}", "rules": rules}
         for setting, values in losses.items()
         for seed, loss in (values.items() if isinstance(values, dict) else enumerate(values))
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 

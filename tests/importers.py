@@ -46,11 +46,11 @@ def check_gift(program: str) -> None:
     ours = json.loads(quiz("--json"))
     command = ["node", "-e", PARSE, str(Path(program).resolve())]
     found = json.loads(subprocess.run(command, input=quiz(), check=True, capture_output=True,
-                                      text=True).stdout)  # fmt: skip
+                                      text=True).stdout)
     for theirs, question in zip(found, ours, strict=True):
         assert theirs["type"] == "MC" and theirs["stem"]["text"] == question["text"]
         options = [(c["text"]["text"], c["isCorrect"], c["feedback"]["text"])
-                   for c in theirs["choices"]]  # fmt: skip
+                   for c in theirs["choices"]]
         assert options == [(o["text"], o["right"], o["hint"]) for o in question["options"]]
     print(f"GIFT: {len(found)} questions, as written")
 
@@ -88,7 +88,7 @@ def check_nbgrader(chapters) -> None:
             grader(course, "generate_feedback", source.name)
             with Gradebook(f"sqlite:///{course}/gradebook.db") as book:
                 scores = {student: book.find_submission(source.name, student).score
-                          for student in ("blank", "solved")}  # fmt: skip
+                          for student in ("blank", "solved")}
                 most = book.find_assignment(source.name).max_score
             assert scores == {"blank": 0, "solved": most} and most >= 1, (source.name, scores)
             print(f"nbgrader: {source.name}: {most:g} points", flush=True)

@@ -89,7 +89,7 @@ def host(tmp_path) -> Path:
     runtime.mkdir()
     for item in packages.iterdir():
         hidden = ("gammagpt" in item.name, item.name.split("-")[0] == LACKING,
-                  item.suffix == ".pth")  # fmt: skip
+                  item.suffix == ".pth")
         if not any(hidden):
             (runtime / item.name).symlink_to(item)
     [own] = (tmp_path / "host").glob("lib/python*/site-packages")
@@ -128,23 +128,23 @@ def test_a_notebook_runs_on_a_host_that_has_torch_and_keeps_it(host, repository,
     work = tmp_path / "content"
     work.mkdir()
     environment = {name: value for name, value in os.environ.items()
-                   if not name.startswith(("PYTHON", "GAMMAGPT"))}  # fmt: skip
+                   if not name.startswith(("PYTHON", "GAMMAGPT"))}
     environment |= {
         "GAMMAGPT_REPOSITORY": repository.as_uri(), "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": str(tmp_path / "wheels"), "PIP_NO_BUILD_ISOLATION": "0",
         "GAMMAGPT_CACHE": str(project.cache_folder()), "MPLBACKEND": "agg",
         "GAMMAGPT_RESULTS": str(tmp_path / "results"),
-    }  # fmt: skip
+    }
 
     def run(code: str) -> str:
         result = subprocess.run([host, "-c", code], cwd=work, env=environment,
-                                capture_output=True, text=True)  # fmt: skip
+                                capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
     before = json.loads(run(VERSIONS))
     assert run("import importlib.util as u; print(u.find_spec('tqdm'), u.find_spec('gammagpt'))"
-               ).split() == ["None", "None"]  # fmt: skip
+               ).split() == ["None", "None"]
     told = "import gammagpt; print(gammagpt.__file__)"
     said = run(f"from IPython.display import display\n{chapter('01_gamma')}\n{told}")
     assert str(work) in said.splitlines()[-1]

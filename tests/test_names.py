@@ -37,7 +37,7 @@ def test_what_papermill_is_given_is_read():
 @pytest.mark.parametrize(
     "name, value", [("retrain", "false"), ("retrain", 0), ("steps", 20.0), ("steps", "20"),
                     ("rate", "fast"), ("tier", 3), ("gammas", 0.5), ("steps", None)],
-)  # fmt: skip
+)
 def test_a_parameter_of_another_kind_is_refused(name, value):
     message = refusal(parameters, page(**{name: value}))
     assert message.startswith(f"{name}: got {value!r}, allowed is a ")
@@ -53,13 +53,13 @@ def test_a_misspelt_parameter_is_refused(name):
 @pytest.mark.parametrize(
     "parameter, words",
     [({"retain": True}, "retain: unknown parameter"), ({"retrain": "false"}, "got 'false'")],
-)  # fmt: skip
+)
 def test_plain_papermill_ends_with_the_line_before_anything_is_trained(parameter, words, tmp_path):
     with pytest.raises(papermill.PapermillExecutionError) as error:
         papermill.execute_notebook(
             str(ROOT / "notebooks" / "01_gamma.ipynb"), str(tmp_path / "out.ipynb"),
             parameters={"tier": "smoke"} | parameter, kernel_name="python3", progress_bar=False,
-        )  # fmt: skip
+        )
     assert error.value.ename == "UserError" and words in error.value.evalue
     assert error.value.exec_count < 6
 
@@ -122,7 +122,7 @@ def folders(stands: Path, **variables) -> subprocess.CompletedProcess:
 
     environment = os.environ | {f"GAMMAGPT_{name}": value for name, value in variables.items()}
     return subprocess.run([sys.executable, "-c", FOLDERS], cwd=stands, env=environment,
-                          capture_output=True, text=True)  # fmt: skip
+                          capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("stands", [ROOT, ROOT / "notebooks", Path("/")], ids=str)

@@ -69,7 +69,7 @@ def test_every_file_is_in_a_room():
 def test_the_table_leads_down_only():
     order = list(MAY_IMPORT)
     up = [(room, other) for room, others in MAY_IMPORT.items() for other in others.split()
-          if order.index(room_of(other)) >= order.index(room)]  # fmt: skip
+          if order.index(room_of(other)) >= order.index(room)]
     assert up == []
 
 
@@ -88,9 +88,9 @@ def test_a_room_imports_only_from_those_that_it_may(room):
 
 def test_no_chapter_imports_another():
     chapter = {module: module.split(".")[1] for module in MODULES if module.count(".") > 1
-               and room_of(module) == "chapters"}  # fmt: skip
+               and room_of(module) == "chapters"}
     wrong = [(module, other) for module in chapter for other in IMPORTS[module]
-             if other in chapter and chapter[other] != chapter[module]]  # fmt: skip
+             if other in chapter and chapter[other] != chapter[module]]
     assert chapter and wrong == []
 
 
@@ -104,7 +104,7 @@ def test_no_module_imports_itself_through_others():
 
 @pytest.mark.parametrize("room", sorted(
     name for name, path in MODULES.items() if path.name == "__init__.py"
-))  # fmt: skip
+))
 def test_a_room_says_in_its_first_line_what_it_holds(room):
     text = ast.get_docstring(ast.parse(MODULES[room].read_text(encoding="utf-8")))
     first = text.splitlines()[0]

@@ -38,7 +38,7 @@ def test_a_workflow_reads_the_code_and_only_named_jobs_may_do_more(workflow):
     name, content, _ = workflow
     assert content["permissions"] in ({}, {"contents": "read"})
     more = {(name, job): given["permissions"] for job, given in content["jobs"].items()
-            if "permissions" in given}  # fmt: skip
+            if "permissions" in given}
     assert more == {place: rights for place, rights in RIGHTS.items() if place[0] == name}
 
 

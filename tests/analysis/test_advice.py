@@ -41,7 +41,7 @@ def runs_of(loss, role="tuning", rates=RATES, seeds=(1000, 1001), gammas=GAMMAS,
 
 def tuned(loss=lambda gamma, seed: 4 + (gamma - 0.8) ** 2, **changes):
     return runs_of(lambda gamma, rate, seed: loss(gamma, seed), "tuned", (0.004,), range(4),
-                   **changes)  # fmt: skip
+                   **changes)
 
 
 # ---- a given learning rate ---------------------------------------------------------------------

@@ -140,7 +140,7 @@ def test_shapes_are_chosen_by_a_part_of_their_name_or_size(part, names):
 
 @pytest.mark.parametrize("arguments", [
     {"only": "nothing"}, {"out": "no/such/folder/x.json"}, {"out": "."}, {"peer": "nowhere"},
-])  # fmt: skip
+])
 def test_bad_input_is_refused_before_anything_is_measured(here, arguments):
     ((name, value),) = arguments.items()
     assert repr(value) in refusal(bench.bench, **arguments) and here.turns == []
@@ -158,14 +158,14 @@ def test_the_settings_that_looked_fastest_take_turns(here):
     assert [way["setting"] for way in shape["ways"].values()] == [
         "float32, compiled", "float32, compiled, 8 members", "float32, compiled, 2 processes",
         "float32, compiled, 8 members, 2 processes",
-    ]  # fmt: skip
+    ]
     rounds = here.turns[-4 * comparison.QUICK.rounds :]
     assert rounds == rounds[:4] * comparison.QUICK.rounds
     medians = {pair: ratio["median"] for pair, ratio in shape["ratios"].items()}
     assert medians == {
         f"{STACK} / {ONE}": 2, f"{RUNS} / {ONE}": 2, f"{STACKS_EACH} / {ONE}": 4,
         f"{STACK} / {RUNS}": 1, f"{STACKS_EACH} / {RUNS}": 2,
-    }  # fmt: skip
+    }
 
 
 def test_a_ratio_is_taken_round_by_round_and_given_with_its_range(here):

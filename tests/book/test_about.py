@@ -42,12 +42,12 @@ def test_a_comment_becomes_what_the_records_say(found):
 def test_the_answer_says_who_ends_lower_and_what_is_not_told_apart():
     """All in the lead's claims alike, but for one that turns round and one that decides nothing."""
     names = [name for name in re.findall(r'"([a-z0-9-]+-(?:common|tuned))"',
-                                         inspect.getsource(about.lead))]  # fmt: skip
+                                         inspect.getsource(about.lead))]
     ends = dict.fromkeys(names, (0.25, 0.125, 0.375))
     ends |= {"fresh-wide-tuned": (-0.5, -0.6, -0.4), "rule-gpt2-tuned": (0.1, -0.1, 0.3)}
     known = {name: Verdict(replace(made_up_claim(), id=name), "night",
                            "supported" if low > 0 else "inconclusive", "x", effect, low, high)
-             for name, (effect, low, high) in ends.items()}  # fmt: skip
+             for name, (effect, low, high) in ends.items()}
     text = about.lead(known)
     assert text.startswith("**Partly.**") and text.count("ends 0.25 lower") == len(names) - 2
     assert "At twice the width it ends 0.50 higher" in text

@@ -225,7 +225,7 @@ def write_chapter(staging: Path, runs) -> None:
         shown = nbformat.v4.new_output("display_data", {"text/html": picture._repr_html_()})
         cells.append(nbformat.v4.new_code_cell("picture", outputs=[shown]))
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"},
-              "language_info": {"name": "python", "pygments_lexer": "ipython3"}}  # fmt: skip
+              "language_info": {"name": "python", "pygments_lexer": "ipython3"}}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
     nbformat.write(notebook, staging / "notebooks" / f"{NOTEBOOK}.ipynb")
 

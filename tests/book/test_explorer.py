@@ -115,7 +115,7 @@ def test_the_slider_has_every_gamma_that_any_panel_has(numbers):
     gammas = {e["gamma"] for name in PANELS for own in numbers[name]["roles"].values() for e in own}
     assert numbers["gammas"] == sorted(gammas)
     asked = {c.init.gamma for name in ("gamma_scaling", "development", "bias_emb_mlp")
-             for c in study(name, "night").at_common_rate()}  # fmt: skip
+             for c in study(name, "night").at_common_rate()}
     assert gammas == asked - {None}
 
 
@@ -178,7 +178,7 @@ def test_diverged_runs_are_counted_and_not_averaged(some):
     for config in [configs[0], *configs[4:]]:
         cut = {"train": [], "validation": curves[:3]}
         store.put(replace(store.get(config), status="diverged", diverged_at=80, curves=cut,
-                          final={"validation_loss": None}))  # fmt: skip
+                          final={"validation_loss": None}))
     panel = explorer.explorer("night")["loss"]
     one, all_of_them = entry(panel, 0.9), entry(panel, 1.2)
     assert (one["runs"], one["diverged"]) == (3, 1)
@@ -343,7 +343,7 @@ def test_charts_say_what_they_show_and_all_controls_have_names(visit):
     loss = re.search(r"Validation loss [\d.]+", seen(page)["said"])[0]
     assert loss in labels[0]
     for role, name in (("slider", "gamma 0.8"), ("slider", "step"), ("radio", "common"),
-                       ("radio", "tuned"), ("button", "Play")):  # fmt: skip
+                       ("radio", "tuned"), ("button", "Play")):
         assert page.get_by_role(role, name=name).count() == 1
 
 
@@ -400,7 +400,7 @@ def test_the_words_go_from_gamma_to_gamma_once(visit, data):
         own[:] = [e for e in own if e["gamma"] == 0.5]
     said = seen(visit("#gamma=0.8", data))["said"]
     order = ["Validation loss", "In the Emb-MLP's map", "On record with gamma 0.8: loss, map;",
-             "With gamma 0.5: Stable rank", "In the passage"]  # fmt: skip
+             "With gamma 0.5: Stable rank", "In the passage"]
     places = [said.index(words) for words in order]
     assert places == sorted(places) and said.count("With gamma") == 1
 

@@ -34,7 +34,7 @@ def chapters() -> dict:
 def chapter(*anchors):
     """A made-up chapter: pictures, two tasks, of which the second can be checked."""
     html = [new_output("display_data", data={"text/html": FIGURE.format(anchor=a)})
-            for a in anchors]  # fmt: skip
+            for a in anchors]
     check = new_code_cell('check("01.2", ...)', metadata={"tags": ["exercise"]})
     shown = new_code_cell("show()", outputs=html)
     text = [new_markdown_cell(LIST), check, new_markdown_cell(SOLUTIONS)]
@@ -57,7 +57,7 @@ def test_a_picture_that_this_tier_does_not_make_is_left_out():
 
 def test_the_pictures_anchors_are_those_of_chapters():
     files = [*(project.root() / "src" / "gammagpt").rglob("*.py"),
-             *(project.root() / "notebooks").glob("*.ipynb")]  # fmt: skip
+             *(project.root() / "notebooks").glob("*.ipynb")]
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     assert [a for _, a in handout.PICTURES.values() if a not in text] == []
 
@@ -87,7 +87,7 @@ def test_the_project_week_s_program_runs_and_comes_to_a_verdict(tmp_path):
     """The page's own file and claim, with runs that are as small as can be."""
     text = (project.root() / "book" / "teaching.md").read_text(encoding="utf-8")
     rule, program = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)[1]
-                     for kind in ("yaml", "python"))  # fmt: skip
+                     for kind in ("yaml", "python"))
     small = "block_size=4, width=8, n_layer=1, steps=2, batch_size=2, learning_rates=[0.01, 0.1]"
     assert "block_size=32" in program
     (tmp_path / "ours.yml").write_text(rule)

@@ -19,7 +19,7 @@ STATIC = project.root() / "book" / "static"
 BATCH, STEPS = 4, 40
 SMALL = {"vocab_size": 44, "block_size": 8, "n_layer": 2, "n_head": 2, "width": 16}
 JS_NAMES = {"vocab_size": "vocabulary", "block_size": "length", "n_layer": "layers",
-            "n_head": "heads", "width": "width", "head_bias": "bias"}  # fmt: skip
+            "n_head": "heads", "width": "width", "head_bias": "bias"}
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_the_schedule_is_that_of_the_book(js, steps, warmup):
     optim = OptimConfig(learning_rate=0.03, warmup=warmup / steps)
     expected = [learning_rate(optim, step, steps) for step in range(steps)]
     found = js("return Array.from({ length: given[0] }, (_, step) =>"
-               "G.learningRate(0.03, given[1], step, given[0]));", [steps, warmup])  # fmt: skip
+               "G.learningRate(0.03, given[1], step, given[0]));", [steps, warmup])
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
@@ -181,7 +181,7 @@ def test_a_sample_is_drawn_by_the_models_own_shares(js):
     """At a temperature near zero it is the likeliest token, of a window that slides."""
     model = model_of(0.3)
     found = js(f"{WEIGHTS} return G.sample(weights, 5, 14, () => 0.5, 1e-3, model);",
-               given_of(model))  # fmt: skip
+               given_of(model))
     tokens = [5]
     while len(tokens) < 15:
         logits = model(torch.tensor([tokens[-SMALL["block_size"]:]]), last=True)
@@ -394,7 +394,7 @@ def test_the_page_is_light_and_soon_ready(site, browser):
     page.goto((site / "book" / "play_gpt.html").as_uri())
     drawn(page, "ready", 0)
     own = ("play.css", "play_gpt.css", "play_gpt-data.js", "play.js", "embmlp.js", "gpt.js",
-           "gpt_train.js", "play_gpt.js")  # fmt: skip
+           "gpt_train.js", "play_gpt.js")
     names = {url.rsplit("/", 1)[-1].split("?")[0] for url in asked}
     assert names.issuperset(own)
     files = [site / "book" / "play_gpt.html", *(site / "_static" / name for name in own)]

@@ -54,7 +54,7 @@ def test_an_unknown_parameter_is_refused(project):
 
 
 @pytest.mark.parametrize("name, value", [("steps", "many"), ("steps", 1.5), ("steps", True),
-                                         ("gammas", 0.5), ("gammas", "[0.5]")])  # fmt: skip
+                                         ("gammas", 0.5), ("gammas", "[0.5]")])
 def test_a_parameter_of_another_type_is_refused(project, name, value):
     write(project(one={name: value}), "one")
     own = {"steps": "1", "gammas": "[0.5, 0.8]"}[name]
@@ -73,7 +73,7 @@ def test_defaults_are_for_all_that_know_them_and_a_notebook_s_own_go_first(proje
     gammas = {"gammas": [0.5, 0.8]}
     assert runner.plan("smoke") == {
         "one": {"steps": 6, **gammas, "tier": "smoke"}, "two": {"steps": 5, **gammas, "width": 8},
-    }  # fmt: skip
+    }
     assert runner.plan("night")["two"] == {"steps": 1, **gammas, "width": 4}  # the cells
     assert runner.plan("smoke", ["two"]).keys() == {"two"}
 

@@ -19,10 +19,10 @@ from gammagpt.lab.measures import chance_losses
 STEPS = (0, 25, 50, 75, 100)
 BASE = small_anchor_run(
     "emb_mlp", steps=100, data={"held_out": "11+13, 13+11"}, optim={"learning_rate": 0.004}
-).pinned()  # fmt: skip
+).pinned()
 # Shares left at each of the steps: reasoning is half learned at step 50, memory at 75 or never.
 SOON = {"memory": (1, 1, 0.75, 0.5, 0.25), "reasoning": (1, 0.75, 0.5, 0.25, 0),
-        "unseen": (1, 0.8, 0.6, 0.4, 0.2)}  # fmt: skip
+        "unseen": (1, 0.8, 0.6, 0.4, 0.2)}
 NEVER = SOON | {"memory": (1, 1, 0.95, 0.9, 0.8)}
 
 
@@ -52,7 +52,7 @@ def probe(in_range) -> dict:
         "pca": {"tokens": tokens, "plane": [[t, 0] for t in tokens], "shares": [1.0]},
         "used": {"stable_rank": 2.0, "effective_rank": 2.0, "pairs_alike": 0.1},
         "gradient": {"memory": 1.0},
-    }  # fmt: skip
+    }
 
 
 def runs(shares=None, *, seeds=(1, 2, 3), roles=("common", "tuned"), **named) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def runs(shares=None, *, seeds=(1, 2, 3), roles=("common", "tuned"), **named) ->
 
 def tuning(rates=(0.002, 0.004), loss=lambda gamma, rate: gamma + rate, shares=SOON):
     records = [run(g, seed, shares, rate=rate, loss=loss(g, rate))
-               for g in (0.3, 0.8) for rate in rates for seed in (1000, 1001)]  # fmt: skip
+               for g in (0.3, 0.8) for rate in rates for seed in (1000, 1001)]
     return frame(records).assign(role="tuning", resolved=True)
 
 
@@ -92,7 +92,7 @@ def entropy(values) -> float:
 
 def test_what_could_be_known_of_a_sum_and_of_a_random_table():
     data = AnchorConfig(keys="21..30", tasks="memory 1..3 random, reasoning 11..13 sum",
-                        held_out="", length=3, samples=0, vocab_size=61)  # fmt: skip
+                        held_out="", length=3, samples=0, vocab_size=61)
     told = label_losses.told_losses(data)
     assert told.loc["memory", "the task":].tolist() == pytest.approx([math.log(10)] * 4)
     pairs = list(itertools.product((11, 12, 13), repeat=2))
@@ -120,7 +120,7 @@ def test_what_could_be_known_of_ranges_and_of_labels_near_the_key():
 def test_who_does_not_see_the_order_cannot_learn_a_table_of_pairs():
     """Of nine pairs, six are two by two the same without their order: at most log 2 nats each."""
     data = AnchorConfig(keys="21..60", tasks="memory 1..3 random, reasoning 11..13 sum",
-                        held_out="", length=3, samples=0, vocab_size=101)  # fmt: skip
+                        held_out="", length=3, samples=0, vocab_size=101)
     blind = label_losses.blind_losses(data, seed=1)
     most = 6 / 9 * math.log(2)
     assert 0.9 * most < blind["memory"] <= most + 1e-9 and blind["reasoning"] == 0
@@ -134,7 +134,7 @@ def test_who_does_not_see_the_order_cannot_learn_a_table_of_pairs():
     ("one 1..4 random, two 11..14 random", ("two", "one")),
     ("one 1..4 sum, two 11..14 sum", ("two", "one")),
     ("only 1..4 sum", ("only", "only")),
-])  # fmt: skip
+])
 def test_rivals_are_found_whatever_the_tasks_are_called(tasks, names):
     assert numbers.rivals(AnchorConfig(tasks=tasks, held_out="")) == names
 
@@ -178,14 +178,14 @@ def test_the_lead_is_paired_by_seed_and_missing_where_a_run_did_not_get_there():
     assert lead == {
         "70% left": "+0.04 [+0.04, +0.04]", "50% left": "+0.20 [+0.20, +0.20]",
         "30% left": "+0.36 [+0.36, +0.36]",
-    }  # fmt: skip
+    }
     sides = ("gamma 0.3", "gamma 1.2")
     assert set(numbers.lead_by_level(made, "reasoning", "memory", sides).values()) == {"–"}
 
 
 def test_a_cell_of_the_tuning_plane_is_missing_if_one_of_its_runs_lacks_the_measure():
     mixed = pd.concat([tuning([0.002]), tuning([0.004]).assign(memory_left_at_reasoning=[
-        0.5, math.nan, 0.25, 0.75])])  # fmt: skip
+        0.5, math.nan, 0.25, 0.75])])
     plane = pictures.tuning_plane(mixed, "memory_left_at_reasoning")
     assert plane.loc["gamma 0.3"].tolist() == pytest.approx([0.75, math.nan], nan_ok=True)
     assert plane.loc["gamma 0.8", 0.004] == 0.5
@@ -197,5 +197,5 @@ def test_exchanged_rates_tell_an_effect_of_the_initialization_from_one_of_the_ra
     made["share"] = made.learning_rate.map({0.002: 0.5, 0.004: 0.9})
     found = anchor_runs.exchanged_rates(made, "share", ("gamma 0.3", "gamma 0.8"))
     assert found == pytest.approx({"each at its own": 0.4, "both at that of gamma 0.3": 0.0,
-                                   "both at that of gamma 0.8": 0.0})  # fmt: skip
+                                   "both at that of gamma 0.8": 0.0})
     assert anchor_runs.exchanged_rates(made, "share", ("gamma 0.3", "gamma 1.2")) == {}

@@ -67,11 +67,11 @@ def geometry(config, step) -> dict:
         "value": {"share": 0.06 + step / 200, "alignment": [0.25] * len(found["anchors"])},
         "first": average.tolist(), "average_distance": 0.04 + step / 250,
         "from_last": {name: layers for name in names},
-    }  # fmt: skip
+    }
 
 
 def rows(kind="emb_mlp", gammas=GAMMAS, seeds=SEEDS, role="common", tasks=None, steps=STEPS,
-         loss=1.0) -> pd.DataFrame:  # fmt: skip
+         loss=1.0) -> pd.DataFrame:
     made = base(kind, tasks)
     records = []
     for config in (replace(made, init=InitConfig(gamma=g), seed=s) for g in gammas for s in seeds):
@@ -89,7 +89,7 @@ def asked(metric="memory_cosine_early", **changes):
     rule = {"margin": 0.5, "confidence": 0.95, "min_pairs": 2}
     comparison = {"setting": "gamma 0.8", "learning_rate": "common"}
     return replace(made_up_claim(metric=metric, rule=rule, unit="cosine"),
-                   comparison=comparison | changes)  # fmt: skip
+                   comparison=comparison | changes)
 
 
 MODELS = {"Emb-MLP": rows(), "Transformer": rows("gpt")}
@@ -115,7 +115,7 @@ EMB, GPT = MODELS.values()
     "gammas, found",
     [((0.3, 0.5, 0.8), ["gamma 0.3", "gamma 0.8"]), ((1.0, 0.2, 0.8), ["gamma 0.2", "gamma 1"]),
      ((0.5,), ["gamma 0.5"])],
-)  # fmt: skip
+)
 def test_the_papers_settings_are_contrasted_or_else_the_outermost(gammas, found):
     assert contrast(rows(gammas=gammas, seeds=(1,))) == found
     assert contrast(pd.DataFrame()) == []
@@ -126,14 +126,14 @@ def test_moments_are_those_of_the_measures():
     run = next(probed(EMB).itertuples())
     assert {when: step for when, (step, _) in geometry_at(run).items()} == {
         "start": 0, "early": 10, "late": 100,
-    }  # fmt: skip
+    }
 
 
 def test_a_frame_tells_its_data():
     assert data_of(GPT) == base("gpt").data
     assert [(n, list(a), b) for n, a, b, _ in blocks(data_of(GPT))] == [
         ("memory", [1, 2, 3, 4], slice(0, 4)), ("reasoning", [11, 12, 13, 14], slice(4, 8)),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("name", ["no sums", "one anchor each"])
@@ -146,7 +146,7 @@ def test_a_line_a_bend_and_a_jumble_of_numbers_are_told_apart():
     bend = [[math.cos(t / 3), math.sin(t / 3)] for t in range(10)]
     line, jumble = [[t, 0] for t in tokens], [[t * 7 % 10, 0] for t in range(10)]
     share = [probed_runs.next_in_plane({"tokens": tokens, "plane": plane}, range(21, 31))
-             for plane in (line, bend, jumble)]  # fmt: skip
+             for plane in (line, bend, jumble)]
     assert share == [1, 1, 0]
 
 

@@ -25,7 +25,7 @@ from gammagpt.ledger.judge import judge
 
 BASE = RunConfig(
     data=DataConfig("logic+stories", fingerprint="f" * 64), steps=100, batch_size=10,
-)  # fmt: skip
+)
 STEPS = (0, 25, 50, 100)
 PROBES = (0, 1, 10, 100)
 
@@ -48,14 +48,14 @@ def record(gamma, seed, rate=0.002, speed=1.0, corpus="logic+stories"):
     config = replace(
         BASE, init=InitConfig(gamma=gamma), seed=seed, data=replace(BASE.data, corpus=corpus),
         optim=replace(BASE.optim, learning_rate=rate),
-    )  # fmt: skip
+    )
     probes = [{"step": s, "geometry": {"groups": {one: 0.1 * i, other: 0.2 * i}}}
-              for i, s in enumerate(PROBES)]  # fmt: skip
+              for i, s in enumerate(PROBES)]
     made = made_up_record(config, (first[-1] + second[-1]) / 2, probes=probes)
     curves = {one: [*map(list, zip(STEPS, first, strict=True))],
-              other: [*map(list, zip(STEPS, second, strict=True))]}  # fmt: skip
+              other: [*map(list, zip(STEPS, second, strict=True))]}
     final = made.final | {f"{one}_loss": first[-1], f"{other}_loss": second[-1],
-                          "chain_1_exact": 0.5, "chain_2_exact": 0.0}  # fmt: skip
+                          "chain_1_exact": 0.5, "chain_2_exact": 0.0}
     return replace(made, curves=made.curves | curves, final=final)
 
 
@@ -70,7 +70,7 @@ def study(**named) -> pd.DataFrame:
         rows("tuning", seeds=(1000,), rate=0.001, speed=0.7, **named),
         rows("tuning", seeds=(1000,), rate=0.004, speed=2.0, **named),
         rows("common", **named), rows("tuned", rate=0.004, speed=2.0, **named),
-    ], ignore_index=True)  # fmt: skip
+    ], ignore_index=True)
 
 
 # ---- every figure ------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_chain_scores_are_read_from_the_columns_that_are_there():
     found = chain_scores(runs)
     assert list(zip(found.score, found.depth, found.value, strict=True)) == [
         ("accuracy", 10, 0.25), ("exact", 1, 0.5), ("exact", 2, 0.0),
-    ]  # fmt: skip
+    ]
     assert len(chain_scores(runs[["setting", "gamma", "seed"]])) == 0
 
 

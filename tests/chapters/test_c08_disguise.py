@@ -50,7 +50,7 @@ def valley(b=0.5, curvature=0.2, gammas=GAMMAS, rates=RATES, seeds=(1000, 1001),
         runs += [
             run(gamma, rate, seed, 4 + wide * (math.log2(rate) - best) ** 2, relative)
             for rate in rates for seed in seeds
-        ]  # fmt: skip
+        ]
     return table(runs, "tuning")
 
 

@@ -27,17 +27,17 @@ EPS, GATE = {"norm_eps": 1e-12}, {"gate": True}
 CORNERS = {"": {}, ", eps 1e-12": EPS, ", gate": GATE, ", eps 1e-12, gate": EPS | GATE}
 CONTROLS = {"": {}, ", gate": GATE, ", gate, as many weights": GATE | {"hidden": 100},
             ", gate, twice": GATE | {"gate_scale": 2.0},
-            ", gate, not trained": GATE | {"gate_trained": False}}  # fmt: skip
+            ", gate, not trained": GATE | {"gate_trained": False}}
 HABITS = {"": {}, ", decay 0": {"weight_decay": 0.0}, ", decay 1": {"weight_decay": 1.0},
-          ", warm-up 0": {"warmup": 0.0}, ", warm-up 0.3": {"warmup": 0.3}}  # fmt: skip
+          ", warm-up 0": {"warmup": 0.0}, ", warm-up 0.3": {"warmup": 0.3}}
 HABITS |= {f"{name}, rate 0.008": change | {"learning_rate": 0.008}
-           for name, change in HABITS.items()}  # fmt: skip
+           for name, change in HABITS.items()}
 LEVELS = pd.DataFrame(
     [(gamma, width, eps, norm, 0.5 if (gamma, eps) == (1.0, 1e-5) else 1.0)
      for gamma in (0.5, 1.0) for width in (64, 128) for eps in (1e-5, 1e-12)
      for norm in ("attention 1", "MLP 1", "head")],
     columns=["gamma", "width", "eps", "norm", "rms"],
-)  # fmt: skip
+)
 
 
 def loss_of(gamma, variant, role, seed) -> float:
@@ -47,7 +47,7 @@ def loss_of(gamma, variant, role, seed) -> float:
 
 
 def rows(variants=CORNERS, part="model", role="common", loss=loss_of, gammas=(0.5, 1.0),
-         seeds=(0, 1, 2), sinks=None) -> pd.DataFrame:  # fmt: skip
+         seeds=(0, 1, 2), sinks=None) -> pd.DataFrame:
     """Made-up runs; a loss of inf is a diverged run, sinks(gamma, variant, seed) their share."""
     records, names = [], []
     for seed in seeds:

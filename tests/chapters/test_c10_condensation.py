@@ -32,7 +32,7 @@ def matrix(rank: float, step: int) -> dict:
     values = [math.sqrt(10 / rank), *([0.5] * 7)]
     return {"stable_rank": rank, "effective_rank": rank, "norm": math.sqrt(10) * (1 + step / 100),
             "singular_values": values, "mean_cosine": 1 / rank, "pairs_alike": 0.1,
-            "groups": rank / 8}  # fmt: skip
+            "groups": rank / 8}
 
 
 def record(gamma, seed, ranks, rate=0.002, steps=STEPS):
@@ -42,7 +42,7 @@ def record(gamma, seed, ranks, rate=0.002, steps=STEPS):
             name: matrix(rank * (2 if name == NAMES[0] else 1) + 0.01 * seed, step)
             for name in NAMES}}
         for step, rank in zip(steps, ranks, strict=False)
-    ]  # fmt: skip
+    ]
     optim = replace(BASE.optim, learning_rate=rate)
     config = replace(BASE, init=InitConfig(gamma=gamma), seed=seed, optim=optim)
     made = made_up_record(config, 5.0, curve=[[0, 8.0], [100, 5.0]], probes=probes)

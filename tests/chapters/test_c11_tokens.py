@@ -33,7 +33,7 @@ def record(base, gamma, seed, gain=0.0, noise=0.1, rate=0.002):
         base, init=InitConfig(gamma=gamma), seed=seed,
         probes=replace(base.probes, tokens=WINDOWS, spectra=0),
         optim=replace(base.optim, learning_rate=rate),
-    )  # fmt: skip
+    )
     return made_up_record(config, 5.0, probes=[{"step": 12, "tokens": losses}])
 
 
@@ -105,7 +105,7 @@ def test_the_settings_are_those_of_the_claims_or_else_the_outermost(tiny, refere
 
 def test_only_seeds_that_both_settings_have_are_compared(tiny, reference):
     runs = pd.concat([rows(tiny, "common", gammas=(0.5,), seeds=(0, 1, 2)),
-                      rows(tiny, "common", gammas=(0.8,), seeds=(2, 1, 5))])  # fmt: skip
+                      rows(tiny, "common", gammas=(0.8,), seeds=(2, 1, 5))])
     made = compare(runs, reference)
     assert list(made.losses) == ["common"] and len(made.gains("common")) == 2
     assert made.gains("common").mean() == pytest.approx(GAIN, abs=0.02)
@@ -168,7 +168,7 @@ def test_one_document_has_no_interval_over_documents(made):
 
 def test_the_main_difference_is_that_of_context_and_trivial(made):
     gains = class_gains(made).query("role == 'common'").pivot(
-        index="seed", columns="kind", values="gain")  # fmt: skip
+        index="seed", columns="kind", values="gain")
     mean, low, high = numbers.difference(made, "common", made.tokens.classes)
     assert mean == pytest.approx((gains.context - gains.trivial).mean()) and low < mean < high
     assert math.isnan(numbers.difference(made, "common", 0 * made.tokens.classes)[0])

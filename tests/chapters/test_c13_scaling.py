@@ -17,10 +17,10 @@ from gammagpt.ledger.judge import judge
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
 STARTS = {"gamma 0.5": InitConfig(gamma=0.5), "gamma 1": InitConfig(gamma=1.0),
-          "std 0.02": InitConfig(None, 0.02)}  # fmt: skip
+          "std 0.02": InitConfig(None, 0.02)}
 WIDTHS, LENGTHS, RATES = (32, 64, 128), (200, 400, 800), (0.001, 0.002, 0.004, 0.008, 0.016)
 QUESTIONS = {"common": ((0.002,), (0, 1, 2)), "tuned": ((0.004,), (0, 1, 2)),
-         "tuning": (RATES, (1000,))}  # fmt: skip
+         "tuning": (RATES, (1000,))}
 SLOPES = {"gamma 0.5": -0.05, "gamma 1": -0.08, "std 0.02": -0.06}
 GATE = {"gate": True, "norm_eps": 1e-12}
 
@@ -42,14 +42,14 @@ def law(start, relaxed, width, steps, role, rate, seed) -> float:
 
 
 def rows(widths=WIDTHS, steps=(400,), starts=tuple(STARTS), relaxed=(False,), roles=QUESTIONS,
-         seeds=None, loss=law, resolved=True) -> pd.DataFrame:  # fmt: skip
+         seeds=None, loss=law, resolved=True) -> pd.DataFrame:
     """What a study collects; a loss of inf is a diverged run."""
     parts = []
     for role in roles:
         rates, role_seeds = QUESTIONS[role]
         records, names = [], []
         for width, start, gated, count in [(w, s, g, c) for g in relaxed for c in steps
-                                           for w in widths for s in starts]:  # fmt: skip
+                                           for w in widths for s in starts]:
             name = f", width {width}" * (len(widths) > 1 or len(steps) == 1)
             name += ", relaxed" * gated + f", {count} steps" * (len(steps) > 1)
             for rate in rates:
@@ -59,7 +59,7 @@ def rows(widths=WIDTHS, steps=(400,), starts=tuple(STARTS), relaxed=(False,), ro
                     config = replace(
                         BASE, model=model, init=STARTS[start], steps=count, seed=seed,
                         optim=replace(BASE.optim, learning_rate=rate),
-                    )  # fmt: skip
+                    )
                     curve = [[0, 7.0], [count, value]] if math.isfinite(value) else [[0, 7.0]]
                     ended = value if math.isfinite(value) else None
                     records.append(made_up_record(config, ended, curve=curve))
@@ -83,7 +83,7 @@ def of_width(**changes) -> pd.DataFrame:
 def test_growth_is_what_the_ledger_judges(role, over):
     runs, sides = of_width(), [f"{over}, width 128", "gamma 1, width 128"]
     comparison = {"baseline": sides[0], "treatment": sides[1], "learning_rate": role,
-                  "against": [side.replace("128", "32") for side in sides]}  # fmt: skip
+                  "against": [side.replace("128", "32") for side in sides]}
     verdict = judge(made_up_claim(comparison=comparison), runs, "laptop")
     found = along_size.gains(runs, over=over)
     change = along_size.growth(found[(found.role == role) & (found.init == "gamma 1")])
@@ -110,7 +110,7 @@ def test_the_two_ideas_of_a_relative_step_are_those_of_a_matrix():
         sizes[d] = (1 / matrix.std(), np.linalg.norm(step, 2) / np.linalg.norm(matrix, 2))
     grown = np.log(np.divide(sizes[512], sizes[64])) / math.log(8)
     best = pd.DataFrame({"init": "gamma 0.7", "relaxed": False, "gamma": 0.7, "x": [64, 512],
-                         "best_lr": [0.01, 0.01], "resolved": True})  # fmt: skip
+                         "best_lr": [0.01, 0.01], "resolved": True})
     row = numbers.rate_slopes(best).iloc[0]  # the rate falls as a relative step would grow
     assert -grown == pytest.approx([row["by entries"], row["by spectrum"]], abs=0.03)
 

@@ -56,7 +56,7 @@ def record(gamma, seed, rate=0.002, corpus=FIVE, factors=FACTORS):
     config = replace(
         BASE, init=InitConfig(gamma=gamma), seed=seed, data=replace(BASE.data, corpus=corpus),
         optim=replace(BASE.optim, learning_rate=rate),
-    )  # fmt: skip
+    )
     made = made_up_record(config, sum(ends.values()) / len(ends))
     return replace(made, curves=made.curves | curves, final=made.final | final)
 
@@ -122,7 +122,7 @@ def test_answers_are_read_by_kind_and_depth():
     found = answer_scores(study())
     assert set(zip(found.kind, found.depth, strict=True)) == {
         ("chain", 1), ("chain", 2), ("sum", 1), ("sum", 4), ("recall", 0),
-    }  # fmt: skip
+    }
     one = found.query("kind == 'sum' and depth == 4 and score == 'accuracy' and role == 'tuned'")
     assert one.groupby("setting").value.mean().to_dict() == pytest.approx(
         {"gamma 0.5": 0.2, "gamma 1": 0.3}

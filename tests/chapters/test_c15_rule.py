@@ -16,12 +16,12 @@ from gammagpt.data import DataConfig
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
 INITS = (InitConfig(gamma=0.5), InitConfig(gamma=1.0), InitConfig(None, 0.02, True),
          InitConfig(gamma=0.5, parts="embedding 2.35"),
-         InitConfig(gamma=0.5, depth_scaling=True))  # fmt: skip
+         InitConfig(gamma=0.5, depth_scaling=True))
 NAMES = [init.label for init in INITS]
 MINE, USUAL = "gamma 1", "gamma 0.5"
 RATES = (0.001, 0.002, 0.004, 0.008, 0.016)
 QUESTIONS = {"common": ((0.002,), range(10, 14)), "tuned": ((0.004,), range(10, 14)),
-         "tuning": (RATES, (1000, 1001))}  # fmt: skip
+         "tuning": (RATES, (1000, 1001))}
 
 
 def loss_of(init, rate, seed) -> float:
@@ -38,7 +38,7 @@ def text(loss=loss_of, roles=QUESTIONS, inits=INITS, lost=(), edge=()) -> pd.Dat
         rates, seeds = QUESTIONS[role]
         grid = [(init, rate, seed) for seed in seeds for init in inits for rate in rates]
         made = frame([_run(*point, None if (point[0].label, *point[1:]) in lost else loss(*point))
-                      for point in grid])  # fmt: skip
+                      for point in grid])
         resolved = ~(made.setting.isin(edge) & (role == "tuned"))
         parts.append(made.assign(role=role, resolved=resolved))
     return pd.concat(parts, ignore_index=True)
@@ -68,7 +68,7 @@ def verdict(baseline, role, said, low=0.02, high=0.05):
     comparison = {"baseline": baseline, "treatment": MINE, "learning_rate": role}
     claim = SimpleNamespace(metric="loss", comparison=comparison)
     return SimpleNamespace(claim=claim, verdict=said, effect=(low + high) / 2, low=low, high=high,
-                           reason="why")  # fmt: skip
+                           reason="why")
 
 
 # ---- valleys -----------------------------------------------------------------------------------

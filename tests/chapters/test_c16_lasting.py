@@ -58,4 +58,4 @@ def verdicts(**given) -> dict:
             high=-0.1 if word == "contradicted" else 0.005,
         )
         for name, word in said.items()
-    }  # fmt: skip
+    }

@@ -74,7 +74,7 @@ def test_the_grid_is_the_one_that_was_asked_for(groups):
     assert {*gain} | {*hindrances} >= {
         "gamma 0.5", "std 0.02", "gamma 0.8", "gamma 1", "gamma 1, eps 1e-12", "gamma 0.5, gate",
         "gamma 1, gate", "gamma 0.5, bias", "std 0.02, bias", "gamma 1, bias",
-    }  # fmt: skip
+    }
     assert gain["gamma 1, bias"].model.head_bias == "unigram"
     assert gain["std 0.02"].init.residual_scaling
     model = wide["gamma 1, all three"].model
@@ -159,7 +159,7 @@ def test_with_the_whole_grid_every_prediction_has_an_outcome(groups):
     known = trained(groups, valley)
     for config in [r for g in groups for r in runs_of(g, groups, known)]:
         probes = [{"step": config.steps, "sinks": {"sink_rate": 0.2, "first_token": 0.1},
-                   "norms": {"input": [1.0], "output": [0.97]}}]  # fmt: skip
+                   "norms": {"input": [1.0], "output": [0.97]}}]
         known.add(config, valley(config), probes, unigram_until=100)
     table = numbers.beside(groups, known).set_index("name")
     assert set(table.outcome) == {"inside", "outside"}
@@ -202,7 +202,7 @@ def rehearsed(tmp_path, corpus, monkeypatch):
 
 def command(budget: int, out) -> list[str]:
     return [sys.executable, "-m", "gammagpt", "gpu", "--rehearse", "--budget", f"{budget}s",
-            "--out", str(out)]  # fmt: skip
+            "--out", str(out)]
 
 
 def test_the_rehearsal_keeps_its_budget_survives_a_kill_and_ends_on_the_page(

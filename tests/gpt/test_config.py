@@ -31,7 +31,7 @@ DEFAULTS = {
     "data": {"corpus": "sotu", "vocab_size": 1024, "fingerprint": "", "kind": "text"},
     "probes": {"losses": 12, "windows": 64, "final_windows": 512, "spectra": 0, "geometry": 0},
     "steps": 400, "batch_size": 32, "seed": 0, "precision": "float32",
-}  # fmt: skip
+}
 
 
 ANCHORS = {kind: small_anchor_run(kind) for kind in ("emb_mlp", "gpt")}
@@ -54,7 +54,7 @@ def everything_in(folder) -> dict[int, float]:
 def test_no_default_has_changed():
     now = RunConfig().to_dict()
     flat = {name: now[name] | value if isinstance(value, dict) else value
-            for name, value in DEFAULTS.items()}  # fmt: skip
+            for name, value in DEFAULTS.items()}
     assert now | flat == now
 
 
@@ -98,14 +98,14 @@ CHANGES = [
     {"init": {"gamma": None, "std": 0.5}},
     *({"optim": {name: 0.03}} for name in DEFAULTS["optim"]),
     *({"probes": {name: 5}} for name in DEFAULTS["probes"]),
-]  # fmt: skip
+]
 
 
 def test_every_field_changes_the_key(tiny):
     base, keys = tiny.to_dict(), {tiny.key}
     for change in CHANGES:
         nested = {name: base[name] | value if isinstance(value, dict) else value
-                  for name, value in change.items()}  # fmt: skip
+                  for name, value in change.items()}
         key = RunConfig.from_dict(base | nested).key
         assert key not in keys, change
         keys.add(key)
@@ -115,18 +115,18 @@ ANCHOR_CHANGES = {
     "emb_mlp": [{"model": {"width": 33}}, {"model": {"hidden": 49}},
                 {"model": {"activation": "relu"}}],
     "gpt": [{"model": {"positions": "rotary"}}, {"data": {"samples": 0}}],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ANCHOR_CHANGES)
 def test_every_field_of_a_run_on_anchors_changes_the_key(kind):
     base = ANCHORS[kind].to_dict()
     both = [{"data": {"keys": "21..31"}}, {"data": {"held_out": ""}}, {"seed": 1}, {"steps": 13},
-            {"probes": {"geometry": 1}}, {"init": {"gamma": 0.6}}]  # fmt: skip
+            {"probes": {"geometry": 1}}, {"init": {"gamma": 0.6}}]
     keys = {ANCHORS[kind].key}
     for change in both + ANCHOR_CHANGES[kind]:
         nested = {name: base[name] | value if isinstance(value, dict) else value
-                  for name, value in change.items()}  # fmt: skip
+                  for name, value in change.items()}
         keys.add(RunConfig.from_dict(base | nested).key)
     assert len(keys) == 1 + len(both) + len(ANCHOR_CHANGES[kind])
 
@@ -273,7 +273,7 @@ def write_other_json(path, other):
 DAMAGES = [
     truncate, edit_a_number, edit_the_configuration, rename_another, empty, fill_with_rubbish,
     write_other_json,
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -25,7 +25,7 @@ def runs(tiny) -> list[RunConfig]:
     return [
         replace(tiny, steps=40, init=InitConfig(g), seed=s, optim=OptimConfig(learning_rate=rate))
         for g, rate in rates.items() for s in (0, 1)
-    ]  # fmt: skip
+    ]
 
 
 def losses(records):

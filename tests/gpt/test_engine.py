@@ -130,7 +130,7 @@ def test_every_member_leaves_the_record_that_it_leaves_alone(tiny, model):
         ("gpt", {}), ("gpt", {"positions": "rotary", "gate": True}),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_every_member_that_learns_anchors_leaves_the_record_that_it_leaves_alone(kind, model):
     probes = {"losses": 4, "windows": 30, "final_windows": 60, "spectra": 3, "geometry": 3}
     runs = member_runs(small_anchor_run(kind, model=model, probes=probes, steps=16))
@@ -240,7 +240,7 @@ def test_bfloat16_moves_a_gamma_sweep_less_than_a_seed_does(tiny):
     runs = [
         replace(tiny, steps=40, optim=optim, init=InitConfig(gamma), seed=seed)
         for gamma in (0.5, 0.8, 1.2) for seed in (0, 1, 2)
-    ]  # fmt: skip
+    ]
     losses = {}
     for precision in ("float32", "bfloat16"):
         records = train_stack([replace(run, precision=precision) for run in runs])

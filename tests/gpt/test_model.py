@@ -62,7 +62,7 @@ def reference_attention(x, w, prefix, config):
         q, k, v = (x @ w[f"{prefix}{part}.weight"][chunk].T for part in ("query", "key", "value"))
         if config.qk_norm:
             q, k = (reference_norm(y, w[f"{prefix}{part}_norm.weight"], config.norm_eps)
-                    for y, part in ((q, "query"), (k, "key")))  # fmt: skip
+                    for y, part in ((q, "query"), (k, "key")))
         if config.positions == "rotary":
             q, k = reference_turn(q, config.rope_base), reference_turn(k, config.rope_base)
         scores = q @ k.T / math.sqrt(len(chunk))

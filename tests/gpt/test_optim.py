@@ -227,7 +227,7 @@ def test_muon_takes_steps_of_equal_singular_values_as_large_as_those_of_adamw():
 
 def test_a_run_with_another_update_shares_no_stack(tiny):
     plain, other = (replace(tiny, optim=replace(tiny.optim, hidden_update=update))
-                    for update in ("adamw", "muon"))  # fmt: skip
+                    for update in ("adamw", "muon"))
     assert shape(other) == other and shape(plain) == shape(replace(plain, seed=7))
     assert shape(other) != shape(replace(other, seed=7))
     assert train(other).final["validation_loss"] != train(plain).final["validation_loss"]

@@ -59,7 +59,7 @@ def pair(*command) -> list[tuple[int, str, str]]:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         for rank in "01"
-    ]  # fmt: skip
+    ]
     outputs = [process.communicate(timeout=240) for process in started]
     return [(p.returncode, *output) for p, output in zip(started, outputs, strict=True)]
 

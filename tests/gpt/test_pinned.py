@@ -28,7 +28,7 @@ from gammagpt.gpt.emb_mlp import EmbMLPConfig
 from gammagpt.gpt.engine import audit, build_model
 
 CONFIGS = (RunConfig, GPTConfig, EmbMLPConfig, InitConfig, OptimConfig, DataConfig, AnchorConfig,
-           ProbeConfig)  # fmt: skip
+           ProbeConfig)
 
 
 @contextmanager
@@ -149,7 +149,7 @@ anything = st.one_of(
     st.dictionaries(st.text(max_size=3), st.none(), max_size=2),
     st.sampled_from([np.float32(0.5), np.int8(3), np.bool_(True), np.str_("a"), np.zeros((9, 9)),
                      np.datetime64("2020"), torch.ones(()), Ellipsis, float("nan"), InitConfig]),
-)  # fmt: skip
+)
 
 
 @given(st.sampled_from(CONFIGS), st.data())

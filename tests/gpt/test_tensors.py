@@ -44,7 +44,7 @@ LAYERS = [
      {"q_proj_weight": 8, "k_proj_weight": 6, "v_proj_weight": 4, "out_proj.weight": 8}),
     (nn.LayerNorm((3, 5)), {}),
     (nn.RMSNorm((3, 5)), {}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("layer, expected", LAYERS, ids=lambda x: str(x)[:40])
@@ -64,7 +64,7 @@ def test_the_standard_deviation_after_a_layer_is_what_its_d_in_says():
     """By another route: inputs of variance 1 come out with variance d_in^(1 - 2 gamma)."""
     torch.manual_seed(0)
     for layer, shape in ((nn.Linear(96, 64), (500, 96)), (nn.Conv1d(16, 64, 5), (20, 16, 60)),
-                         (nn.Conv2d(12, 63, 3, groups=3), (10, 12, 20, 20))):  # fmt: skip
+                         (nn.Conv2d(12, 63, 3, groups=3), (10, 12, 20, 20))):
         gamma_init_(layer, 0.8)
         d_in = d_ins(layer)["weight"]
         assert layer(torch.randn(shape)).std().item() == pytest.approx(d_in**-0.3, rel=0.06)
@@ -146,7 +146,7 @@ HOPELESS = {
                                                           requires_grad=False)}), "int8"),
     "complex numbers": (nn.Linear(4, 4, dtype=torch.complex64), "complex64"),
     "a pruned layer": (prune.random_unstructured(nn.Linear(6, 8), "weight", 0.5), "weight"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("module, words", [(m, w) for m, *w in HOPELESS.values()], ids=HOPELESS)
@@ -182,7 +182,7 @@ def test_a_tensor_that_two_layers_read_in_two_ways_is_refused():
 
 def test_a_rule_names_a_dimension_an_axis_or_what_is_left_alone():
     module = with_parameter(nn.Module(), a=torch.zeros(4, 6), b=torch.zeros(4, 6, 2),
-                            c=torch.ones(3, 3))  # fmt: skip
+                            c=torch.ones(3, 3))
     rules = {"a": np.int64(24), "b": "axis 1", "c": "leave"}
     assert d_ins(module, rules=rules) == {"a": 24, "b": 6}
     gamma_init_(module, 0.2, rules=rules)
@@ -265,7 +265,7 @@ def test_a_default_device_changes_no_draw():
 
 def test_a_std_that_the_dtype_does_not_hold_is_refused():
     assert_refused_and_untouched(nn.Linear(64, 64, dtype=torch.float16), "std", "float16",
-                                 rules={"weight": 10**6})  # fmt: skip
+                                 rules={"weight": 10**6})
 
 
 @pytest.mark.parametrize("wrap", [parametrizations.weight_norm], ids=["weight_norm"])
@@ -331,7 +331,7 @@ def nano(attention="attn", mlp="mlp", out="c_proj", down="c_proj", lists=("h",))
         return nn.ModuleDict({
             attention: nn.ModuleDict({"qkv": nn.Linear(8, 24), out: nn.Linear(8, 8)}),
             mlp: nn.ModuleDict({"up": nn.Linear(8, 32), down: nn.Linear(32, 8)}),
-        })  # fmt: skip
+        })
 
     stacks = {name: nn.ModuleList([block(), block()]) for name in lists}
     return nn.ModuleDict({"wte": nn.Embedding(20, 8), **stacks, "lm_head": nn.Linear(8, 20)})
@@ -341,7 +341,7 @@ def nano(attention="attn", mlp="mlp", out="c_proj", down="c_proj", lists=("h",))
     {}, {"attention": "self_attn", "out": "o_proj", "down": "down_proj"},
     {"attention": "attention", "mlp": "feed_forward", "out": "wo", "down": "w2"},
     {"attention": "attention", "out": "dense", "down": "dense_4h_to_h"},
-])  # fmt: skip
+])
 def test_scalings_and_parts_find_what_writes_in_the_usual_names(names):
     model = nano(**names)
     options = {"residual_scaling": True, "depth_scaling": True, "parts": "mlp 1, head 0.5"}
@@ -362,7 +362,7 @@ def test_names_that_are_not_known_are_asked_for_and_taken():
     message = refusal(init_table, model, 0.8, depth_scaling=True)
     assert message.startswith("depth_scaling: ")
     names = {"block": "h.*", "attention": "*.look.*", "mlp": "*.think.*",
-             "writer": ["*.say.weight", "*.tell.weight"]}  # fmt: skip
+             "writer": ["*.say.weight", "*.tell.weight"]}
     options = {"residual_scaling": True, "depth_scaling": True, "parts": "mlp 1"}
     told = {r.name: r.std for r in init_table(model, 0.8, names=names, **options)}
     known = {r.name: r.std for r in init_table(nano(), 0.8, **options)}
@@ -373,7 +373,7 @@ def test_names_that_are_not_known_are_asked_for_and_taken():
     (lambda: nano(out="say"), ("attention of block 1", "writer")),
     (lambda: nano(mlp="think"), ("h.0.think.up.weight", "'mlp'")),
     (lambda: nano(lists=("encoder", "decoder")), ("encoder and in decoder", "'block'")),
-])  # fmt: skip
+])
 def test_a_structure_that_is_not_clear_is_asked_for(model, words):
     assert_refused_and_untouched(model(), "names: ", *words, residual_scaling=True)
 
@@ -413,7 +413,7 @@ def test_gamma_uses_the_generator_that_it_is_given_or_the_global_one():
     (torch.empty(4, 4), {"d_in": 0}, "d_in"), (torch.empty(4, 4), {"d_in": 4.0}, "d_in"),
     (torch.empty(4, 4, device="meta"), {}, "meta"), (torch.ones(4, 4).int(), {}, "int32"),
     (torch.empty(4, 4), {"gamma": "0.8"}, "gamma"), (torch.empty(4, 4), {"gamma": 9}, "gamma"),
-])  # fmt: skip
+])
 def test_gamma_refuses_what_it_cannot_fill(tensor, options, word):
     assert word in refusal(partial(gamma_, tensor), **{"gamma": 0.8} | options)
 
@@ -446,7 +446,7 @@ def test_the_audit_needs_no_rule_and_says_where_two_layouts_are_possible():
     row = table.loc["bare.weight"]
     assert math.isnan(row.d_in) and row["std"] == pytest.approx(0.1, rel=0.1)
     low, high = (f"gamma {-math.log(row['std']) / math.log(n):.2f} if axis {axis} of {n}"
-                 for axis, n in ((0, 64), (1, 16)))  # fmt: skip
+                 for axis, n in ((0, 64), (1, 16)))
     assert low in row.warning and high in row.warning
 
 

@@ -50,7 +50,7 @@ def test_tokens_are_drawn_with_the_models_own_shares_at_a_temperature(model):
 @pytest.mark.parametrize("how, told", [
     ({"temperature": -1.0}, "temperature: got -1.0"), ({"top_k": 0}, "top_k: got 0"),
     ({"count": -1}, "tokens: got -1"), ({"temperature": float("inf")}, "temperature: got inf"),
-])  # fmt: skip
+])
 def test_a_text_that_cannot_be_drawn_is_refused(model, how, told):
     assert told in refusal(draw, model, **how)
 

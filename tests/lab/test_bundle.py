@@ -64,7 +64,7 @@ made_up = st.builds(
         probes=[{"step": 0, "tensors": {name: {"stable_rank": value}}}],
     ),
     st.integers(0, 10**9), st.text(min_size=1), st.none() | finite, curves, st.text(), finite,
-)  # fmt: skip
+)
 
 
 @given(st.lists(made_up, max_size=6, unique_by=lambda record: record.config.seed))
@@ -293,7 +293,7 @@ NO_BUNDLES = {
     "empty": b"", "text": b"hello\n", "a record": made_up_record(run(0), 3.0).to_json().encode(),
     "an empty gzip": gzip.compress(b""), "rubbish in gzip": gzip.compress(bytes(range(256))),
     "something after it": None,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("content", NO_BUNDLES.values(), ids=NO_BUNDLES)

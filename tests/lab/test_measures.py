@@ -62,7 +62,7 @@ def test_what_is_left_of_one_task_is_read_when_the_other_is_half_learned():
     assert found == pytest.approx({
         "steps_to_memory": 15, "reasoning_left_at_memory": 0,
         "steps_to_reasoning": 5, "memory_left_at_reasoning": 0.875,
-    })  # fmt: skip
+    })
 
 
 def test_no_more_than_all_is_left_however_bad_the_start():
@@ -190,7 +190,7 @@ def test_memory_anchors_count_by_the_mean_of_their_cosines():
 @pytest.mark.parametrize("sign", [1, -1])
 def test_order_is_that_of_the_numbers_along_the_first_axis_in_either_direction(sign):
     assert order({"tokens": [3, 1, 2], "plane": [[sign * 9.0, 0], [0.0, 0], [0, 5.0]]}, [1, 2, 3]) \
-        == pytest.approx(stats.spearmanr([1, 2, 3], [0, 0, 9]).statistic)  # fmt: skip
+        == pytest.approx(stats.spearmanr([1, 2, 3], [0, 0, 9]).statistic)
     plane = [[sign * token**3, 0.0] for token in TOKENS]
     plane[:4] = [[1e6, 0.0], [-1e6, 0.0], [0.0, 0.0], [5.0, 0.0]]  # memory anchors do not count
     found = shape(FALLING, pca={"tokens": TOKENS, "plane": plane})
@@ -225,7 +225,7 @@ def test_without_geometry_there_is_progress_only():
     final = {"validation_loss": 3.0, "reasoning_loss": 0.25, "unseen_loss": 1.0}
     found = measures(replace(record, curves=curves, final=final))
     names = {"steps_to_memory", "steps_to_reasoning", "reasoning_left_at_memory",
-             "memory_left_at_reasoning", "unseen_gap"}  # fmt: skip
+             "memory_left_at_reasoning", "unseen_gap"}
     assert set(found) == names and found["unseen_gap"] == 0.75
     assert found["memory_left_at_reasoning"] == 1 and math.isnan(found["steps_to_memory"])
 
@@ -326,7 +326,7 @@ def test_early_is_the_last_probe_at_or_before_a_tenth_and_late_is_the_last(tmp_p
 def spectra_probes(**paths) -> list[dict]:
     steps = range(len(next(iter(paths.values()))))
     return [{"step": s, "tensors": {name: {"stable_rank": path[s]} for name, path in paths.items()}}
-            for s in steps]  # fmt: skip
+            for s in steps]
 
 
 def test_expansion_is_the_way_down_and_up_again_of_the_stable_rank():
@@ -334,7 +334,7 @@ def test_expansion_is_the_way_down_and_up_again_of_the_stable_rank():
     assert expansion(probes) == pytest.approx({
         "condensed": math.log(4), "expanded": math.log(2) / 2,
         "embedding_condensed": math.log(4), "embedding_expanded": math.log(2),
-    })  # fmt: skip
+    })
     assert expansion([*probes, {"step": 9, "tokens": {}}]) == expansion(probes)
 
 

@@ -12,7 +12,7 @@ from gammagpt.lab.settings import Settings, gpt_on_text, on_anchors, over_inits,
 TEXT = SimpleNamespace(
     n_layer=1, n_head=2, width=16, block_size=16, vocab_size=512, common_learning_rate=0.002,
     corpus="sotu", steps=12, batch_size=8, precision="float32",
-)  # fmt: skip
+)
 BASE = RunConfig()
 
 
@@ -21,7 +21,7 @@ BASE = RunConfig()
 
 def test_parameters_are_plain_values_under_lowercase_names():
     names = {"width": 64, "tier": "night", "gammas": [0.5], "retrain": False, "nothing": None,
-             "In": ["x"], "_1": 2, "study": study, "np": pytest, "TIERS": ["a"]}  # fmt: skip
+             "In": ["x"], "_1": 2, "study": study, "np": pytest, "TIERS": ["a"]}
     read = vars(parameters(names))
     expected = ("width", "tier", "gammas", "retrain", "nothing")
     assert read == {name: names[name] for name in expected}
@@ -29,7 +29,7 @@ def test_parameters_are_plain_values_under_lowercase_names():
 
 def test_lists_may_be_text_and_hold_numbers_of_their_kind():
     read = parameters({"emb_gammas": "[1, 0.5]", "tuning_seeds": "[3]", "other_steps": "[10]",
-                       "keys": "21..60", "steps": 10, "norm_eps": 1e-5})  # fmt: skip
+                       "keys": "21..60", "steps": 10, "norm_eps": 1e-5})
     assert (read.emb_gammas, read.tuning_seeds, read.other_steps) == ([1.0, 0.5], [3], [10])
     assert type(read.emb_gammas[0]) is float and (read.keys, read.steps) == ("21..60", 10)
 
@@ -38,7 +38,7 @@ def test_lists_may_be_text_and_hold_numbers_of_their_kind():
     "name, value",
     [("ring_gammas", 0.5), ("warmups", []), ("slow_tuning_seeds", []), ("widths", [64.5]),
      ("biting_eps", "1e-5"), ("depths", [1, 1]), ("other_steps", None), ("between", "none")],
-)  # fmt: skip
+)
 def test_a_list_of_anything_else_is_refused_by_its_name(name, value):
     message = refusal(parameters, {name: value})
     assert message.startswith(f"{name}: got {value!r}, allowed is a list of distinct numbers")
@@ -66,7 +66,7 @@ def test_starts_are_named_by_their_initialization_gammas_first():
         ("optim", "warmup", [0.3], ["warm-up 0.3"]), (None, "steps", [10, 20],
         ["10 steps", "20 steps"]), ("optim", "weight_decay", [0.0], ["decay 0"]),
     ],
-)  # fmt: skip
+)
 def test_a_field_that_is_varied_is_in_the_name_and_nothing_else_changes(part, field, values, words):
     made = over_inits(BASE, gammas=[0.5, 0.8]).over(part, **{field: values})
     assert list(made) == [f"gamma {g}, {w}" for w in words for g in (0.5, 0.8)]

@@ -371,7 +371,7 @@ def test_a_killed_sweep_takes_its_workers_along_and_goes_on_to_the_same_numbers(
     process = subprocess.Popen(
         [sys.executable, "-c", SWEEP, str(folder), mappings, str(members)],
         stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    )
     workers = [int(pid) for pid in process.stdout.readline().split()]
     try:
         wait_until(lambda: times(folder))

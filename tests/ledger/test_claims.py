@@ -39,7 +39,7 @@ def verdict_of(losses, tier="laptop", role="common", resolved=True, **changes):
 @given(
     differences=st.lists(st.floats(-5, 5), min_size=2, max_size=12).filter(np.ptp),
     confidence=st.sampled_from([0.5, 0.9, 0.95, 0.99]),
-)  # fmt: skip
+)
 def test_the_interval_is_that_of_scipys_t_test(differences, confidence):
     expected = stats.ttest_1samp(differences, 0).confidence_interval(confidence)
     mean, low, high = paired_interval(differences, confidence)
@@ -124,7 +124,7 @@ def test_an_optimum_at_the_edge_of_the_grid_is_inconclusive_and_named():
     runs = pd.concat([
         made_up_runs({"gamma 0.5": noisy(5.0)}, role="tuned", claim=claim),
         made_up_runs({"gamma 0.8": noisy(4.7, seed=1)}, role="tuned", claim=claim, resolved=False),
-    ])  # fmt: skip
+    ])
     verdict = judge(claim, runs, "laptop")
     assert verdict.verdict == "inconclusive"
     assert "edge" in verdict.reason and "gamma 0.8" in verdict.reason
@@ -160,7 +160,7 @@ def test_only_the_role_of_the_claim_counts():
         made_up_runs({"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.7, seed=1)}, claim=claim),
         made_up_runs({"gamma 0.5": noisy(4.0), "gamma 0.8": noisy(9.0)}, role="tuned", claim=claim),
         made_up_runs({"gamma 0.5": noisy(4.0), "gamma 0.8": noisy(9.0)}, role="tuning"),
-    ])  # fmt: skip
+    ])
     verdict = judge(claim, runs, "laptop")
     assert verdict.verdict == "supported" and not verdict.rule_changed
 
@@ -183,7 +183,7 @@ def test_pairs_name_their_seed_and_both_runs():
 @given(
     losses=st.lists(st.tuples(st.floats(3, 6), st.floats(3, 6)), min_size=1, max_size=8),
     order=st.randoms(use_true_random=False), learning_rate=st.sampled_from(["common", "tuned"]),
-)  # fmt: skip
+)
 def test_neither_the_order_of_rows_nor_the_names_of_the_sides_matter(losses, order, learning_rate):
     base, treatment = zip(*losses, strict=True)
     claim = made_up_claim(margin=0.0, learning_rate=learning_rate)
@@ -242,7 +242,7 @@ LOWER = ONE | {"better": "lower"}
         (LOWER, 0.1, -0.3, "supported"), (LOWER, 0.5, -0.3, "contradicted"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_claim_about_one_setting_is_judged_by_its_own_metric(
     comparison, values, margin, expected
 ):
@@ -258,7 +258,7 @@ def test_the_runs_of_one_setting_have_no_partners():
     verdict = verdict_of({"gamma 0.8": {3: 0.5, 1: 0.25}}, comparison=ONE)
     assert verdict.pairs == (
         (1, None, "gamma 0.8, common, 1", 0.25), (3, None, "gamma 0.8, common, 3", 0.5),
-    )  # fmt: skip
+    )
     assert verdict.reason == "2 runs, the rule needs 3"
     content = strict_json(json.dumps(verdict.to_dict(), allow_nan=False))
     assert content["runs"] == [[1, None, "gamma 0.8, common, 1"], [3, None, "gamma 0.8, common, 3"]]
@@ -280,7 +280,7 @@ def test_an_optimum_of_the_one_setting_at_the_edge_is_inconclusive():
     "better, verdict, effect",
     [({}, "contradicted", -0.3), ({"better": "lower"}, "contradicted", -0.3),
      ({"better": "higher"}, "supported", 0.3)],
-)  # fmt: skip
+)
 def test_of_two_settings_the_lower_one_is_better_unless_the_claim_says_higher(
     better, verdict, effect
 ):
@@ -297,7 +297,7 @@ AGAINST = made_up_claim().comparison | {"against": ["std 1", "std 2"]}
 @pytest.mark.parametrize("better, sign", [({}, 1), ({"better": "higher"}, -1)], ids=str)
 def test_a_gain_can_be_compared_with_another_gain(better, sign):
     losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.0, seed=1),
-              "std 1": noisy(3.0, seed=2), "std 2": noisy(2.7, seed=3)}  # fmt: skip
+              "std 1": noisy(3.0, seed=2), "std 2": noisy(2.7, seed=3)}
     verdict = verdict_of(losses, comparison=AGAINST | better)
     gain = np.subtract(losses["gamma 0.5"], losses["gamma 0.8"])
     other = np.subtract(losses["std 1"], losses["std 2"])
@@ -370,7 +370,7 @@ def test_holm_keeps_the_order_and_lies_between_the_value_and_bonferroni(values):
 
 def test_the_hash_changes_with_what_is_compared_and_what_is_better():
     comparisons = [ONE, LOWER, ONE | {"setting": "gamma 1"}, made_up_claim().comparison,
-                   made_up_claim().comparison | {"better": "higher"}]  # fmt: skip
+                   made_up_claim().comparison | {"better": "higher"}]
     assert len({made_up_claim(comparison=c).rule_hash for c in comparisons}) == len(comparisons)
 
 
@@ -422,7 +422,7 @@ def test_the_placebo_is_the_same_each_time_and_leaves_the_runs_alone():
         {"experiment": "another"}, {"tiers": ["gpu"]},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_hash_changes_with_everything_that_decides(change):
     assert made_up_claim(**change).rule_hash != made_up_claim().rule_hash
 
@@ -598,7 +598,7 @@ BAD = {
     "no pairs": (question(rule=RULE | {"min_pairs": 0}), "min_pairs"),
     "an unknown tier": (question(tiers=["laptop", "phone"]), "phone"),
     "tiers as text": (question(tiers="laptop"), "tiers"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("bad, words", BAD.values(), ids=BAD)
@@ -625,7 +625,7 @@ def test_a_missing_or_broken_file_is_refused(ledger, tmp_path):
         "claims: [a]": "claims: expected a mapping, got ['a']",
         "claims: {a: b}": "claim 'a': expected a mapping, got 'b'",
         "defaults: [a]": "defaults: expected a mapping, got ['a']",
-    }.items():  # fmt: skip
+    }.items():
         path.write_text(text)
         message = refusal(load_ledger)
         assert message.startswith("02_gamma_scaling.yml: ") and words in message
@@ -641,7 +641,7 @@ def test_what_has_no_number_is_named_and_counted():
 @pytest.mark.parametrize(
     "place, ours", [("abstract, first claim", False), ("section 4; here on tasks of ours", False),
                     ("abstract; the length is ours", True), ("not in the paper", True)]
-)  # fmt: skip
+)
 def test_a_question_of_ours_is_told_from_a_claim_of_the_paper(place, ours):
     assert replace(made_up_claim(), place=place).ours is ours
 
@@ -698,5 +698,5 @@ def test_every_claim_leads_to_its_notebook_its_paper_and_its_expectations(claim)
 
 def test_every_claim_is_asked_at_one_rate_and_at_each_ones_best():
     asked = {(c.comparison["baseline"], c.comparison["treatment"], c.comparison["learning_rate"])
-             for c in REAL if c.experiment == "gamma_scaling"}  # fmt: skip
+             for c in REAL if c.experiment == "gamma_scaling"}
     assert asked == {(b, t, rate) for b, t, _ in asked for rate in ("common", "tuned")}

@@ -68,7 +68,7 @@ def asked(title: str, rate: str, **numbers) -> Verdict:
 def test_the_table_has_a_row_a_question_escaped_for_html():
     once = asked("d, at one learning rate", "common", name="not run", effect=math.nan)
     both = [asked("a < b & c, at one learning rate", "common"),
-            asked("a < b & c, each at its own best learning rate", "tuned")]  # fmt: skip
+            asked("a < b & c, each at its own best learning rate", "tuned")]
     rows = cells(VerdictTable([*both, once])._repr_html_())
     assert rows[:3] == ["Claim", "At one learning rate", "Each at its own best"]
     answer = "✓ supported+0.250 [+0.125, +0.375]nats per token, 0 pairs: x < y"

@@ -25,7 +25,7 @@ def noisy(mean, n=8, sd=0.01, seed=0) -> list[float]:
 
 def verdict_of(
     losses, role="tuned", resolved=True, collapsed=(), rule=RULE, better="", **changes
-):  # fmt: skip
+):
     claim = made_up_claim(rule=rule, learning_rate=role, **changes)
     claim = replace(claim, comparison=claim.comparison | ({"better": better} if better else {}))
     runs = made_up_runs(losses, role=role, claim=claim, resolved=resolved)
@@ -57,7 +57,7 @@ def test_a_difference_of_differences_adds_the_variances(a, b, c, d):
 @given(side, side, st.floats(0.01, 2))
 def test_equivalence_is_two_one_sided_tests(first, second, margin):
     shifted = [stats.ttest_ind(np.add(first, shift), second, equal_var=False, alternative=way)
-               for shift, way in ((margin, "greater"), (-margin, "less"))]  # fmt: skip
+               for shift, way in ((margin, "greater"), (-margin, "less"))]
     found = Welch.of([first, second]).p_equivalent(margin)
     assert found == pytest.approx(max(test.pvalue for test in shifted), abs=1e-7)
 
@@ -81,7 +81,7 @@ def test_the_four_verdicts_and_not_run(losses, verdict):
 
 def test_sides_need_not_share_a_seed_and_the_smaller_one_counts():
     losses = {"gamma 0.5": dict(enumerate(noisy(5.0, n=9))),
-              "gamma 0.8": {100 + i: loss for i, loss in enumerate(noisy(4.8, n=7))}}  # fmt: skip
+              "gamma 0.8": {100 + i: loss for i, loss in enumerate(noisy(4.8, n=7))}}
     found = verdict_of(losses)
     assert (found.verdict, found.n, count(found)) == ("better", 7, "7 runs a side")
     assert found.effect == pytest.approx(np.mean(noisy(5.0, n=9)) - np.mean(noisy(4.8, n=7)))
@@ -120,7 +120,7 @@ def test_holm_corrects_the_primary_claims_alone():
     losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.99, seed=1)}
     ids = {f"primary-{i}": {"id": f"primary-{i}", "primary": True} for i in range(3)}
     found = [verdict_of(losses, rule=RULE | {"margin": 0.001}, **fields)
-             for fields in (*ids.values(), {"id": "secondary"})]  # fmt: skip
+             for fields in (*ids.values(), {"id": "secondary"})]
     corrected = holm(found)
     assert set(corrected) == set(ids)
     assert corrected["primary-0"] == pytest.approx(min(1.0, 3 * found[0].p))

@@ -326,7 +326,7 @@ def test_without_structure_no_direction_dominates():
 
 @pytest.mark.parametrize("kind, own", [
     ("emb_mlp", {"gradient"}), ("gpt", {"value", "first", "average_distance", "from_last"}),
-])  # fmt: skip
+])
 def test_every_kind_of_model_has_its_own_geometry(kind, own):
     found = geometry(*run(kind))
     assert set(found) == {"anchors", "cosine", "pca", "in_range", "used"} | own

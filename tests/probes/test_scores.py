@@ -66,7 +66,7 @@ def test_ranks_do_not_depend_on_scale():
 @given(
     seed=st.integers(0, 10**6), rows=st.integers(2, 60), columns=st.integers(2, 12),
     clusters=st.integers(1, 6), spread=st.sampled_from([0.01, 0.2, 0.6]),
-)  # fmt: skip
+)
 def test_groups_are_the_connected_components_of_alike_rows(seed, rows, columns, clusters, spread):
     matrix = clustered(seed, rows, columns, clusters, spread)
     unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
@@ -181,7 +181,7 @@ def slow_scores(logits, targets) -> tuple[float, int, int, int]:
 @given(
     seed=st.integers(0, 10**6), sequences=st.integers(1, 9), length=st.integers(1, 5),
     left_out=st.sampled_from([0.0, 0.3, 0.9]),
-)  # fmt: skip
+)
 def test_scores_are_those_of_a_slow_count(seed, sequences, length, left_out):
     logits, targets = answers(seed, sequences, length, left_out)
     found = score_sums(logits, targets)

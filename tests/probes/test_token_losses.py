@@ -154,10 +154,10 @@ def test_each_token_has_the_first_class_whose_condition_it_meets(tiny):
     counts = count_losses(config).ravel()
     pairs = zip(inputs.tolist(), targets.tolist(), strict=True)
     earlier = [pair in [*zip(a, b, strict=True)][:t]
-               for a, b in pairs for t, pair in enumerate(zip(a, b, strict=True))]  # fmt: skip
+               for a, b in pairs for t, pair in enumerate(zip(a, b, strict=True))]
     for i, name in enumerate(CLASSES[index] for index in found):
         expected = ("trivial" if counts[i] < TRIVIAL else "copied" if earlier[i]
-                    else "context" if short[i] - whole[i] > CONTEXT else "rest")  # fmt: skip
+                    else "context" if short[i] - whole[i] > CONTEXT else "rest")
         assert name == expected
     assert {*found} == {0, 1, 2, 3}
 
@@ -167,7 +167,7 @@ def test_class_losses_are_means_that_add_up_to_the_whole(rows):
     losses, found = map(np.array, zip(*rows, strict=True))
     means = class_losses({"tokens": {"whole": losses.tolist()}}, found)
     there = [(means[f"loss_{name}"], (found == i).mean()) for i, name in enumerate(CLASSES)
-             if (found == i).any()]  # fmt: skip
+             if (found == i).any()]
     assert sum(mean * share for mean, share in there) == pytest.approx(losses.mean())
     both = means["loss_context"], means["loss_trivial"]
     assert means["context_minus_trivial"] == pytest.approx(both[0] - both[1], nan_ok=True)

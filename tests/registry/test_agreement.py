@@ -21,7 +21,7 @@ def verdict(shift=0.0, seeds=4, **changes):
     """A claim's verdict when every loss of the treatment is lower by `shift`."""
     claim = made_up_claim(**changes)
     losses = {"gamma 0.5": LOSSES["gamma 0.5"][:seeds],
-              "gamma 0.8": [loss - shift for loss in LOSSES["gamma 0.8"][:seeds]]}  # fmt: skip
+              "gamma 0.8": [loss - shift for loss in LOSSES["gamma 0.8"][:seeds]]}
     return judge(claim, made_up_runs(losses, claim=claim), "laptop")
 
 

@@ -41,7 +41,7 @@ def test_each_run_of_a_tier_is_needed_once(tier):
 def test_nearly_all_that_the_laptop_trains_the_night_trains_too():
     """All but some tuned runs: fewer tuning seeds may choose another rate."""
     laptop, night = ({r.key for runs in needed(t).values() for r in runs}
-                     for t in ("laptop", "night"))  # fmt: skip
+                     for t in ("laptop", "night"))
     assert len(laptop - night) < 0.05 * len(laptop) and 1.5 * len(laptop) < len(night)
 
 

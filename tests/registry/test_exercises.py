@@ -36,7 +36,7 @@ def cells(path) -> list:
 CELLS = {
     re.search(CALL, cell.source)[1]: cell.source
     for path in NOTEBOOKS for cell in cells(path)
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_a_rounded_answer_is_no_wrong_method():
 def test_the_price_of_being_blind_is_that_of_a_table_with_hardly_two_equal_labels():
     """There a few labels do coincide, so it is a little less."""
     data = AnchorConfig(keys="61..1060", tasks="memory 1..8 random", held_out="", anchors=3,
-                        vocab_size=1200)  # fmt: skip
+                        vocab_size=1200)
     drawn = label_losses.blind_losses(data, seed=0)["memory"]
     assert 0.99 < drawn / find("03.6").answer() < 1
 

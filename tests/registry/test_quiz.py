@@ -22,7 +22,7 @@ FOUND = {question.name: question for question in questions()}
 SPACE = {"q": "http://www.imsglobal.org/xsd/imsqti_v2p1"}
 ODD = Question("01.1", "Is {this} ~ #1: a = b?", "So \\ {x = 1} & <2> ~3:", (
     Option("x = {1}", True, "Right."), Option("#2~", False, "No: <b>not</b> = & \\n that."),
-))  # fmt: skip
+))
 
 
 def test_every_exercise_that_needs_no_runs_and_has_an_answer_to_show_is_asked():
@@ -48,7 +48,7 @@ def judged(exercise, name: str, text: str) -> bool:
     value = text if isinstance(exercise, Choice) else numbers(text)
     if isinstance(exercise, Function):
         given = dict(re.findall(r"(\w+) = (\(.*?\)|.+?)(?=, \w+ =|\.$)",
-                                FOUND[name].text.rpartition(" For ")[2]))  # fmt: skip
+                                FOUND[name].text.rpartition(" For ")[2]))
         given = {key: numbers(shown) for key, shown in given.items()}
         return close(value, exercise.right(**given), 0.002)
     if isinstance(exercise, Several):
@@ -73,7 +73,7 @@ def test_named_mistakes_come_with_their_own_hints_and_before_the_slips():
 
 def test_texts_are_plain(tmp_path):
     assert plain("**At** $\\gamma = 1$, $d^{-\\gamma}$, `x` of [this](there)") \
-        == "At γ = 1, d^(−γ), x of this"  # fmt: skip
+        == "At γ = 1, d^(−γ), x of this"
     wrong = [q.text for q in FOUND.values() if re.search(r"[$`\\]|\*\*|\]\(", q.text + q.title)]
     assert wrong == []
 

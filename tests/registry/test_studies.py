@@ -26,7 +26,7 @@ PARAMETERS = {
     "common_learning_rate": 0.002, "tuning_seeds": [1000, 1001], "seeds": [0, 1, 2],
     "n_layer": 1, "n_head": 2, "width": 16, "block_size": 16, "vocab_size": 512,
     "corpus": "sotu", "steps": 12, "batch_size": 8, "precision": "float32",
-}  # fmt: skip
+}
 
 
 def planned(**changes) -> LearningRateStudy:
@@ -87,7 +87,7 @@ def test_lists_may_be_given_as_text():
     as_text = planned(
         gammas="[0.5, 0.8]", fixed_stds="[]", learning_rates="[0.008, 0.004, 0.002, 0.001]",
         tuning_seeds="[1000, 1001]", seeds="[0, 1, 2]",
-    )  # fmt: skip
+    )
     assert as_text == planned()
 
 
@@ -96,7 +96,7 @@ BAD = [
     ("gammas", [0.5, 0.5]), ("gammas", ["0.5"]), ("gammas", [True]), ("gammas", None),
     ("seeds", [0.5]), ("seeds", "[0, 0]"), ("tuning_seeds", []), ("learning_rates", ""),
     ("fixed_stds", "none"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("name, value", BAD)
@@ -263,7 +263,7 @@ def test_running_trains_what_is_missing_and_then_the_best_rates(tmp_path, tiny):
     plan = LearningRateStudy(
         {f"gamma {g}": replace(tiny, steps=3, init=InitConfig(gamma=g)) for g in (0.5, 0.8)},
         learning_rates=(0.01, 0.02), tuning_seeds=(9,), seeds=(0, 1),
-    )  # fmt: skip
+    )
     runs = plan.run(Store(tmp_path), workers=1, rules={"a": "b"})
     assert runs.role.value_counts().to_dict() == {"tuning": 4, "common": 4, "tuned": 4}
     assert runs.status.eq("ok").all() and all(rules == {"a": "b"} for rules in runs.rules)
@@ -282,7 +282,7 @@ def test_of_a_role_only_what_it_takes_is_trained(tmp_path, tiny, role):
     plan = LearningRateStudy(
         {f"gamma {g}": replace(base, init=InitConfig(gamma=g)) for g in (0.5, 0.8)},
         learning_rates=(0.01, 0.02), tuning_seeds=(9,), seeds=(0, 1),
-    )  # fmt: skip
+    )
     runs = plan.run(Store(tmp_path), role=role, workers=1)
     assert runs.role.value_counts().to_dict() == ASKED[role]
     assert len(list(tmp_path.glob("*.json"))) == sum(ASKED[role].values())
@@ -439,7 +439,7 @@ def test_a_setting_changes_what_its_name_says_and_nothing_else():
 def test_a_gate_with_as_many_weights_has_as_many_weights():
     settings = study("restraints_controls", "laptop").settings
     sizes = {name: sum(w.numel() for w in build_model(settings[f"gamma 1{name}"]).parameters())
-             for name in ("", ", gate", ", gate, as many weights")}  # fmt: skip
+             for name in ("", ", gate", ", gate, as many weights")}
     plain, gated, fair = sizes.values()
     assert gated > 1.03 * plain and fair == pytest.approx(plain, rel=0.005)
 

@@ -20,7 +20,7 @@ from ..ledger.estimate import Estimate
 from ..project import UserError
 
 COLUMNS = ("setting", "role", "gamma", "parts", "seed", "learning_rate", "loss", "status",
-           "resolved", "width", "n_layer", "tokens")  # fmt: skip
+           "resolved", "width", "n_layer", "tokens")
 SIZE = {"width": "width", "n_layer": "layers", "tokens": "tokens"}  # column -> word
 ALLOWED = "the frame of a study with a grid of gammas and rates, as that of critical_text"
 FEWEST = 3  # rates whose best gamma lies inside the grid: a line through two always fits
@@ -75,7 +75,7 @@ class Law:
 def pick_gamma(
     width: int, learning_rate: float | None = None, *, evidence, n_layer: int | None = None,
     tokens: float | None = None,
-) -> Advice:  # fmt: skip
+) -> Advice:
     """The gamma that `evidence` speaks for, with an interval and in words how far it holds.
 
     With a `learning_rate`, that of the run at its peak: gamma = -ln std*(rate) / ln width, with a
@@ -98,10 +98,10 @@ def pick_gamma(
     found, basis, limits = _tuned(runs) if learning_rate is None else _at(runs, learning_rate)
     role = "tuned" if learning_rate is None else "tuning"
     beyond = [_limit(name, asked[name], size[name]) for name in SIZE
-              if asked[name] not in (None, size[name])]  # fmt: skip
+              if asked[name] not in (None, size[name])]
     gamma, low, high = (g * math.log(size["width"]) / math.log(width) for g in found)
     return Advice(gamma, low, high, f"{basis} {_origin(runs, role, size)}",
-                  (*beyond, *limits))  # fmt: skip
+                  (*beyond, *limits))
 
 
 def law(evidence, draws: int = 1000) -> Law:
@@ -119,7 +119,7 @@ def law(evidence, draws: int = 1000) -> Law:
     known = np.isfinite(best)
     if known.sum() < FEWEST:
         raise UserError(f"evidence: got {known.sum()} learning rates whose best gamma lies inside "
-                        f"the grid, needed are {FEWEST}")  # fmt: skip
+                        f"the grid, needed are {FEWEST}")
 
     def line(seeds, chosen):
         part = replace(across, losses=across.losses[chosen][:, seeds])
@@ -127,11 +127,11 @@ def law(evidence, draws: int = 1000) -> Law:
 
     (count, seeds, _), rng = across.losses.shape, np.random.default_rng(0)
     again = [line(rng.integers(seeds, size=seeds), rng.integers(count, size=count))
-             for _ in range(draws if count > FEWEST and seeds > 1 else 0)]  # fmt: skip
+             for _ in range(draws if count > FEWEST and seeds > 1 else 0)]
     return Law(
         across.gammas[known], np.exp2(best[known]),
         _line(np.log2(across.gammas), best), np.array(again).reshape(-1, 2),
-    )  # fmt: skip
+    )
 
 
 def _across(runs):
@@ -169,12 +169,12 @@ def _at(runs, rate: float):
     best, low, high = found.octaves(rate)
     std = float(np.exp2(best))
     basis = (f"At learning rate {rate:g} the best standard deviation is {std:.2g}: it goes as the "
-             f"rate to the power {Estimate(*found.exponent):.2f}.")  # fmt: skip
+             f"rate to the power {Estimate(*found.exponent):.2f}.")
     stds = runs.width.iloc[0] ** -runs.gamma  # those tried, not only those found best
     ends = {"learning rate": (rate, found.rates), "standard deviation": (std, stds)}
     limits = [f"{name} {value:.2g} (evidence: {min(seen):.2g} to {max(seen):.2g})"
               for name, (value, seen) in ends.items()
-              if not min(seen) * 0.999 <= value <= max(seen) * 1.001]  # fmt: skip
+              if not min(seen) * 0.999 <= value <= max(seen) * 1.001]
     return [-x / math.log2(runs.width.iloc[0]) for x in (best, high, low)], basis, limits
 
 
@@ -188,7 +188,7 @@ def _tuned(runs):
     table = table.loc[:, np.isfinite(table).all()]
     if len(table) < 2 or not len(table.columns):
         raise UserError("evidence: got no gamma with two tuned seeds whose best rate is inside "
-                        "the grid, needed is one")  # fmt: skip
+                        "the grid, needed is one")
     gammas, least = list(table.columns), table.mean().idxmin()
     above = [paired_interval(list(table[g] - table[least]), 0.95) for g in gammas]
     first = last = gammas.index(least)
@@ -200,7 +200,7 @@ def _tuned(runs):
     most = max(high for _, _, high in above[first : last + 1])
     words = (f"With the learning rate tuned for each, gamma {least:g} ends lowest, at the rate "
              f"{rate:g}; {gammas[first]:g} to {gammas[last]:g} are not told apart from it by so "
-             f"few seeds, and by its interval one may lose up to {most:.3f} nats.")  # fmt: skip
+             f"few seeds, and by its interval one may lose up to {most:.3f} nats.")
     ends = [g for g, at in ((gammas[first], 0), (gammas[last], -1)) if g == gammas[at]]
     words += f" The grid ends at {' and '.join(f'{g:g}' for g in ends)}." if ends else ""
     return (least, gammas[first], gammas[last]), words, []
@@ -221,7 +221,7 @@ def _limit(name: str, asked, seen) -> str:
 def _origin(runs, role: str, size: dict) -> str:
     count = (runs.role == role).sum()
     return (f"From {count} {role} runs of width {size['width']}, {size['n_layer']} layers and "
-            f"{size['tokens'] / 1e6:.2g} million tokens.")  # fmt: skip
+            f"{size['tokens'] / 1e6:.2g} million tokens.")
 
 
 def _check(name: str, value, least: float, whole: bool = False) -> None:

@@ -70,9 +70,9 @@ def exchanged_rates(runs, measure: str, sides) -> dict:
         return {}
     one, other = (finite.loc[side].idxmin() for side in sides)
     pairs = {"each at its own": (one, other), f"both at that of {sides[0]}": (one, one),
-             f"both at that of {sides[1]}": (other, other)}  # fmt: skip
+             f"both at that of {sides[1]}": (other, other)}
     return {words: float(plane.loc[sides[1], late] - plane.loc[sides[0], early])
-            for words, (early, late) in pairs.items()}  # fmt: skip
+            for words, (early, late) in pairs.items()}
 
 
 def data_of(runs) -> AnchorConfig:

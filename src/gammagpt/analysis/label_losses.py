@@ -23,7 +23,7 @@ def told_losses(data) -> pd.DataFrame:
         parts.append(part)
     rows = pd.concat(parts, ignore_index=True)
     told = {"nothing": [], "the task": ["task"], "and an anchor": ["task", "anchor"],
-            "and the key": ["task", "key"], "and all of it": ["task", "all"]}  # fmt: skip
+            "and the key": ["task", "key"], "and all of it": ["task", "all"]}
     for words, columns in told.items():
         rows[words] = _surprise(rows, columns)
     return rows.groupby("task", sort=False)[list(told)].mean()

@@ -133,7 +133,7 @@ def trend(found: LossesByRate, measure, x, draws: int = 1000) -> tuple[float, fl
         return value, math.nan, math.nan
     rng = np.random.default_rng(0)
     again = [slope(rng.integers(seeds, size=seeds), rng.integers(settings, size=settings))
-             for _ in range(draws)]  # fmt: skip
+             for _ in range(draws)]
     low, high = np.nanquantile(again, (0.025, 0.975))
     return value, float(low), float(high)
 

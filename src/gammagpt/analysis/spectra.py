@@ -46,7 +46,7 @@ def path(run, measure: str, names=None):
     values = np.array([
         [probe["tensors"][name][measure] for name in names or probe["tensors"]]
         for probe in spectra
-    ])  # fmt: skip
+    ])
     if measure in ("stable_rank", "effective_rank", "norm"):
         return steps, np.exp(np.log(values).mean(1))
     return steps, values.mean(1)

@@ -119,7 +119,7 @@ def machine() -> dict:
             **{name: origin[name] for name in ("torch", "commit", "source", "date")},
         },
         "ceilings": {p: round(ceiling(device, p), 1) for p in PRECISIONS},
-    }  # fmt: skip
+    }
 
 
 def ceiling(device, precision: str) -> float:

@@ -123,7 +123,7 @@ def can_compile(device: torch.device) -> bool:
     except Exception as error:  # torch names a dozen of them, in private modules
         reason = str(error).strip().splitlines()[0]
         warnings.warn(f"compile: not possible here, training goes on without it ({reason})",
-                      stacklevel=2)  # fmt: skip
+                      stacklevel=2)
         return False
 
 

@@ -66,7 +66,7 @@ def audit(config: RunConfig):
     spread = float(np.sqrt(np.square(start).mean()))
     exact = bool(np.array_equal(bias.detach().numpy(), start.astype("float32")))
     row = {"tensor": "head.bias", "shape": f"{len(bias)}", "d_in": 1, "std": spread,
-           "gamma": math.nan, "expected": spread, "tolerance": 0.0, "ok": exact}  # fmt: skip
+           "gamma": math.nan, "expected": spread, "tolerance": 0.0, "ok": exact}
     return pd.concat([table, pd.DataFrame([row])], ignore_index=True)
 
 

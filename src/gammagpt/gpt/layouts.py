@@ -40,11 +40,11 @@ SIZES = {  # what a layer says of its own weight's shape; a shard or a packed we
     (nn.Conv1d, nn.Conv2d, nn.Conv3d): lambda m: (
         m.out_channels, m.in_channels // m.groups, *m.kernel_size
     ),
-}  # fmt: skip
+}
 # Whose layers compute what their class says; another subclass may do anything with its weight.
 KNOWN = ("torch.", "transformers.")
 FOREIGN = ("peft.", "bitsandbytes.", "torchao.", "optimum.", "auto_gptq.", "gptqmodel.", "awq.",
-           "hqq.", "torch.ao.nn.quantized.", "torch.ao.nn.intrinsic.")  # fmt: skip
+           "hqq.", "torch.ao.nn.quantized.", "torch.ao.nn.intrinsic.")
 ROUTER = re.compile(r"Router$|Gate$")
 
 
@@ -87,5 +87,5 @@ def _experts(layer) -> dict:
 def home_of(layer) -> str:
     """The module of the layer's class; parametrize and fully_shard put a class of theirs on top."""
     own = [c for c in type(layer).__mro__ if c.__name__ not in ("FSDPModule", "ReplicateModule")
-           and not c.__name__.startswith(("Parametrized", "FSDP"))]  # fmt: skip
+           and not c.__name__.startswith(("Parametrized", "FSDP"))]
     return own[0].__module__

@@ -34,7 +34,7 @@ class OptimConfig:
             "learning_rate": (0, math.inf), "weight_decay": (0, math.inf), "beta1": (0, 0.9999),
             "beta2": (0, 0.9999), "clip": (0, math.inf), "warmup": (0, 1), "final_ratio": (0, 1),
             "eps": (1e-30, 1),
-        }  # fmt: skip
+        }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
             require(low <= value <= high, f"optim.{name}", value, f"is {low} to {high}")
@@ -82,7 +82,7 @@ class AdamH(torch.optim.AdamW):
     def __init__(self, matrices, config: OptimConfig):
         betas = (config.beta1, config.beta2)
         super().__init__(matrices, lr=config.learning_rate, betas=betas, eps=config.eps,
-                         weight_decay=0.0)  # fmt: skip
+                         weight_decay=0.0)
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -166,4 +166,4 @@ def _numbers(config: OptimConfig, step: int, steps: int) -> tuple[float, ...]:
         learning_rate(config, step, steps), config.weight_decay, 1 - beta1, 1 - beta2,
         1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1), config.clip or math.inf,
         float(config.relative), config.eps,
-    )  # fmt: skip
+    )

@@ -26,7 +26,7 @@ WRITERS = {
                   "out"},
     "mlp": {"c_proj", "down_proj", "w2", "ff_out", "dense_4h_to_h", "fc2", "fc_out", "proj",
             "down"},
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def check_names(names) -> dict[str, tuple[str, ...]]:
         found[name] = tuple(several)
         if name not in NAMES or not all(isinstance(p, str) for p in several):
             raise UserError(f"names: got {name!r}: {patterns!r}, allowed are patterns for "
-                            f"{', '.join(NAMES)}")  # fmt: skip
+                            f"{', '.join(NAMES)}")
     return found
 
 
@@ -66,7 +66,7 @@ def _blocks(module, weights, names) -> re.Pattern:
     """Matches names of what is in a block; its one group is the block's number, from 0."""
     if patterns := names.get("block"):
         return re.compile("|".join(re.escape(p).replace(r"\*", r"(\d+)", 1) for p in patterns[:1])
-                          + r"\.")  # fmt: skip
+                          + r"\.")
     lists = []
     for name, child in named_modules(module):
         keys = list(child._modules)
@@ -74,18 +74,18 @@ def _blocks(module, weights, names) -> re.Pattern:
         if keys and all(key.isdigit() for key in keys) and not inner and any(
             _part(w.name.removeprefix(f"{name}.")) == "attention"
             for w in weights if w.name.startswith(f"{name}.")
-        ):  # fmt: skip
+        ):
             lists.append(name)
     if len(lists) > 1:
         raise UserError(f"names: found blocks in {' and in '.join(lists)}, allowed is one: say "
-                        "which, as names={'block': 'layers.*'}")  # fmt: skip
+                        "which, as names={'block': 'layers.*'}")
     return re.compile(rf"{re.escape(lists[0])}\.(\d+)\." if lists else r"(?!)()")
 
 
 def _sizes(weights, blocks) -> tuple[int | None, int | None]:
     """The width of the stream and the vocabulary: those of the largest embedding."""
     sizes = [w.layer.weight.shape for w in weights
-             if isinstance(w.layer, nn.Embedding) and not blocks.match(w.name)]  # fmt: skip
+             if isinstance(w.layer, nn.Embedding) and not blocks.match(w.name)]
     vocabulary, width = max(sizes, default=(None, None))
     return width, vocabulary
 
@@ -93,14 +93,14 @@ def _sizes(weights, blocks) -> tuple[int | None, int | None]:
 def _place(weight, blocks, width, vocabulary, names) -> Place:
     name, inside = weight.name, blocks.match(weight.name)
     named = {key: [p for p in patterns if fnmatch.fnmatchcase(name, p)]
-             for key, patterns in names.items()}  # fmt: skip
+             for key, patterns in names.items()}
     part = next((part for part in PARTS if named.get(part)), None)
     if inside is None:
         return Place(part or _outside(weight, vocabulary), writer=bool(named.get("writer")))
     part = part or _part(name[inside.end() :])
     if part is None:
         raise UserError(f"names: the part of {name} is not known, allowed is to say it, as "
-                        f"names={{'mlp': '{name}'}}")  # fmt: skip
+                        f"names={{'mlp': '{name}'}}")
     writer = named["writer"] if "writer" in named else _writes(weight, part, width)
     return Place(part, int(inside[1]) + 1, bool(writer))
 
@@ -131,9 +131,9 @@ def _writes(weight, part: str, width) -> bool:
 def _check_writers(found: dict[str, Place]) -> None:
     for at in sorted({(place.block, place.part) for place in found.values() if place.block}):
         own = {name.removesuffix(".weight").rsplit(".", 1)[-1] for name, place in found.items()
-               if place.writer and (place.block, place.part) == at}  # fmt: skip
+               if place.writer and (place.block, place.part) == at}
         if len(own) != 1:
             told = " and ".join(sorted(own)) or "nothing"
             raise UserError(f"names: in the {at[1]} of block {at[0]} {told} is known to write into "
                             "the residual stream, allowed is one: say it, as "
-                            "names={'writer': '*.o_proj.weight'}")  # fmt: skip
+                            "names={'writer': '*.o_proj.weight'}")

@@ -19,7 +19,7 @@ SOURCES = (
     "data/batches", "gpt/device", "gpt/optim", "gpt/scores", "probes/spectra", "probes/geometry",
     "probes/token_losses", "probes/sinks", "probes/norm_outputs", "gpt/parallel", "gpt/engine",
     "gpt/train",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

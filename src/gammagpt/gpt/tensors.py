@@ -142,7 +142,7 @@ def _laid_out(weight: Weight, axes, package) -> Weight:
     own = next((size(layer) for kind, size in SIZES.items() if isinstance(layer, kind)), None)
     if (own and tuple(tensor.shape) != own) or tensor.ndim <= max(axes) or not tensor.numel():
         return weight.refused(f"is not of its layer's shape {own or ''}; draw before it is "
-                              "sharded or packed", hard=True)  # fmt: skip
+                              "sharded or packed", hard=True)
     if isinstance(layer, nn.Embedding) and not weight.tensor.requires_grad:
         return weight.refused("is frozen, as positions that are computed are")
     return replace(weight, d_in=math.prod(tensor.shape[axis] for axis in axes))
@@ -157,7 +157,7 @@ def _undrawable(weight: Weight, package) -> str:
         return "is a flat shard of several tensors; draw before wrapping"
     if package:
         return (f"is of {package}: adapters and quantized layers are not drawn; draw the "
-                "model before they are added")  # fmt: skip
+                "model before they are added")
     if tensor.dtype not in FLOATS or not kind.__module__.startswith("torch."):
         return f"is {tensor.dtype} in a {kind.__name__}, which holds no drawn numbers"
     return _unholdable(weight) if weight.parametrized else ""

@@ -26,7 +26,7 @@ RECORDED = {"spectra": "tensors"}  # probes that a record calls by another name
 def train(
     config: RunConfig, *, device=None, compiled=False, rules=None, progress=None, group=ALONE,
     probes=None, keep=None,
-) -> Record:  # fmt: skip
+) -> Record:
     """Train one model and return its record; writes nothing.
 
     `progress(step, loss)` is called for every step (loss in nats, a float), some steps at once.
@@ -38,7 +38,7 @@ def train(
     Raises UserError for bad data, a device that is not here, or a probe that is not in the table.
     """
     named = {"device": device, "compiled": compiled, "rules": rules, "progress": progress,
-             "keep": keep}  # fmt: skip
+             "keep": keep}
     return train_stack([config], group=group, probes=probes, **named)[0]
 
 
@@ -46,7 +46,7 @@ def train(
 def train_stack(
     configs, *, device=None, compiled=False, rules=None, progress=None, group=ALONE, probes=None,
     keep=None,
-) -> list[Record]:  # fmt: skip
+) -> list[Record]:
     """Train the members of a stack at once; their records, in the order of `configs`.
 
     The configurations may differ in init, optim, seed and norm_eps, and in nothing else
@@ -78,7 +78,7 @@ def _asked(config, probes: dict) -> dict:
     for name in asked:
         if name not in probes:
             raise UserError(f"probes.{name}: got {getattr(config, name)}, allowed is 0 without "
-                            "that probe in the table")  # fmt: skip
+                            "that probe in the table")
     return {name: probes[name] for name in asked}
 
 
@@ -136,7 +136,7 @@ class Log:
         self._train_every = max(1, config.steps // TRAIN_POINTS)
         self.loss_steps = even_steps(config.probes.losses, config.steps)
         self.along = {name: log_steps(getattr(config.probes, name), config.steps)
-                      for name, (when, _) in table.items() if when == "along"}  # fmt: skip
+                      for name, (when, _) in table.items() if when == "along"}
         self.last = [name for name, (when, _) in table.items() if when == "end"]
         points = range(self._train_every, config.steps, self._train_every)
         self.stops = self.loss_steps.union(points, *self.along.values())
@@ -196,7 +196,7 @@ class Log:
         """
         level = unigrams.entropy(self.config.data)
         self.final |= {"unigram_entropy": _short(level),
-                       "unigram_until": plateau_end(self.curves["train"], level)}  # fmt: skip
+                       "unigram_until": plateau_end(self.curves["train"], level)}
         for name in ("embedding", "head"):
             matrix = weights.get(f"{name}.weight", weights["embedding.weight"])  # a tied head
             self.final[f"{name}_stable_rank"] = _short(stable_rank(matrix))

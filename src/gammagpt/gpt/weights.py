@@ -45,7 +45,7 @@ class Trained:
         generator = torch.Generator().manual_seed(seed)
         drawn = self.model.generate(
             torch.tensor([start]), count, temperature, top_k, generator
-        )[0, len(start):].tolist()  # fmt: skip
+        )[0, len(start):].tolist()
         drawn = drawn[: drawn.index(end)] if end in drawn else drawn
         return prompt + encoding.decode(drawn, errors="replace")
 
@@ -56,7 +56,7 @@ def save_model(path, model: nn.Module, config: RunConfig) -> Path:
     Raises UserError if it cannot be written.
     """
     arrays = {name: weight.detach().float().cpu().contiguous().numpy()
-              for name, weight in model.named_parameters()}  # fmt: skip
+              for name, weight in model.named_parameters()}
     notes = {"format": "pt", "config": json.dumps(config.pinned().to_dict(), allow_nan=False)}
     if config.data.kind == "text":
         ranks = load_text(config.data).ranks
@@ -65,7 +65,7 @@ def save_model(path, model: nn.Module, config: RunConfig) -> Path:
     header, end = {"__metadata__": notes}, 0
     for name, array in arrays.items():
         header[name] = {"dtype": "F32", "shape": list(array.shape),
-                        "data_offsets": [end, end := end + array.nbytes]}  # fmt: skip
+                        "data_offsets": [end, end := end + array.nbytes]}
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)  # the numbers begin at a multiple of eight
     path = Path(path)

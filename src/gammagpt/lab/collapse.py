@@ -15,4 +15,4 @@ def collapsed(rates, losses, margin: float = MARGIN) -> np.ndarray:
     """
     rates, losses = np.asarray(rates), np.asarray(losses)
     return np.array([y == np.inf or y - losses[rates <= r].min() > margin
-                     for r, y in zip(rates, losses, strict=True)], bool)  # fmt: skip
+                     for r, y in zip(rates, losses, strict=True)], bool)

@@ -15,7 +15,7 @@ from math import nan
 
 import numpy as np
 
-from ..data.anchors import keys, label_laws, parse_tasks, tasks, training_sequences  # fmt: skip
+from ..data.anchors import keys, label_laws, parse_tasks, tasks, training_sequences
 from ..data.corpora import corpora
 from ..data.text import load_text
 from ..data.unigrams import unigram_losses
@@ -116,7 +116,7 @@ def expansion(probes) -> dict[str, float]:
         "condensed": float(np.mean([*fell.values()])), "expanded": float(np.mean([*rose.values()])),
         "embedding_condensed": fell["embedding.weight"],
         "embedding_expanded": rose["embedding.weight"],
-    }  # fmt: skip
+    }
 
 
 @cache
@@ -208,7 +208,7 @@ def law_cosines(data, seed: int) -> np.ndarray:
     """(A, A) cosines between P_s - 1/V of all anchors (arXiv 2502.04375, Figure 4), exact."""
     laws, _ = label_laws(training_sequences(data, seed), data.vocab_size)
     rows = [laws[anchor] - 1 / data.vocab_size for _, among, _ in parse_tasks(data)
-            for anchor in among]  # fmt: skip
+            for anchor in among]
     return _cosines(np.array(rows))
 
 

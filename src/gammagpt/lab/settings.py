@@ -17,10 +17,10 @@ LISTS = {  # what a list holds, by its name or the last word of it
     "gammas": float, "stds": float, "rates": float, "between": float, "decays": float,
     "warmups": float, "biting_eps": float, "seeds": int, "widths": int, "layers": int,
     "depths": int, "factors": float, "lengths": int, "other_steps": int,
-}  # fmt: skip
+}
 EMPTY = ("stds", "rates", "between", "seeds")  # those that may be
 WORDS = {"width": "width {}", "n_layer": "layers {}", "steps": "{} steps", "norm_eps": "eps {:g}",
-         "warmup": "warm-up {:g}", "weight_decay": "decay {:g}"}  # fmt: skip
+         "warmup": "warm-up {:g}", "weight_decay": "decay {:g}"}
 
 PAPERMILL = "# Parameters\n"  # how the cell begins that papermill adds
 
@@ -35,7 +35,7 @@ def parameters(names: dict) -> SimpleNamespace:
     _check_given(names.get("In", ()))
     plain = bool | int | float | str | list | tuple | NoneType
     chosen = {name: value for name, value in names.items()
-              if name.islower() and name[0] != "_" and isinstance(value, plain)}  # fmt: skip
+              if name.islower() and name[0] != "_" and isinstance(value, plain)}
     return SimpleNamespace(**{name: _value(name, value) for name, value in chosen.items()})
 
 
@@ -86,7 +86,7 @@ class Settings(dict):
             name + words: changed(config, part, fields)
             for words, fields in variants.items()
             for name, config in self.items()
-        })  # fmt: skip
+        })
 
     def set(self, part: str | None = None, **fields) -> "Settings":
         """Every setting with other values of these fields; the names stay."""
@@ -119,7 +119,7 @@ def gpt_on_text(p, steps: int | None = None, **probes) -> RunConfig:
         "optim": {"learning_rate": p.common_learning_rate},
         "data": {"corpus": p.corpus, "vocab_size": p.vocab_size},
         "steps": steps or p.steps, "batch_size": p.batch_size, "precision": p.precision,
-    })  # fmt: skip
+    })
     return _measured(_measured(run, **asdict(ProbeConfig())).pinned(), **probes)
 
 
@@ -134,12 +134,12 @@ def on_anchors(
 ) -> LearningRateStudy:
     """A model on anchor functions, with each gamma; `data` is what the page does not say of it."""
     data = {"kind": "anchors", "keys": p.keys, "held_out": "", "anchors": p.anchors, "samples": 0,
-            "length": p.anchors + 1} | data  # fmt: skip
+            "length": p.anchors + 1} | data
     base = RunConfig.from_dict({
         "model": model | {"vocab_size": data["vocab_size"], "block_size": data["length"]},
         "optim": {"learning_rate": rate}, "data": data,
         "steps": steps, "batch_size": batch_size, "precision": p.precision,
-    })  # fmt: skip
+    })
     base = _measured(base, losses=31, windows=200, final_windows=2000, geometry=probes).pinned()
     return study(over_inits(base, gammas=gammas), rates, p.tuning_seeds, seeds)
 

@@ -172,7 +172,7 @@ def _collapsed(runs):
     import pandas as pd
 
     parts = [pd.Series(collapsed(group.learning_rate, group.loss), group.index)
-             for _, group in runs.groupby("setting")]  # fmt: skip
+             for _, group in runs.groupby("setting")]
     return pd.concat(parts or [pd.Series(dtype=bool)]).reindex(runs.index)
 
 

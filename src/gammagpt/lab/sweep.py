@@ -23,7 +23,7 @@ FEW = 8  # runs at once where there is so little to do that measuring would take
 def sweep(
     configs, store: Store, *, workers: int | None = None, members: int | None = None,
     executor: Executor | None = None, budget: float = math.inf, rules=None,
-) -> list[Record | None]:  # fmt: skip
+) -> list[Record | None]:
     """The records of all `configs`, in their order; only those missing from `store` are trained.
 
     Runs of one shape train as stacks (train_stack), `members` at once (default: measured).

@@ -224,7 +224,7 @@ def _checked(where: str, fields: dict) -> Claim:
             isinstance(claim.means, dict) and set(claim.means) <= set(VERDICTS)
             and all(isinstance(text, str) and text for text in claim.means.values()),
         "primary must be true or false": isinstance(claim.primary, bool),
-    }  # fmt: skip
+    }
     for words, holds in must.items():
         if not holds:
             raise UserError(f"{where}: {words}")

@@ -50,7 +50,7 @@ class Verdict:
     def sides(self) -> list[list[float]]:
         """The metric of every run that is compared, a list a setting; second edition."""
         return [[value for name, *_, value in self.compared if name == setting]
-                for setting in self.claim.settings]  # fmt: skip
+                for setting in self.claim.settings]
 
     def to_dict(self) -> dict:
         """Strict JSON content; numbers that do not exist are null."""
@@ -103,7 +103,7 @@ def _judge_runs(claim: Claim, runs, tier: str) -> Verdict:
     """The verdict by the second edition's rules: every run that is compared, Welch's interval."""
     role = runs[runs.role == claim.comparison["learning_rate"]] if len(runs) else runs
     sides = [[*_needed(claim, role[role.setting == setting]).itertuples()] if len(role) else []
-             for setting in claim.settings]  # fmt: skip
+             for setting in claim.settings]
     rows = [row for side in sides for row in side]
     compared = tuple((r.setting, int(r.seed), r.key, _metric(claim, r)) for r in rows)
     if not all(sides):
@@ -116,7 +116,7 @@ def _judge_runs(claim: Claim, runs, tier: str) -> Verdict:
     low, high = found.interval(claim.rule["confidence"])
     p = math.nan if math.isnan(low) else _p_welch(claim, found, verdict)
     return Verdict(claim, tier, verdict, reason, found.effect, low, high, (),
-                   _flag(claim, rows), p, compared)  # fmt: skip
+                   _flag(claim, rows), p, compared)
 
 
 def _metric(claim: Claim, row) -> float:

@@ -82,7 +82,7 @@ def rows_in_use(model, tokens) -> dict:
     """Spectrum and condensation of the embeddings that are trained at all."""
     rows = model.embedding.weight[tokens].detach()
     return {name: value for name, value in (spectrum(rows) | condensation(rows)).items()
-            if name in ("stable_rank", "effective_rank", "pairs_alike")}  # fmt: skip
+            if name in ("stable_rank", "effective_rank", "pairs_alike")}
 
 
 def upper_triangle(matrix) -> list[float]:
@@ -107,7 +107,7 @@ def principal_plane(model, tokens) -> dict:
     plane = left[:, :2] * values[:2]
     shares = values.square() / values.square().sum()
     return {"tokens": tokens, "plane": _rounded(plane / plane.abs().max()),
-            "shares": _rounded(shares[:8])}  # fmt: skip
+            "shares": _rounded(shares[:8])}
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ COLUMNS = (
     "claim", "title", "unit", "ours", "our_low", "our_high", "our_n", "our_verdict", "theirs",
     "their_low", "their_high", "their_n", "their_verdict", "in_interval", "prediction_low",
     "prediction_high", "inside",
-)  # fmt: skip
+)
 ANSWERS = {True: "inside", False: "outside", None: "not comparable"}
 HOW_TO = (
     "This page shows the records that come with the book. To compare records of your own, make "
@@ -164,7 +164,7 @@ def _row(ours: Verdict, theirs: Verdict | None) -> dict:
     for side, verdict, numbers in (("our", ours, ours.shown), ("their", theirs, there)):
         row |= dict(zip((f"{side}s", f"{side}_low", f"{side}_high"), numbers, strict=True))
         row |= {f"{side}_n": verdict.n if verdict else 0,
-                f"{side}_verdict": verdict.verdict if verdict else "not run"}  # fmt: skip
+                f"{side}_verdict": verdict.verdict if verdict else "not run"}
     row |= dict(zip(("prediction_low", "prediction_high"), predicted, strict=True))
     row["in_interval"] = _within(there[0], *ours.shown[1:])
     row["inside"] = _within(there[0], *predicted)

@@ -79,7 +79,7 @@ def needed(tier: str, folder: Path | None = None) -> dict[str, list[RunConfig]]:
     for experiment, notebook in homes().items():
         asked = study(experiment, tier)
         runs = [*asked.at_common_rate(), *asked.tuning(),
-                *asked.at_best_rate(asked.best_rates(asked.collect(store)))]  # fmt: skip
+                *asked.at_best_rate(asked.best_rates(asked.collect(store)))]
         runs += [asked.reference] if asked.reference else []
         new = {run.key: run for run in runs if run.key not in seen}
         seen |= set(new)

@@ -44,7 +44,7 @@ def check(name: str, answer=..., **page) -> Feedback:
     if set(page) != set(exercise.needs):
         call = ", ".join([f'"{name}"', "answer", *(f"{n}={n}" for n in exercise.needs)])
         raise UserError(f"exercise {name}: got {', '.join(page) or 'nothing'} of the page, "
-                        f"allowed is check({call})")  # fmt: skip
+                        f"allowed is check({call})")
     try:
         hint = exercise.judge(answer, **page)
     except CannotTell as reason:

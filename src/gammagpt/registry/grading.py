@@ -72,7 +72,7 @@ def _exercise(name: str, exercise, task: str, source: str) -> list[dict]:
     solved = ["### BEGIN SOLUTION", solution, "### END SOLUTION"]
     tests = ["from gammagpt.registry.exercises import check\n", f"feedback = {call}",
              "print(feedback)", "### BEGIN HIDDEN TESTS",
-             'assert feedback.state == "right", feedback', "### END HIDDEN TESTS"]  # fmt: skip
+             'assert feedback.state == "right", feedback', "### END HIDDEN TESTS"]
     key = name.replace(".", "-")
     return [
         _cell("markdown", f"**{name}** {task}", f"task-{key}", locked=True),
@@ -84,6 +84,6 @@ def _exercise(name: str, exercise, task: str, source: str) -> list[dict]:
 def _cell(kind: str, source: str, name: str, **marks) -> dict:
     """A cell with nbgrader's marks (its metadata, version 3)."""
     marked = {"schema_version": 3, "grade_id": name, "grade": False, "locked": False,
-              "solution": False, "task": False} | marks  # fmt: skip
+              "solution": False, "task": False} | marks
     cell = {"cell_type": kind, "id": name, "metadata": {"nbgrader": marked}, "source": source}
     return cell | ({"outputs": [], "execution_count": None} if kind == "code" else {})

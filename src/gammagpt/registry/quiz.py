@@ -19,7 +19,7 @@ from .exercises import all_exercises
 OPTIONS = 4  # of a question; what the named mistakes leave open, common slips fill
 SLIPS = (10, 0.1, 2, 0.5)  # times the right number
 LETTERS = {"cdot": "·", "times": "×", "sqrt": "√", "gamma": "γ", "varepsilon": "ε", "rho": "ρ",
-           "Delta": "Δ", "eta": "η", "sigma": "σ", "theta": "θ", "pi": "π"}  # fmt: skip
+           "Delta": "Δ", "eta": "η", "sigma": "σ", "theta": "θ", "pi": "π"}
 QTI = "http://www.imsglobal.org/xsd/imsqti_v2p1"
 
 
@@ -53,7 +53,7 @@ def questions(chapters=()) -> list[Question]:
     if unknown := [number for number in chosen if number not in known]:
         raise UserError(f"chapter: got {unknown[0]!r}, allowed are {', '.join(known)}")
     found = [_question(name, exercise, cells[name]) for name, exercise in exercises.items()
-             if name[:2] in chosen]  # fmt: skip
+             if name[:2] in chosen]
     return [question for question in found if question]
 
 
@@ -160,7 +160,7 @@ def _plain_formula(tex: str) -> str:
     tex = re.sub(r"\\([a-zA-Z]+)", lambda word: LETTERS.get(word[1], word[1]), tex)
     tex = re.sub(r"\\[,;!:]", " ", tex).replace("\\", "")
     tex = re.sub(r"\{([^{}]*)\}", lambda group: group[1] if len(group[1]) < 2 else f"({group[1]})",
-                 tex)  # fmt: skip
+                 tex)
     return tex.replace("-", "\u2212")
 
 
@@ -175,7 +175,7 @@ def gift(found: list[Question]) -> str:
 
 def _gift(question: Question) -> str:
     lines = [f"\t{'=' if o.right else '~'}{_gift_text(o.text)}#{_gift_text(o.hint)}"
-             for o in question.options]  # fmt: skip
+             for o in question.options]
     title = _gift_text(f"{question.name} {question.title}")
     return "\n".join([f"::{title}::[plain]{_gift_text(question.text)} {{", *lines, "}\n"])
 
@@ -205,11 +205,11 @@ def qti_item(question: Question) -> str:
     right = next(n for n, o in zip(names, question.options, strict=True) if o.right)
     pairs = list(zip(names, question.options, strict=True))
     choices = "".join(f'<simpleChoice identifier="{n}">{escape(o.text)}</simpleChoice>'
-                      for n, o in pairs)  # fmt: skip
+                      for n, o in pairs)
     hints = "".join(
         f'<modalFeedback outcomeIdentifier="FEEDBACK" identifier="{n}" showHide="show">'
         f"{escape(o.hint)}</modalFeedback>" for n, o in pairs
-    )  # fmt: skip
+    )
     title = quoteattr(f"{question.name} {question.title}")
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <assessmentItem xmlns="{QTI}" identifier="gammagpt-{question.name}" title={title} adaptive="false" \
@@ -234,7 +234,7 @@ def _manifest(names: dict[str, str]) -> str:
     resources = "".join(
         f'<resource identifier="item-{name}" type="imsqti_item_xmlv2p1" href="{file}">'
         f'<file href="{file}"/></resource>' for name, file in names.items()
-    )  # fmt: skip
+    )
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <manifest xmlns="http://www.imsglobal.org/xsd/imscp_v1p1" identifier="gammagpt-quiz">
 <metadata><schema>QTIv2.1 Package</schema><schemaversion>1.0.0</schemaversion></metadata>

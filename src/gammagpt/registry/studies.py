@@ -46,7 +46,7 @@ def homes() -> dict[str, str]:
 def _homes(checkout) -> dict[str, str]:
     there = tier_parameters(PAGES)
     return {name: notebook for notebook in _chapters() if notebook in there
-            for name in studies(notebook, PAGES)}  # fmt: skip
+            for name in studies(notebook, PAGES)}
 
 
 @cache
@@ -86,7 +86,7 @@ def _check_metric(claim, runs, tier: str) -> None:
     if (own.status == "ok").any():
         like = get_close_matches(claim.metric, map(str, runs.columns)) or ["loss"]
         raise UserError(f"claim {claim.id}: metric: got {claim.metric!r}, which no run has; "
-                        f"allowed are columns of the runs, like {', '.join(like)}")  # fmt: skip
+                        f"allowed are columns of the runs, like {', '.join(like)}")
 
 
 def at_tiers(claims):

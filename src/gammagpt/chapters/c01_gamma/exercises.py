@@ -39,4 +39,4 @@ EXERCISES = {
         ),
         tolerance=0.02,
     ),
-}  # fmt: skip
+}

@@ -71,4 +71,4 @@ EXERCISES = {
         "start ahead?",
         needs=("runs",),
     ),
-}  # fmt: skip
+}

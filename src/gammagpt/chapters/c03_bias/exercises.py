@@ -16,7 +16,7 @@ ANCHORS, IN_A_ROW = 8, 3  # of the memory task, as in the notebook
 def left_with_key() -> float:
     """On the page's reasoning task with three anchors in a row, all of them trained."""
     data = AnchorConfig(keys="21..60", tasks="memory 1..8 random, reasoning 11..18 sum",
-                        held_out="", anchors=IN_A_ROW, vocab_size=121)  # fmt: skip
+                        held_out="", anchors=IN_A_ROW, vocab_size=121)
     return float(told_losses(data)["and the key"]["reasoning"])
 
 
@@ -46,4 +46,4 @@ EXERCISES = {
         "Sort the triples by how many orders they have, and take the mean of the logarithm.",
         ((lambda: math.log(6), "Not every triple has as many orders: an anchor may occur twice."),),
     ),
-}  # fmt: skip
+}

@@ -20,4 +20,4 @@ def studies(p) -> dict[str, LearningRateStudy]:
             rates=p.learning_rates, rate=p.common_rate, steps=p.steps, batch_size=p.batch_size,
             seeds=p.seeds, probes=p.probes,
         ),
-    }  # fmt: skip
+    }

@@ -76,4 +76,4 @@ EXERCISES = {
         ),
         inputs=lambda rng: {"k": draw(rng, 0.5, 6, digits=2)},
     ),
-}  # fmt: skip
+}

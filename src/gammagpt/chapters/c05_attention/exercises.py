@@ -44,4 +44,4 @@ EXERCISES = {
         inputs=lambda rng: {"d": int(rng.integers(48, 2048))},
         tolerance=0.02,
     ),
-}  # fmt: skip
+}

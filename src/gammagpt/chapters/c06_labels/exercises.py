@@ -98,4 +98,4 @@ EXERCISES = {
             (lambda x, y, z, n: (x + 2 * y + z) % n, ""),
         ),
     ),
-}  # fmt: skip
+}

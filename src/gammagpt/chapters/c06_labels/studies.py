@@ -14,4 +14,4 @@ def studies(p) -> dict[str, LearningRateStudy]:
             batch_size=p.emb_batch_size, seeds=p.seeds, probes=p.probes,
         )
         for name, tasks in sets.items()
-    }  # fmt: skip
+    }

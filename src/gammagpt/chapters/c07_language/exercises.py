@@ -43,4 +43,4 @@ EXERCISES = {
         ),
         inputs=lambda rng: {"delta": draw(rng, -0.6, 2, digits=2)},
     ),
-}  # fmt: skip
+}

@@ -48,7 +48,7 @@ def along(run) -> pd.DataFrame:
         "loss": (first + second) / 2, one: np.minimum(1, shares[0]),
         other: np.minimum(1, shares[1]), "delta": (second - first) / first,
         "delta_normalised": shares[1] - shares[0],
-    })  # fmt: skip
+    })
 
 
 def over_runs(runs, column: str) -> pd.DataFrame:
@@ -91,10 +91,10 @@ def exchanged(runs) -> pd.DataFrame:
     names = {}
     for a, b in ((one, other), (other, one)):
         names |= {f"steps_to_{a}": f"steps_to_{b}", f"{a}_left_at_{b}": f"{b}_left_at_{a}",
-                  f"{a}_cosine_early": f"{b}_cosine_early"}  # fmt: skip
+                  f"{a}_cosine_early": f"{b}_cosine_early"}
     now = runs.reindex(columns=[*MEASURES, "cosine_gap_early"]).astype(float)
     turned = {"delta": 1 / (1 + now.delta) - 1, "delta_normalised": -now.delta_normalised,
-              "cosine_gap_early": -now.cosine_gap_early}  # fmt: skip
+              "cosine_gap_early": -now.cosine_gap_early}
     return runs.rename(columns=names).assign(**turned)
 
 

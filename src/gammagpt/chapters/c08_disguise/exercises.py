@@ -66,4 +66,4 @@ EXERCISES = {
             "small": draw(rng, 0.7, 1.2, digits=2),
         },
     ),
-}  # fmt: skip
+}

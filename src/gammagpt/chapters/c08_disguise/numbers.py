@@ -25,7 +25,7 @@ GROUPS = {
     "embedding": ("embedding",),
     TOGETHER: ("embedding", "attention.out", "mlp.down"),
     "head": ("head",),
-}  # fmt: skip
+}
 
 
 def scaled(config, factors, windows: int = 16) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def relative_steps(found: LossesByRate, rate: float) -> pd.DataFrame:
         "gamma": found.gammas, "initial std": found.stds,
         "step / std at the common rate": rate / found.stds,
         "best rate": best, "step / std at the best rate": best / found.stds,
-    })  # fmt: skip
+    })
 
 
 # ---- gains ---------------------------------------------------------------------------------------

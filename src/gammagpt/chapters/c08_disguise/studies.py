@@ -11,7 +11,7 @@ def studies(p) -> dict[str, LearningRateStudy]:
     base, rest = gpt_on_text(p), (p.learning_rates, p.tuning_seeds, p.seeds)
     ways = {"": {}, ", relative steps": {"relative": True}}
     parts = [InitConfig(gamma=p.usual, parts=f"{name.strip()} {p.small:g}")
-             for name in p.parts.split(",")]  # fmt: skip
+             for name in p.parts.split(",")]
     return {
         "disguise_relative": study(over_inits(base, gammas=p.gammas).over("optim", ways), *rest),
         "disguise_parts": study(over_inits(base, *parts, gammas=[p.usual, p.small]), *rest),

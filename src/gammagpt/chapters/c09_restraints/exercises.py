@@ -71,4 +71,4 @@ EXERCISES = {
             "s": draw(rng, 0.01, 0.1, digits=3), "rho": draw(rng, 0, 0.9, digits=2),
         },
     ),
-}  # fmt: skip
+}

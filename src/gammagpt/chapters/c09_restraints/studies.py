@@ -31,7 +31,7 @@ def controls(p, plain) -> dict:
         "": {}, ", gate": gate, ", gate, as many weights": gate | fewer,
         ", gate, twice": gate | {"gate_scale": 2.0},
         ", gate, not trained": gate | {"gate_trained": False},
-    }  # fmt: skip
+    }
 
 
 def habits(p) -> dict:
@@ -40,7 +40,7 @@ def habits(p) -> dict:
     every |= {f", warm-up {w:g}": {"warmup": w} for w in p.warmups}
     other = {"learning_rate": p.other_rate}
     fast = {f"{name}, rate {p.other_rate:g}": fields | other
-            for name, fields in {"": {}, **every}.items()}  # fmt: skip
+            for name, fields in {"": {}, **every}.items()}
     return {"": {}} | every | fast
 
 
@@ -65,4 +65,4 @@ def on_other_seeds(p, plain) -> dict[str, LearningRateStudy]:
             wide.over("model", eps), p.wide_learning_rates, p.wide_tuning_seeds, p.wide_seeds,
             optional=True,
         ),
-    }  # fmt: skip
+    }

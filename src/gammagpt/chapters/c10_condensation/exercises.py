@@ -69,4 +69,4 @@ EXERCISES = {
         ),
         inputs=lambda rng: {"ranks": [float(r) for r in rng.uniform(5, 40, 8).round(1)]},
     ),
-}  # fmt: skip
+}

@@ -20,4 +20,4 @@ def studies(p) -> dict[str, LearningRateStudy]:
             reference=reference,
         ),
         "development_neurons": study(looked_at, (), p.tuning_seeds, p.seeds[:1]),
-    }  # fmt: skip
+    }

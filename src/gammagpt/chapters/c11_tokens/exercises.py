@@ -62,4 +62,4 @@ EXERCISES = {
             for name, ends in {"x": (1, 4), "spread": (0.5, 2), "luck": (0.2, 1)}.items()
         },
     ),
-}  # fmt: skip
+}

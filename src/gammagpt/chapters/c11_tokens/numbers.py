@@ -60,7 +60,7 @@ def tokens_of(reference) -> Tokens | None:
     _, documents = numbers.validation_windows(*targets.shape)
     whole, short = np.array(losses["whole"]), np.array(losses["short"])
     return Tokens(text, inputs, targets, classes(reference), documents.numpy().ravel(),
-                  count_losses(config).ravel(), whole, short - whole)  # fmt: skip
+                  count_losses(config).ravel(), whole, short - whole)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def class_gains(compared: Compared) -> pd.DataFrame:
         for kind, mask in compared.tokens.masks().items():
             gain, base = gains[:, mask].mean(1), usual[:, mask].mean(1)
             rows += [(role, seed, kind, g, g / b, g * mask.mean())
-                     for seed, (g, b) in enumerate(zip(gain, base, strict=True))]  # fmt: skip
+                     for seed, (g, b) in enumerate(zip(gain, base, strict=True))]
     return pd.DataFrame(rows, columns=["role", "seed", "kind", "gain", "share", "part"])
 
 
@@ -198,7 +198,7 @@ def by_reference(compared: Compared) -> dict:
 def by_own_loss(compared: Compared) -> dict:
     """The same by the baseline's own loss, and of the baseline against its next seed."""
     found = {QUESTIONS[role]: binned(usual, compared.gains(role))
-             for role, (usual, _) in compared.losses.items()}  # fmt: skip
+             for role, (usual, _) in compared.losses.items()}
     usual, _ = next(iter(compared.losses.values()))
     if len(usual) > 1:
         found[ITSELF] = binned(usual, usual - np.roll(usual, 1, 0))

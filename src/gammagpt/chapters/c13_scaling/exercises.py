@@ -97,4 +97,4 @@ EXERCISES = {
             "common": draw(rng, 0.0005, 0.02, digits=4), "curvature": draw(rng, 0.02, 0.2, 3),
         },
     ),
-}  # fmt: skip
+}

@@ -63,4 +63,4 @@ EXERCISES = {
         ),
         inputs=lambda rng: {"p": draw(rng, 0.3, 0.95, digits=2), "depth": int(rng.integers(2, 6))},
     ),
-}  # fmt: skip
+}

@@ -12,7 +12,7 @@ from .numbers import uncertainty
 def told_by_the_key() -> float:
     """Nats that the key tells of a ring of ten keys, if two anchors are among eight and not ten."""
     data = AnchorConfig(keys="21..30", tasks="ring 51..58 modulo", held_out="", vocab_size=61,
-                        length=3, samples=0)  # fmt: skip
+                        length=3, samples=0)
     row = uncertainty(data).loc["ring"]
     return float(row["nothing"] - row["the key"])
 
@@ -62,4 +62,4 @@ EXERCISES = {
         ),
         tolerance=0.05,  # three decimals are asked for, and the first two are zero
     ),
-}  # fmt: skip
+}

@@ -24,4 +24,4 @@ def studies(p) -> dict[str, LearningRateStudy]:
             gammas=p.ring_gammas, rates=p.ring_rates, rate=p.ring_rate, steps=p.ring_steps,
             batch_size=p.ring_batch_size, seeds=p.ring_seeds,
         ),
-    }  # fmt: skip
+    }

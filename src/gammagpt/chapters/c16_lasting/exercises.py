@@ -58,4 +58,4 @@ EXERCISES = {
                                    "against a whole run."),
         ),
     ),
-}  # fmt: skip
+}

@@ -45,7 +45,7 @@ def measured_share() -> float | None:
     """The share of the card's measured ceiling that training at the grid's width got, if known."""
     speeds = report().get("speeds", {})
     shares = [found["share_of_ceiling"] for name, found in speeds.items()
-              if name.startswith("width") and isinstance(found, dict)]  # fmt: skip
+              if name.startswith("width") and isinstance(found, dict)]
     return min(shares, default=None)
 
 
@@ -56,7 +56,7 @@ def speeds() -> pd.DataFrame:
          found["share_of_ceiling"])
         for name, found in report().get("speeds", {}).items()
         if isinstance(found, dict) and "setting" in found
-    ]  # fmt: skip
+    ]
     columns = ["what", "setting", "tokens/s", "TFLOP/s", "share of the ceiling"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -68,5 +68,5 @@ def plan_table(rows: list[dict]) -> pd.DataFrame:
          "records": row["records"], "FLOPs": f"{row['flops']:.1e}",
          "seconds at 400 TFLOP/s": row["flops"] / HOPED}
         for row in rows
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(shown)

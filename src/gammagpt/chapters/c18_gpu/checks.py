@@ -42,9 +42,9 @@ def run_checks(limit: float, say=print) -> dict[str, dict]:
             continue
         found, bound = check(device)
         report[name] = {"found": float(f"{found:.3g}"), "bound": bound, "right": found <= bound,
-                        "seconds": round(time.monotonic() - began, 1)}  # fmt: skip
+                        "seconds": round(time.monotonic() - began, 1)}
         say(f"  {name:16} {found:.2g} of at most {bound:g}: "
-            f"{'right' if found <= bound else 'WRONG'}")  # fmt: skip
+            f"{'right' if found <= bound else 'WRONG'}")
     return report
 
 

@@ -65,4 +65,4 @@ EXERCISES = {
             "rate": draw(rng, 1e-4, 1e-2, 5), "width": int(rng.integers(64, 2048)),
         },
     ),
-}  # fmt: skip
+}

@@ -17,7 +17,7 @@ def predictions(table, runs, records: str) -> Picture:
         axes = figure.subplots()
         for y, row in shown.iterrows():
             axes.plot([row.low, row.high], [y, y], color=COLOURS[0], lw=7, alpha=0.4,
-                      solid_capstyle="butt")  # fmt: skip
+                      solid_capstyle="butt")
             if row.outcome != "not run":
                 if row.interval is not None:
                     axes.plot(row.interval, [y, y], color=COLOURS[1], lw=1.5)
@@ -30,7 +30,7 @@ def predictions(table, runs, records: str) -> Picture:
     there = (shown.outcome != "not run").sum()
     inside = (shown.outcome == "inside").sum()
     found = (f"Of {there} that were tried {inside} lie inside" if there
-             else "Nothing has been tried yet, so there are ranges only")  # fmt: skip
+             else "Nothing has been tried yet, so there are ranges only")
     alt = f"Predicted ranges of {len(shown)} differences of tuned losses. {found}."
     caption = ("Ranges: where each difference was expected, nine times in ten, before any run. "
                "Dots: what was found, hollow where that is outside; lines: 95 % intervals.")
@@ -64,7 +64,7 @@ def tuned_losses(runs, records: str) -> Picture:
 
     alt = (f"Final losses of {len(order)} settings, each at its own best rate. The lowest mean, "
            f"{order.iloc[-1]:.3f}, has {order.index[-1]}; the highest, {order.iloc[0]:.3f}, "
-           f"{order.index[0]}.")  # fmt: skip
+           f"{order.index[0]}.")
     caption = "Dots: seeds that chose no rate; strokes: means."
     size = (7.2, 1.2 + HEIGHT * len(order))
     return Picture("fig-gpu-losses", draw, alt, caption, size, _origin(compared, records))

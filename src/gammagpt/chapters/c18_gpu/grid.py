@@ -75,7 +75,7 @@ class Group:
     def name_of(self, run: RunConfig) -> str:
         """The setting of one of the group's runs."""
         return next(name for name, config in self.settings.items()
-                    if at(config, run.optim.learning_rate, run.seed) == run)  # fmt: skip
+                    if at(config, run.optim.learning_rate, run.seed) == run)
 
     def size(self) -> list[RunConfig]:
         """As many runs as it takes if no grid grows, each at some rate: to plan with."""
@@ -151,12 +151,12 @@ def make_groups(p) -> list[Group]:
 
     def base(width: int, steps: int = p.steps, warmup: int = p.warmup_steps) -> RunConfig:
         model = GPTConfig(n_layer=p.n_layer, n_head=max(1, width // p.head_size), width=width,
-                          block_size=p.block_size, vocab_size=p.vocab_size)  # fmt: skip
+                          block_size=p.block_size, vocab_size=p.vocab_size)
         probes = ProbeConfig(min(12, 2 + steps // 4), p.windows, 8 * p.windows, sinks=p.windows,
-                             norms=p.windows)  # fmt: skip
+                             norms=p.windows)
         return RunConfig(model, USUAL, OptimConfig(warmup=warmup / steps),
                          DataConfig(p.corpus, p.vocab_size), probes, steps, p.batch_size,
-                         p.tuning_seed, p.precision).pinned()  # fmt: skip
+                         p.tuning_seed, p.precision).pinned()
 
     def group(name: str, question: str, run: RunConfig, rates: dict, seeds=p.seeds, **more):
         """Of settings named by an initialization and a change: 'gamma 1, bias'."""
@@ -171,7 +171,7 @@ def make_groups(p) -> list[Group]:
               base(w, scaled[w], max(1, scaled[w] * p.warmup_steps // p.steps)), NARROW[i % 2],
               stacked=True)
         for i, w in enumerate(sorted(p.narrow_widths))
-    ]  # fmt: skip
+    ]
     critical = {f"gamma {g:g}": (CRITICAL_RATE,) for g in CRITICAL_GAMMAS}
     return [
         group("G1 gain", "Does a small initialization gain where 0.02 is none, tuned, and with "
@@ -184,7 +184,7 @@ def make_groups(p) -> list[Group]:
         group("G4 critical", "Is there a critical initialization at one rate?", base(one),
               critical, p.seeds[:1]),
         *narrow,
-    ]  # fmt: skip
+    ]
 
 
 def _setting(run: RunConfig, name: str) -> RunConfig:
@@ -201,16 +201,16 @@ BETWEEN = (2.5e-4, 5e-4, 1e-3)
 GAIN = {
     "gamma 0.5": FAST, "std 0.02": BETWEEN, "gamma 1": SLOW,
     "gamma 0.5, bias": FAST, "std 0.02, bias": BETWEEN, "gamma 1, bias": BETWEEN,
-}  # fmt: skip
+}
 HINDRANCES = {
     "gamma 1, eps 1e-12": SLOW, "gamma 0.8": SLOW,
     "gamma 0.5, gate": FAST, "gamma 1, gate": SLOW,
-}  # fmt: skip
+}
 WIDE = {  # at width 1,024
     "gamma 0.5": (5e-4, 1e-3), "std 0.02": (2.5e-4, 5e-4), "gamma 1": (6.25e-5, 1.25e-4),
     "gamma 1, eps 1e-12": (6.25e-5, 1.25e-4), "gamma 0.5, all three": (5e-4, 1e-3),
     "gamma 1, all three": (1.25e-4, 2.5e-4),
-}  # fmt: skip
+}
 LONG = {"gamma 0.5, bias": (1e-3,), "std 0.02, bias": (5e-4,), "gamma 1, bias": (5e-4,)}
 CRITICAL_RATE, CRITICAL_GAMMAS = 1e-3, (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 NARROW = (  # at widths 128 and 256, with fewer steps of warm-up
@@ -218,4 +218,4 @@ NARROW = (  # at widths 128 and 256, with fewer steps of warm-up
      "gamma 1": (5e-4, 1e-3, 2e-3)},
     {"gamma 0.5": (1e-3, 2e-3, 4e-3), "std 0.02": (5e-4, 1e-3, 2e-3),
      "gamma 1": (2.5e-4, 5e-4, 1e-3)},
-)  # fmt: skip
+)

@@ -64,7 +64,7 @@ class Slice:
         self.known = Known(Store(results_folder(tier)))
         self.rules = {"gpu": predictions_hash()}
         self.report = {"machine": _machine(self.device), "budget": budget, "checks": {},
-                       "speeds": {}, "runs": [], "failed": {}, "seconds": 0.0}  # fmt: skip
+                       "speeds": {}, "runs": [], "failed": {}, "seconds": 0.0}
         out.mkdir(parents=True, exist_ok=True)
         for folder in dict.fromkeys(filter(None, (out, earlier))):
             self._take_over(folder)
@@ -144,14 +144,14 @@ class Slice:
         """What a job took, in the report and on the screen."""
         work = sum(map(flops, runs))
         entry = {"group": group.name, "keys": [run.key for run in runs], "flops": work,
-                 "seconds": round(seconds, 2)}  # fmt: skip
+                 "seconds": round(seconds, 2)}
         self.report["runs"].append(entry)
         losses = [record.final["validation_loss"] for record in records]
         told = ", ".join("diverged" if loss is None else f"{loss:.4f}" for loss in losses[:3])
         one = f"{group.name_of(runs[0])}, lr {runs[0].optim.learning_rate:g}, seed {runs[0].seed}"
         what = one if len(runs) == 1 else f"{len(runs)} runs as one stack"
         self.say(f"  {self.clock.spent:5.0f} s {group.name}, {what}: {told or 'no record'} "
-                 f"({seconds:.1f} s, {work / seconds / 1e12:.3g} TFLOP/s)")  # fmt: skip
+                 f"({seconds:.1f} s, {work / seconds / 1e12:.3g} TFLOP/s)")
 
     # ---- files ---------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class Slice:
             self.report["runs"] = report.get("runs", [])
         if (folder / COMPILED).exists() and self.device.type == "cuda":
             self._quietly(lambda: torch.compiler.load_cache_artifacts(
-                (folder / COMPILED).read_bytes()))  # fmt: skip
+                (folder / COMPILED).read_bytes()))
 
     def _save(self) -> None:
         self.report["seconds"] = round(self.clock.spent, 1)

@@ -13,7 +13,7 @@ from .grid import Group, at, flops, runs_of
 
 COLUMNS = ("group", "setting", "width", "steps", "rate", "seed", "role", "status", "loss",
            "sink_rate", "first_token", "first_norm", "least_norm", "unigram_until", "seconds",
-           "flops", "commit", "key")  # fmt: skip
+           "flops", "commit", "key")
 CONFIDENCE = 0.95
 
 
@@ -47,7 +47,7 @@ def _row(group: Group, run, record) -> dict:
         "least_norm": min(norms, default=math.nan),
         "unigram_until": final.get("unigram_until"), "seconds": record.provenance["seconds"],
         "flops": flops(run), "commit": record.provenance["commit"], "key": run.key,
-    }  # fmt: skip
+    }
 
 
 def predictions() -> dict[str, dict]:
@@ -67,7 +67,7 @@ def beside(groups: list[Group], known, rate_factor: float = 1.0) -> pd.DataFrame
         found, interval, count = outcome(said, groups, runs, known, rate_factor)
         word = "not run" if found is None else "inside" if low <= found <= high else "outside"
         rows.append((name, said["group"], said["statement"], low, high, found, interval, count,
-                     word))  # fmt: skip
+                     word))
     columns = ["name", "group", "statement", "low", "high", "found", "interval", "runs", "outcome"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -80,7 +80,7 @@ def outcome(said: dict, groups, runs, known, rate_factor: float = 1.0):
     if kind is None or said["group"] not in named:
         allowed = f"{', '.join(KINDS)}; groups {', '.join(named)}"
         raise UserError(f"predictions: got {said['measure']!r} of {said['group']!r}, "
-                        f"allowed are {allowed}")  # fmt: skip
+                        f"allowed are {allowed}")
     if "rate" in measure and kind != "rate":
         measure["rate"] *= rate_factor
     return KINDS[kind](measure, named[said["group"]], named, runs, known)
@@ -136,7 +136,7 @@ def _at_rates(setting: str, group: Group, runs):
     """Mean loss by rate of a setting, from all groups that train it at this width and length."""
     size = group.settings[setting]
     mine = runs[(runs.setting == setting) & (runs.width == size.model.width)
-                & (runs.steps == size.steps)]  # fmt: skip
+                & (runs.steps == size.steps)]
     return mine.drop_duplicates("key").groupby("rate").loss.mean()
 
 
@@ -163,4 +163,4 @@ def _critical(measure, group, named, runs, known):
 
 
 KINDS = {"difference": _difference, "mean": _mean, "excess": _excess, "leaves": _leaves,
-         "critical": _critical, "rate": _best_rate}  # fmt: skip
+         "critical": _critical, "rate": _best_rate}

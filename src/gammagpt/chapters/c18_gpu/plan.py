@@ -14,7 +14,7 @@ def plan(groups, known) -> list[dict]:
         work = sum(map(flops, runs))
         there = sum(known.get(run) is not None for run in runs_of(group, groups, known))
         rows.append({"group": group.name, "question": group.question, "runs": len(runs),
-                     "records": there, "flops": work, "seconds": work / HOPED})  # fmt: skip
+                     "records": there, "flops": work, "seconds": work / HOPED})
     return rows
 
 
@@ -23,7 +23,7 @@ def plan_in_words(groups, known) -> str:
     lines = ["group           runs  records     FLOPs  seconds at 400 TFLOP/s, at 200"]
     for row in rows:
         lines.append(f"{row['group']:15} {row['runs']:4} {row['records']:8} {row['flops']:9.2e} "
-                     f"{row['seconds']:9.1f} {2 * row['seconds']:12.1f}")  # fmt: skip
+                     f"{row['seconds']:9.1f} {2 * row['seconds']:12.1f}")
     work, count = (sum(row[name] for row in rows) for name in ("flops", "runs"))
     total = f"{'all':15} {count:4} {'':8} {work:9.2e} {work / HOPED:9.1f} {2 * work / HOPED:12.1f}"
     return "\n".join([*lines, total, "A grid whose best rate lies at its edge grows by up to two."])

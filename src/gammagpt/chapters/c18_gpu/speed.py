@@ -110,7 +110,7 @@ def speed(item: Measurement, device, ceiling: dict) -> dict:
     share = flops / ceiling[item.setting.precision] / 1e9
     return {"shape": str(shape), "setting": str(item.setting), "tokens_per_second": round(tokens),
             "flops_per_second": float(f"{flops:.4g}"), "share_of_ceiling": float(f"{share:.3g}"),
-            "ready_after": round(ready, 1)}  # fmt: skip
+            "ready_after": round(ready, 1)}
 
 
 def _clear(device) -> None:
@@ -121,7 +121,7 @@ def _clear(device) -> None:
 
 def _spoken(found: dict) -> str:
     return (f"{found['tokens_per_second']:>12,} tokens/s, {found['share_of_ceiling']:5.1%} of the "
-            f"ceiling, ready after {found['ready_after']:.0f} s")  # fmt: skip
+            f"ceiling, ready after {found['ready_after']:.0f} s")
 
 
 def _listed(ceiling: dict) -> str:

@@ -25,7 +25,7 @@ def cost(runs, devices) -> str:
     speed = work / once.seconds.sum() / 1e12
     cards = listed(sorted(devices))
     return (f"{len(once)} runs, {work:.1e} FLOPs in {minutes:.1f} minutes on {cards}: "
-            f"{speed:.3g} TFLOP/s, building, measuring and saving included.")  # fmt: skip
+            f"{speed:.3g} TFLOP/s, building, measuring and saving included.")
 
 
 def score(table) -> str:
@@ -59,4 +59,4 @@ def norms(runs) -> str:
     return "\n".join(
         f"- width {width}, {setting}: the first norm gives {row.first_norm:.3f}, the least of all "
         f"{row.least_norm:.3f}." for (width, setting), row in means.iterrows()
-    ) or "No run has been looked at."  # fmt: skip
+    ) or "No run has been looked at."
