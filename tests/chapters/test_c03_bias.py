@@ -11,10 +11,10 @@ from helpers import made_up_record, small_anchor_run
 
 from gammagpt import InitConfig, frame
 from gammagpt.analysis import anchors as anchor_runs
-from gammagpt.analysis import label_losses, levels, pictures
+from gammagpt.analysis import label_losses, pictures
 from gammagpt.chapters.c03_bias import numbers
 from gammagpt.data.anchors import AnchorConfig, keys, parse_tasks
-from gammagpt.lab.measures import chance_losses
+from gammagpt.lab.measures import chance_losses, crossing
 
 STEPS = (0, 25, 50, 75, 100)
 BASE = small_anchor_run(
@@ -141,10 +141,10 @@ def test_rivals_are_found_whatever_the_tasks_are_called(tasks, names):
 
 def test_a_level_is_crossed_on_the_line_between_two_points_or_never():
     points = np.array([[0, 4.0], [10, 2.0], [20, 3.0], [30, 1.0]])
-    assert levels.crossing(points, 3.0) == 5
-    assert levels.crossing(points, 5.0) == 0
-    assert math.isnan(levels.crossing(points, 0.5))
-    assert math.isnan(levels.crossing(np.empty((0, 2)), 0.5))
+    assert crossing(points, 3.0) == 5
+    assert crossing(points, 5.0) == 0
+    assert math.isnan(crossing(points, 0.5))
+    assert math.isnan(crossing(np.empty((0, 2)), 0.5))
 
 
 def test_left_at_a_half_is_the_measure_that_the_rules_use():

@@ -17,12 +17,13 @@ from gammagpt.data import DataConfig
 from gammagpt.data.anchors import training_sequences
 from gammagpt.lab import measures as module
 from gammagpt.lab.measures import (
+    HALF,
     REASONING,
     chance_losses,
     closed_form_cosines,
     correlation,
+    crossing,
     expansion,
-    half_learned,
     law_cosines,
     log_lead,
     measures,
@@ -49,7 +50,7 @@ HALVES = {
 
 @pytest.mark.parametrize("curve, step", HALVES.values(), ids=HALVES)
 def test_a_task_is_half_learned_where_its_curve_crosses_a_half(curve, step):
-    assert half_learned(np.array(curve)) == pytest.approx(step, nan_ok=True)
+    assert crossing(np.array(curve), HALF) == pytest.approx(step, nan_ok=True)
 
 
 def test_what_is_left_of_one_task_is_read_when_the_other_is_half_learned():

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ..data.anchors import AnchorConfig
-from ..lab.measures import chance_losses
+from ..lab.measures import chance_losses, crossing
 from .frames import columns_of
-from .levels import crossing
 from .pictures import tuning_plane
 
 

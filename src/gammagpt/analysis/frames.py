@@ -1,13 +1,22 @@
 """Frames of runs: columns that may be missing, and who is compared."""
 
+from dataclasses import fields
+
 import pandas as pd
 
+from ..data.text import DataConfig
 from ..ledger.estimate import QUESTIONS
 
 
 def columns_of(runs, names) -> pd.DataFrame:
     """Some columns of a frame, with nan for those that it lacks."""
     return runs.reindex(columns=list(names))
+
+
+def text_of(runs) -> DataConfig:
+    """The text that a run, or the first one of a frame, was trained on."""
+    row = runs.iloc[0] if isinstance(runs, pd.DataFrame) else runs
+    return DataConfig(**{field.name: getattr(row, field.name) for field in fields(DataConfig)})
 
 
 def of_role(runs, *roles: str) -> pd.DataFrame:

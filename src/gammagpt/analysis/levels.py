@@ -8,15 +8,6 @@ import pandas as pd
 from .frames import compared
 
 
-def crossing(points, level: float) -> float:
-    """The step, on a line between two points, at which a curve first falls to a level, or nan."""
-    below = np.flatnonzero(points[:, 1] <= level)
-    if len(below) == 0:
-        return math.nan
-    (s0, v0), (s1, v1) = points[max(0, below[0] - 1)], points[below[0]]
-    return float(s1 if v0 <= level else s0 + (s1 - s0) * (v0 - level) / (v0 - v1))
-
-
 def at_level(way, measure: str, level: float) -> float:
     """A measure of a table where its column `loss` first falls to a level, by a line between."""
     at = int(np.argmax(way.loss.to_numpy() <= level))

@@ -33,7 +33,7 @@ def loss_curves(runs, tier: str, settings=None, anchor="fig-curves", late: float
     `late`: the share of the training that is left out at the beginning.
     """
     runs = runs[runs.setting.isin(settings)] if settings else runs
-    table = points(runs, _loss_by_tokens)
+    table = points(runs, loss_by_tokens)
     table = table[table.x >= late * table.x.max()]
     caption = f"{RANGE} On fewer windows of text than the final losses, so last digits differ."
     panel = Curves(table=table, label=LOSS, xlabel="training tokens (millions)", head="At the end")
@@ -41,7 +41,8 @@ def loss_curves(runs, tier: str, settings=None, anchor="fig-curves", late: float
                    source=provenance(runs, tier), size=(7.2, 4.4))
 
 
-def _loss_by_tokens(run):
+def loss_by_tokens(run):
+    """(training tokens in millions, validation losses) of a row of a frame."""
     steps, losses = np.array(run.curve, dtype=float).reshape(-1, 2).T
     return steps * run.batch_size * run.block_size / 1e6, losses
 

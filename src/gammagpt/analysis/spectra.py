@@ -9,9 +9,9 @@ import math
 import numpy as np
 import pandas as pd
 
-from ..data.text import DataConfig
 from ..lab.measures import unigrams
 from ..ledger.estimate import QUESTIONS
+from .frames import text_of
 
 EMBEDDING = "embedding.weight"
 
@@ -71,9 +71,8 @@ def guessing(runs) -> float:
     """The loss in nats of guessing tokens by their frequency; nan without a run."""
     if not len(runs):
         return math.nan
-    first = runs.iloc[0]
-    data = DataConfig(first.corpus, int(first.vocab_size), first.fingerprint)
-    return unigrams(data).get(first.corpus, math.nan)
+    data = text_of(runs)
+    return unigrams(data).get(data.corpus, math.nan)
 
 
 def spectra_of(probes) -> list[dict]:

@@ -162,7 +162,7 @@ def progress(curves: dict, chance: dict[str, float]) -> dict:
     names = [name for name in chance if name in curves and chance[name] > 0]  # else: one label
     left = {n: np.array([(s, min(1, v / chance[n])) for s, v in curves[n]]) for n in names}
     for name in names:
-        step = half_learned(left[name])
+        step = crossing(left[name], HALF)
         found[f"steps_to_{name}"] = step
         for other in names:
             if other != name:
@@ -171,16 +171,16 @@ def progress(curves: dict, chance: dict[str, float]) -> dict:
     return found
 
 
-def half_learned(left) -> float:
-    """The step (between two points: by a line) at which a share left (n, 2) falls to a half."""
-    below = np.flatnonzero(left[:, 1] <= HALF)
-    if len(below) == 0:
+def crossing(points, level: float) -> float:
+    """The step, on a line between two points (n, 2), at which a curve first falls to a level.
+
+    nan if it never does; the first step if it begins below.
+    """
+    below = np.flatnonzero(points[:, 1] <= level)
+    if not len(below):
         return math.nan
-    i = below[0]
-    if i == 0:
-        return float(left[0, 0])
-    (s0, v0), (s1, v1) = left[i - 1], left[i]
-    return float(s0 + (s1 - s0) * (v0 - HALF) / (v0 - v1))
+    (s0, v0), (s1, v1) = points[max(0, below[0] - 1)], points[below[0]]
+    return float(s1 if v0 <= level else s0 + (s1 - s0) * (v0 - level) / (v0 - v1))
 
 
 def shape_of_embeddings(record, geometry: dict, when: str) -> dict:

@@ -130,6 +130,12 @@ def doublings(axes) -> None:
     axes.minorticks_off()
 
 
+def falling(axes) -> None:
+    """An axis of losses on which learning goes to the right."""
+    if not axes.xaxis_inverted():  # panels that share it call this once each
+        axes.invert_xaxis()
+
+
 # ---- a mean curve in words -----------------------------------------------------------------------
 
 

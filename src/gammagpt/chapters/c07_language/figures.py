@@ -13,6 +13,7 @@ from ...analysis.pictures import RANGE, by_question
 from ...lab.measures import EARLY, HALF, rank_correlation
 from ...ledger.estimate import QUESTIONS
 from ...plots import GREY, Curves, Estimates, Picture, Ways, compose, nothing, points, provenance
+from ...plots.curves import falling
 from ...plots.style import HOLLOW, style
 from .numbers import MEASURES, along, at_equal_loss, chain_scores, early_step, over_runs, pair
 
@@ -75,8 +76,8 @@ def delta_without_clock(runs, tier: str) -> Picture:
         ways = points(compared(runs), lambda run, measure=measure: _way(run, measure))
         grid.append([
             _Ends(table=runs, x="loss", y=measure, label=words, xlabel=MEAN_LOSS,
-                  title="the end of every run" if top else "", also=_falling),
-            Ways(table=ways, dashed="tuned", xlabel=MEAN_LOSS, also=_falling,
+                  title="the end of every run" if top else "", also=falling),
+            Ways(table=ways, dashed="tuned", xlabel=MEAN_LOSS, also=falling,
                  title="the way there" if top else ""),
         ])
     told = (f"{_ends_correlated(runs)}Where the compared runs are at one mean loss: "
@@ -109,11 +110,6 @@ class _Ends(Ways):
 def _way(run, measure: str):
     table = along(run)
     return table.loss, table[measure]
-
-
-def _falling(axes) -> None:
-    if not axes.xaxis_inverted():  # they share one axis
-        axes.invert_xaxis()
 
 
 def groups(runs, tier: str) -> Picture:

@@ -5,15 +5,13 @@ text is the one that is said to be ahead. Pictures: figures.py.
 """
 
 import re
-from dataclasses import fields
 
 import numpy as np
 import pandas as pd
 
 from ...analysis import levels
-from ...analysis.frames import compared
+from ...analysis.frames import compared, text_of
 from ...data.corpora import corpora
-from ...data.text import DataConfig
 from ...lab.measures import EARLY, unigrams
 from ...plots import points
 from ...project import UserError
@@ -41,7 +39,7 @@ def along(run) -> pd.DataFrame:
     """
     one, other = pair(run.corpus)
     (steps, first), (_, second) = (np.array(run.curves[name]).T for name in (one, other))
-    chance = _chance(run)
+    chance = unigrams(text_of(run))
     shares = first / chance[one], second / chance[other]
     return pd.DataFrame({
         "step": steps, "tokens": steps * run.batch_size * run.block_size / 1e6,
@@ -117,8 +115,3 @@ def early_step(runs) -> int | None:
         if steps:
             return steps[-1]
     return None
-
-
-def _chance(run) -> dict[str, float]:
-    data = DataConfig(**{field.name: getattr(run, field.name) for field in fields(DataConfig)})
-    return unigrams(data)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...analysis.gains import changes, ends, gains, parted
 from ...analysis.norms import first_norm
-from ...analysis.pictures import by_question
+from ...analysis.pictures import by_question, loss_by_tokens
 from ...ledger.estimate import QUESTIONS, Estimate
 from ...plots import GREY, LOSS, NATS, Curves, Estimates, Picture, Ways, compose, points, provenance
 from ...plots.style import LOOKS, stroke, style
@@ -142,18 +142,13 @@ def curves(runs, tier: str, anchor="fig-fast-curves") -> Picture:
     runs = runs[(runs.role == "common") & (runs.curve.map(len) > 1)] if len(runs) else runs
     panels = []
     for variant, rows in runs.groupby("variant", sort=False):
-        table = points(rows.assign(setting=rows.init), _by_tokens)
+        table = points(rows.assign(setting=rows.init), loss_by_tokens)
         panels.append(Ways(table=table, title=variant, look=stroke, xlabel="tokens (millions)",
                            label=f"validation loss\n({NATS})",
                            told=lambda rows=rows: _end_ranges(rows)))
     return compose(anchor, "Validation loss of every run against tokens. Ends, least to most",
                    panels, caption="A line is a run; none is a mean.",
                    source=provenance(runs, tier))
-
-
-def _by_tokens(run):
-    steps, losses = np.array(run.curve, dtype=float).T
-    return steps * run.batch_size * run.block_size / 1e6, losses
 
 
 def _end_ranges(runs) -> str:

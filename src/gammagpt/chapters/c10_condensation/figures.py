@@ -25,7 +25,7 @@ from ...plots import (
     points,
     provenance,
 )
-from ...plots.curves import doublings, highest, lowest
+from ...plots.curves import doublings, falling, highest, lowest
 from ...plots.style import MARKERS, stroke
 from .numbers import changes, timing
 
@@ -126,8 +126,7 @@ def _by_loss(runs, names, plain: float, **more) -> Ways:
             axes.plot(low.x, low.y, MARKERS[i % 6], color=COLOURS[i % 6], markersize=6)
         axes.axvline(plain, color=GREY, linestyle=":")
         doublings(axes)
-        if not axes.xaxis_inverted():  # they share one axis
-            axes.invert_xaxis()
+        falling(axes)
 
     return Ways(table=table, also=lows, xlabel="training loss (nats per token)", **more)
 

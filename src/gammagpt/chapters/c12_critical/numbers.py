@@ -13,7 +13,7 @@ import pandas as pd
 
 from ...analysis.frames import of_role
 from ...analysis.learning_rates import best_lr, by_gamma, losses_by_rate, trend
-from ...lab.measures import half_learned
+from ...lab.measures import HALF, crossing
 from ...ledger.estimate import Estimate
 
 SIZES = {"width": "width", "n_layer": "layers", "steps": "steps"}  # column -> name
@@ -164,7 +164,7 @@ def waiting(runs) -> pd.DataFrame:
     top, best = math.log(runs.vocab_size.iloc[0]), runs.loss.min()
     curves = [np.array(curve, dtype=float).reshape(-1, 2) for curve in tuning.curve]
     left = [np.column_stack([c[:, 0], (c[:, 1] - best) / (top - best)]) for c in curves]
-    return tuning.assign(waited=[half_learned(run) for run in left])
+    return tuning.assign(waited=[crossing(run, HALF) for run in left])
 
 
 def with_tasks(runs, tasks=("memory", "reasoning", "unseen")) -> pd.DataFrame:

@@ -5,6 +5,7 @@ Runs are rows of a frame (lab.frame, with roles) on a mixture of texts. Numbers:
 
 import pandas as pd
 
+from ...analysis.frames import text_of
 from ...analysis.pictures import RANGE, by_question
 from ...data.corpora import corpora
 from ...lab.measures import REASONING, unigrams
@@ -21,7 +22,8 @@ from ...plots import (
     points,
     provenance,
 )
-from .numbers import LEAD, along, answer_scores, at_equal_loss, data_of, ended, floors, gains, sides
+from ...plots.curves import falling
+from .numbers import LEAD, along, answer_scores, at_equal_loss, ended, floors, gains, sides
 
 KINDS = {"chain": "logic", "sum": "arithmetic", "recall": "facts"}  # questions -> their text
 SCORES = {"accuracy": "share of the tokens asked", "exact": "share of whole answers"}
@@ -34,7 +36,7 @@ def curves(runs, tier: str, anchor: str = "fig-text-curves") -> Picture:
     runs = ended(runs)
     if not len(runs):
         return nothing(anchor)
-    data = data_of(runs)
+    data = text_of(runs)
     chance, low = unigrams(data), floors(data)
 
     def panel(name):
@@ -133,7 +135,7 @@ def _answers(scores, kind: str, title: str, question: str) -> Estimates:
 def without_clock(runs, tier: str, anchor: str = "fig-lead-without-clock") -> Picture:
     """The lead of reasoning against the mean loss of all texts: how far a run has come in all."""
     runs = ended(runs)
-    if not len(runs) or not {*corpora(data_of(runs).corpus)} & {*REASONING}:
+    if not len(runs) or not {*corpora(text_of(runs).corpus)} & {*REASONING}:
         return nothing(anchor)
     equal = by_question(at_equal_loss(runs))
 
@@ -143,17 +145,12 @@ def without_clock(runs, tier: str, anchor: str = "fig-lead-without-clock") -> Pi
         told = ", ".join(f"{setting} {lead:.2f}" for setting, lead in at.items())
         return Ways(table=way, ends=True, title=QUESTIONS[role], told=lambda: told,
                     xlabel="mean loss of all texts (nats per token)",
-                    label="lead of reasoning (ln of a factor)", also=_falling)
+                    label="lead of reasoning (ln of a factor)", also=falling)
 
     return compose(anchor, "Lead of reasoning where the compared runs are at one mean loss",
                    [[panel(*pair) for pair in runs.groupby("role", sort=False)]],
                    caption="Learning goes to the right; marks are the ends.",
                    source=provenance(runs, tier), size=(7.2, 4.0))
-
-
-def _falling(axes) -> None:
-    if not axes.xaxis_inverted():  # they share one axis
-        axes.invert_xaxis()
 
 
 def _of_pair(runs, tier: str):

@@ -6,7 +6,6 @@ figures.py.
 
 import math
 import re
-from dataclasses import fields
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 
 from ...analysis import levels
 from ...analysis.along_size import as_text
-from ...analysis.frames import compared, contrast
+from ...analysis.frames import compared, contrast, text_of
 from ...data import arithmetic, facts
 from ...data.corpora import corpora, read_documents, split_documents
 from ...data.text import DataConfig, load_text
@@ -24,12 +23,6 @@ from ...ledger.judge import judge
 
 PAIR = ("gamma 0.5", "gamma 1")  # baseline and treatment, as in the claims
 LEAD = "reasoning_log_lead"
-
-
-def data_of(runs) -> DataConfig:
-    """The data of a run, or of runs, which all have the same."""
-    first = runs.iloc[0] if isinstance(runs, pd.DataFrame) else runs
-    return DataConfig(**{field.name: getattr(first, field.name) for field in fields(DataConfig)})
 
 
 def ended(runs) -> pd.DataFrame:
@@ -82,7 +75,7 @@ def gains(runs) -> pd.DataFrame:
     pair, rows = sides(runs), []
     if len(pair) < 2:
         return pd.DataFrame(columns=columns)
-    data = data_of(runs)
+    data = text_of(runs)
     low, chance = floors(data), unigrams(data)
     for (role, seed), group in ended(runs).groupby(["role", "seed"], sort=False):
         of = group.drop_duplicates("setting").set_index("setting")
@@ -114,7 +107,7 @@ def answer_scores(runs) -> pd.DataFrame:
 
 def along(run) -> pd.DataFrame:
     """What a run (a row of a frame) went through: step, loss (mean of all texts), and the lead."""
-    names = corpora(data_of(run).corpus)
+    names = corpora(text_of(run).corpus)
     curves = {name: np.array(run.curves[name]) for name in names}
     losses = {name: curve[:, 1] for name, curve in curves.items()}
     logs = {f"{name}_log_loss": np.log(loss) for name, loss in losses.items()}
@@ -135,7 +128,7 @@ def other_pairs(runs, claims, tier: str) -> pd.DataFrame:
     Columns: texts, and for each role the effect and, with the suffix " verdict", the verdict.
     """
     rows = []
-    names = corpora(data_of(runs).corpus) if len(runs) else []
+    names = corpora(text_of(runs).corpus) if len(runs) else []
     kept = runs.reindex(columns=["setting", "role", "seed", "key", "resolved", "rules"])
     for pair in combinations(names, 2) if len(names) > 2 else ():
         row = {"texts": " and ".join(pair)}
