@@ -35,7 +35,7 @@ class Forecasts(LearningRateStudy):
 
     def collect(self, store):
         """A frame, a row for each group that is whole: setting (x, or critical), role, seed (its
-        number), key (of one run), resolved, rules, and of setting
+        number), key (of one run), status, resolved, rules, and of setting
 
         - x: right, the share of runs whose collapse x calls, and over_RULE: that less the share
           that another rule calls;
@@ -50,7 +50,7 @@ class Forecasts(LearningRateStudy):
         for row in rows:  # a rule counts as committed before if all of the row's runs carry it
             keys = row.pop("keys")
             row["rules"] = dict(set.intersection(*(set(carried[key]) for key in keys)))
-            row |= {"key": keys[0], "role": "common", "resolved": True}
+            row |= {"key": keys[0], "role": "common", "status": "ok", "resolved": True}
         return pd.DataFrame(rows)
 
 
