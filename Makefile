@@ -3,22 +3,22 @@ TIER ?= night
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 
-# FRESH=1 trains every run again, in a results folder of its own, so that the committed records
-# stay as they are. An interrupted fresh build goes on where it stopped; a finished one starts anew.
-FRESH_RESULTS := $(CURDIR)/_build/fresh-results-$(TIER)
-ifeq ($(FRESH),1)
-export GAMMAGPT_RESULTS := $(FRESH_RESULTS)
-START_FRESH = if [ -e $(FRESH_RESULTS)/finished ]; then rm -rf $(FRESH_RESULTS); fi; \
-	mkdir -p $(FRESH_RESULTS)
-FINISH_FRESH = touch $(FRESH_RESULTS)/finished
-else
-START_FRESH = :
-FINISH_FRESH = :
-endif
-
+# FRESH=1 trains every run again, in a results folder of its own (book/build.py).
 # BUDGET=0 trains nothing: a page then says what has not been run. BUDGET=9m: so long for each study.
+# JOBS=1 runs one notebook at a time (default: one a core).
 ifdef BUDGET
 export GAMMAGPT_BUDGET := $(BUDGET)
+endif
+BUILD = $(PY) book/build.py --tier '$(TIER)' --jobs '$(or $(JOBS),0)' $(if $(filter 1,$(FRESH)),--fresh)
+
+# A name or a value that means nothing is refused: a misspelt TIER would build another book.
+KNOWN := TIER PYTHON FRESH BUDGET JOBS DOWNLOADS
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
+ifneq ($(filter-out $(KNOWN) MAKE% -%,$(GIVEN)),)
+$(error $(filter-out $(KNOWN) MAKE% -%,$(GIVEN)): unknown, allowed are $(KNOWN))
+endif
+ifneq ($(filter-out 0 1,$(FRESH) $(DOWNLOADS)),)
+$(error FRESH, DOWNLOADS: got '$(FRESH)', '$(DOWNLOADS)', allowed are 0 and 1)
 endif
 
 .PHONY: help setup book downloads smoke readme lint test clean
@@ -26,31 +26,37 @@ endif
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s%s\n", $$1, $$2}'
-	@echo "TIER=smoke|laptop|night|gpu chooses the grid (default night); FRESH=1 trains every run again; BUDGET=0 trains nothing"
+	@echo "TIER=smoke|laptop|night|gpu chooses the grid (default night); FRESH=1 trains every run again; BUDGET=0 trains nothing; JOBS=1 one notebook at a time"
 
 setup: .venv/stamp  ## make .venv and install the pinned requirements (only when they changed)
+
+# A checkout that was copied or moved has a .venv that belongs to where it came from.
+WHOSE := $(shell cat .venv/lib/python3*/site-packages/*gammagpt*.pth 2>/dev/null)
+ifneq ($(WHOSE),$(CURDIR)/src)
+.PHONY: .venv/stamp
+CLEAR := $(if $(WHOSE),--clear)
+endif
 
 .venv/stamp: requirements.txt pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	{ echo "gammagpt needs Python 3.11 to 3.13, not '$(PYTHON)'. Try: make setup PYTHON=python3.11"; \
 	exit 1; }
 	@echo "Installing requirements.txt into .venv (once; a minute or more)"
-	@test -x $(PY) || "$(PYTHON)" -m venv .venv
+	@test -x $(PY) -a -z "$(CLEAR)" || "$(PYTHON)" -m venv $(CLEAR) .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 book: setup  ## run the notebooks of TIER and render the book
-	@$(START_FRESH)
-	@$(PY) book/build.py --tier $(TIER) $(if $(filter 1,$(DOWNLOADS)),--downloads)
-	@$(FINISH_FRESH)
+	@$(BUILD) $(if $(filter 1,$(DOWNLOADS)),--downloads)
 
 downloads:  ## the book, with a PDF and an EPUB of it (needs a Chromium)
 	@$(MAKE) book DOWNLOADS=1
 
+smoke: TIER := smoke
+smoke: FRESH := 1
 smoke: setup  ## run every notebook at tier smoke; really trains, tiny, each time
-	@rm -rf _build/smoke-results
-	@GAMMAGPT_RESULTS=$(CURDIR)/_build/smoke-results $(PY) book/build.py --tier smoke --only-run
+	@$(BUILD) --only-run
 
 readme: setup  ## bring the README's tables and picture up to date with the records
 	@$(PY) book/generated.py

@@ -11,10 +11,13 @@ page can be stale.
 
 import argparse
 import hashlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -29,7 +32,7 @@ from handout import write_handout
 from play_gpt import write_play_gpt
 from polish import MOST_OF_A_SITE, mend, site_size
 from provenance import link_figures
-from runner import build_folder, empty_folder, run_notebooks, staging_folder
+from runner import alone, build_folder, empty_folder, run_notebooks, staging_folder
 
 from gammagpt import project
 from gammagpt.project import UserError
@@ -50,22 +53,46 @@ def main() -> int:
     parser.add_argument("--tier", default=project.PAGES, choices=project.TIERS)
     parser.add_argument("--only-run", action="store_true", help="run the notebooks, render nothing")
     parser.add_argument("--downloads", action="store_true", help="also a PDF and an EPUB")
+    parser.add_argument("--fresh", action="store_true", help="train every run again")
+    parser.add_argument("--jobs", type=int, default=0, help="notebooks at once (0: one a core)")
     parser.add_argument("notebooks", nargs="*", help="with --only-run: these, and not all")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill is a Ctrl-C
     try:
-        if options.only_run:
-            return 1 if run_notebooks(options.tier, options.notebooks) else 0
-        build(options.tier, options.downloads)
+        with alone(options.tier), fresh_results(options.tier, options.fresh):
+            if run_notebooks(options.tier, options.notebooks, at_once=options.jobs):
+                return 1
+            if not options.only_run:
+                build(options.tier, options.downloads)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        words = "stopped: finished runs are kept; the same command goes on from here"
+        print(words, file=sys.stderr, flush=True)
+        os._exit(130)  # at once: the kernels end when this process does
     return 0
 
 
+@contextmanager
+def fresh_results(tier: str, fresh: bool):
+    """Train in a results folder of its own, so that the committed records stay as they are.
+
+    An interrupted fresh build goes on where it stopped; a finished one starts anew.
+    """
+    folder = build_folder() / f"fresh-results-{tier}"
+    if fresh:
+        if (folder / "finished").exists():
+            shutil.rmtree(folder)
+        project.writable("build", folder)
+        os.environ["GAMMAGPT_RESULTS"] = str(folder)
+    yield
+    if fresh:
+        (folder / "finished").touch()
+
+
 def build(tier: str, books: bool = False) -> Path:
-    """Run all notebooks of a tier and render the book. Returns the path of its first page."""
-    if run_notebooks(tier):
-        raise SystemExit(1)  # the failures are on the screen already
+    """Render the book from the notebooks that ran. Returns the path of its first page."""
     index = render(stage(tier, books), build_folder() / tier)
     link_figures(index.parent, tier)
     if (size := site_size(index.parent)) > MOST_OF_A_SITE:
@@ -110,7 +137,8 @@ def render(staging: Path, output: Path) -> Path:
     jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     strict = ["-n", "-W", "--keep-going", "-q"]  # -n: also for links that point nowhere
     command = [*jupyter_book, "build", str(staging), "--path-output", str(output), *strict]
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True)  # warnings are on stderr
+    # warnings are on stderr; a session of its own, so that Ctrl-C ends it by us, in silence
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     if result.returncode:
         raise SystemExit(f"{result.stdout}\nThe book was not built: see the warnings above.")
     drop_font_hints(output / "_build" / "html")

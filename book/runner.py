@@ -1,7 +1,9 @@
 """Runs the notebooks of a tier by papermill, into a staging folder; the ones in git are only read.
 
-As many run at once as there are cores: what trains waits for its turn (sweep.py), what only draws
-does not. One bad notebook does not hide the next: all of them run, and every failure is reported.
+As many run at once as this process may use cores: what trains waits for its turn (sweep.py), what
+only draws does not. One bad notebook does not hide the next: all of them run, and every failure is
+reported. A thread waits for each kernel, and kernels end with the process: stopped or killed, it
+leaves none behind.
 """
 
 import os
@@ -9,7 +11,8 @@ import re
 import shutil
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +21,8 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from gammagpt import project
-from gammagpt.project import UserError, assignments
+from gammagpt.lab.sweep import cores
+from gammagpt.project import UserError, assignments, require
 
 
 @dataclass(frozen=True)
@@ -34,30 +38,31 @@ class Failure:
 
 
 def run_notebooks(
-    tier: str, names: list[str] | None = None, staging: Path | None = None
+    tier: str, names: list[str] | None = None, staging: Path | None = None, at_once: int = 0
 ) -> list[Failure]:
     """Run the notebooks of a tier (or those in `names`) into `staging`; report all failures.
 
-    Raises UserError, before anything runs, if a notebook and the tier's parameters do not fit.
+    `at_once`: how many (0: as many as this process may use cores). Raises UserError, before
+    anything runs, if a notebook and the tier's parameters do not fit, or a time makes no sense.
     """
+    require(at_once >= 0, "--jobs", at_once, "is 0 or more")
     jobs = plan(tier, names)
     folder = empty_folder((staging or staging_folder(tier)) / "notebooks")
-    cores = os.cpu_count() or 1
-    workers = max(1, min(cores, len(jobs)))
-    with ProcessPoolExecutor(workers, initializer=use_threads, initargs=[cores // workers]) as pool:
+    workers = max(1, min(at_once or cores(), len(jobs)))
+    # kernels with more threads than cores in all would be slower
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // workers)))
+    pool = ThreadPoolExecutor(workers)
+    try:
         runs = []
         for number, (name, parameters) in enumerate(jobs.items(), 1):
             head = f"[{number}/{len(jobs)}] {name} (tier {tier})"
             runs.append(pool.submit(run_one, name, parameters, folder / f"{name}.ipynb", head))
         failures = [failure for run in runs if (failure := run.result())]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # stopped: no further notebook starts
     for failure in failures:
         print(f"\n{failure}", file=sys.stderr, flush=True)
     return failures
-
-
-def use_threads(count: int) -> None:
-    """Kernels of this process compute with so many threads: more than cores would be slower."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(count))
 
 
 def run_one(name: str, parameters: dict, output: Path, head: str) -> Failure | None:
@@ -80,7 +85,8 @@ def execute(name: str, parameters: dict, output: Path) -> Failure | None:
             parameters=parameters,
             kernel_name="python3",
             language="python",
-            cwd=notebook_path(name).parent,  # as in Jupyter, which starts where the notebook is
+            # as in Jupyter, which starts where the notebook is; `cwd` would move all threads
+            resources={"metadata": {"path": str(notebook_path(name).parent)}},
             progress_bar=False,  # the bars of the training loops say more: show those instead
             stderr_file=sys.stderr if on_a_terminal else None,
             # a kernel on one machine, for one reader: no need to warn that it is not encrypted
@@ -144,6 +150,7 @@ def plan(tier: str, names: list[str] | None = None) -> dict[str, dict]:
     Raises UserError with a line for each misfit: papermill itself takes unknown parameters
     silently, and only warns if there is no place for them.
     """
+    project.training_budget()
     jobs = project.tier_parameters(tier)
     for name in names or []:
         if name not in jobs:
@@ -156,7 +163,24 @@ def plan(tier: str, names: list[str] | None = None) -> dict[str, dict]:
 
 def build_folder() -> Path:
     """Where everything that is built goes: $GAMMAGPT_BUILD, or `_build` of the checkout."""
-    return Path(os.environ.get("GAMMAGPT_BUILD") or project.root() / "_build").resolve()
+    return project.folder("BUILD", "_build").resolve()
+
+
+@contextmanager
+def alone(tier: str):
+    """A context that one build of a tier at a time is in; UserError names the one that is."""
+    from filelock import FileLock, Timeout
+
+    folder = build_folder()
+    project.writable("build", folder)
+    builder = folder / f"{tier}.pid"
+    try:
+        with FileLock(folder / f"{tier}.lock", timeout=0):
+            builder.write_text(f"{os.getpid()}\n")
+            yield
+    except Timeout:
+        raise UserError(f"build: process {builder.read_text().strip()} builds tier {tier} in "
+                        f"{folder}; wait for it, or set GAMMAGPT_BUILD") from None  # fmt: skip
 
 
 def notebook_path(name: str) -> Path:

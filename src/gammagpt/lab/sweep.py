@@ -7,8 +7,9 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import current_process, get_context
+from pathlib import Path
 
 from ..gpt.config import RunConfig
 from ..gpt.records import Record
@@ -17,6 +18,7 @@ from .store import Store
 
 WORTH_PROCESSES = 2e11  # FLOPs, some seconds of a core: less is done before a pool has started
 GUARD = "a script that trains must do so below `if __name__ == '__main__':`"
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of each period, or "max"
 FEW = 8  # runs at once where there is so little to do that measuring would take longer
 
 
@@ -258,5 +260,10 @@ def _default_workers() -> int:
 
 
 def cores() -> int:
-    """The cores that this process may use (a container may grant fewer than there are)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use: a machine, or a container's quota, may grant fewer."""
+    affinity = hasattr(os, "sched_getaffinity")
+    count = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = QUOTA.read_text().split()
+        count = min(count, max(1, math.ceil(int(quota) / int(period))))
+    return count
