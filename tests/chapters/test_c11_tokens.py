@@ -66,7 +66,7 @@ MAKE = {
 
 
 class Spans(HTMLParser):
-    """The classes and titles of all spans, and all text of the marked paragraphs."""
+    """The elements and titles of all tokens, and all text of the marked paragraphs."""
 
     def __init__(self, page):
         super().__init__()
@@ -74,8 +74,7 @@ class Spans(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
-        if tag == "span":
-            self.found.append(dict(attributes))
+        self.found.append({"tag": tag} | dict(attributes))
 
     def handle_data(self, data):
         self.text += data
@@ -218,15 +217,15 @@ def test_a_passage_holds_the_whole_text_and_marks_who_is_better(made):
     tokens = [made.tokens.inputs[3, 0], *made.tokens.targets[3]]
     assert body.text == "".join(shown(made.tokens.text, token) for token in tokens)
     gains = made.gains("common").mean(0).reshape(WINDOWS, -1)[3]
-    marks = ["gg-small" if g > 0.1 else "gg-usual" if g < -0.1 else "gg-same" for g in gains]
-    assert [span["class"] for span in body.found] == marks
-    assert all(span["title"].split(":")[0] in CLASSES for span in body.found)
+    marks = ["mark" if g > 0.1 else "u" if g < -0.1 else "span" for g in gains]
+    assert [token["tag"] for token in body.found] == marks
+    assert all(token["title"].split(":")[0] in CLASSES for token in body.found)
 
 
 def test_a_passage_has_words_for_those_who_cannot_see_it_and_needs_no_colour(made):
     page = figures.passage(made, "laptop")._repr_html_()
     assert 'role="group" aria-label="Text of 16 tokens' in page and "Tier laptop; " in page
-    assert "underline" in page and "Tinted and underlined: gamma 0.5 is better" in page
+    assert "<u>Underlined: gamma 0.5 is better</u>" in page and "<style" not in page
     assert "nan" not in page and 'id="fig-passage"' in page
 
 

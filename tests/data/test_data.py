@@ -305,7 +305,7 @@ def test_a_text_too_short_for_one_window_is_refused(tmp_path, fresh_cache):
 def test_a_missing_path_is_refused(tmp_path):
     message = refusal(load_text, DataConfig(str(tmp_path / "nowhere"), 300))
     assert "nowhere" in message and "sotu" in message and "gammagpt data prepare" in message
-    assert "got ''" in refusal(load_text, DataConfig("", 300))
+    assert "got ''" in refusal(DataConfig, "", 300)
 
 
 def test_text_that_is_not_utf8_is_refused(tmp_path):

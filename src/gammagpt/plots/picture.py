@@ -16,6 +16,7 @@ from .style import INK, PAPER, STYLE
 
 HEADLINE = 120  # characters, two lines of a page
 PLAIN = " /:;=,()'"  # stays as it is in the address of a picture; base64 would be a third more
+WHITE = b'<rect width="100%" height="100%" fill="#fff"/>'
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,24 @@ class Picture:
         return self.source.runs
 
     def _repr_html_(self) -> str:
+        # Outside the book (Jupyter, Colab) one picture is shown, on a ground of its own, whatever
+        # the theme and though a notebook that is not trusted loses its styles; the book's style
+        # sheet shows the other one on dark pages.
         images = "".join(
-            f'<img class="gg-{ground} only-{ground}" alt="{html.escape(self.alt)}" '
+            f'<img class="gg-{ground} only-{ground}"{" hidden" * (ground == "dark")} '
+            f'alt="{html.escape(self.alt)}" '
             f'src="data:image/svg+xml,{quote(self.svg(ground), safe=PLAIN)}">'
             for ground in INK
         )
         images = f'<div class="gg-pictures">{images}</div>'  # what scrolls on a phone
-        # Outside the book (Jupyter, Colab) no theme hides the dark variant: this line does.
-        hide = "<style>html:not([data-theme=dark]) .gg-dark{display:none}</style>"
         caption = figcaption(self.caption, self.source, self.alt)
-        return f'{hide}<figure class="gg-figure" id="{self.anchor}">{images}{caption}</figure>'
+        return f'<figure class="gg-figure" id="{self.anchor}">{images}{caption}</figure>'
 
     def svg(self, ground: str = "light") -> bytes:
-        """The figure as SVG, with ink for a 'light' or a 'dark' ground."""
+        """The figure as SVG: on white, or with ink for a dark ground that shines through."""
         drawn = self._drawn
+        if ground == "light":
+            drawn = re.sub(rb"<svg[^>]*>", lambda tag: tag[0] + WHITE, drawn, count=1)
         for colour in (INK, PAPER):
             drawn = drawn.replace(colour["light"].encode(), colour[ground].encode())
         return drawn

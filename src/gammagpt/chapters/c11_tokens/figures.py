@@ -136,7 +136,7 @@ def _range(values) -> str:
 class Passage:
     """Real text, each token marked by who predicts it better; show it as the last line of a cell.
 
-    Not by colour alone: where the usual initialization is better the token is underlined.
+    By elements and not by classes, whose styles a notebook that is not trusted loses.
     """
 
     anchor: str
@@ -152,21 +152,10 @@ class Passage:
             for heading, body in self.paragraphs.items()
         )
         return (
-            f"<style>{PASSAGE_STYLE}</style>"
             f'<figure class="gg-figure" id="{self.anchor}" role="group" '
             f'aria-label="{html.escape(self.alt)}">{parts}<p>{self.legend}</p>'
             f"{figcaption(self.caption, self.source, self.alt)}</figure>"
         )
-
-
-# Tints of the page's own ground, under the page's own ink: they read on light and on dark.
-PASSAGE_STYLE = (
-    ".gg-tokens{white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.9;max-width:46rem}"
-    ".gg-small{background:rgba(0,131,208,.28)}"
-    ".gg-usual{background:rgba(213,94,0,.28);text-decoration:underline 2px #d55e00;"
-    "text-underline-offset:.25em}"
-    ".gg-small,.gg-usual{border-radius:.2em}"
-)
 
 
 def passage(
@@ -202,18 +191,17 @@ def _marked(compared: Compared, window: int, usual, small) -> str:
     kinds = tokens.classes.reshape(tokens.targets.shape)[window]
     parts = [html.escape(shown(tokens.text, tokens.inputs[window, 0]))]
     for token, kind, a, b in zip(tokens.targets[window], kinds, usual, small, strict=True):
-        mark = "gg-small" if a - b > GAP else "gg-usual" if b - a > GAP else "gg-same"
+        mark = "mark" if a - b > GAP else "u" if b - a > GAP else "span"
         words = f"{compared.usual} {a:.2f}, {compared.small} {b:.2f} nats, gain {a - b:+.2f}"
         title = html.escape(f"{CLASSES[kind]}: {words}")
         body = html.escape(shown(tokens.text, token))
-        parts.append(f'<span class="{mark}" title="{title}">{body}</span>')
+        parts.append(f'<{mark} title="{title}">{body}</{mark}>')
     return "".join(parts)
 
 
 def _legend(compared: Compared) -> str:
     small, usual = map(html.escape, (compared.small, compared.usual))
     return (
-        f'<span class="gg-small">Tinted: {small} is better</span> by more than {GAP:g} nats. '
-        f'<span class="gg-usual">Tinted and underlined: {usual} is better</span> by more than '
-        "that. Neither: about the same."
+        f"<mark>Marked: {small} is better</mark> by more than {GAP:g} nats. "
+        f"<u>Underlined: {usual} is better</u> by more than that. Neither: about the same."
     )
