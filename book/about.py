@@ -11,8 +11,8 @@ import yaml
 
 from gammagpt import Store
 from gammagpt.analysis.anchors import exchanged_rates
-from gammagpt.gpt.engine import size_of
 from gammagpt.gpt.records import provenance
+from gammagpt.gpt.size import size_of
 from gammagpt.ledger.claims import DECIDED
 from gammagpt.ledger.judge import standing
 from gammagpt.ledger.show import badge, effect, sides

@@ -17,7 +17,7 @@ from gammagpt.bench import workers as timing
 from gammagpt.bench.compare import ONE, RUNS, STACK, STACKS_EACH
 from gammagpt.bench.workers import Contestant, Failed, Setting, Shape, Worker
 from gammagpt.cli import main
-from gammagpt.gpt.engine import flops_per_token
+from gammagpt.gpt.size import flops_per_token
 from gammagpt.lab.stacking import seconds_a_step
 from gammagpt.project import root
 

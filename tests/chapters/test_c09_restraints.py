@@ -18,7 +18,7 @@ from gammagpt.analysis.norms import biting_width, first_norm
 from gammagpt.chapters.c09_restraints import figures, numbers
 from gammagpt.chapters.c09_restraints.numbers import left_by_decay, variants
 from gammagpt.data import DataConfig
-from gammagpt.gpt.engine import size_of
+from gammagpt.gpt.size import size_of
 from gammagpt.ledger.judge import judge
 from gammagpt.plots.picture import Picture
 

@@ -22,11 +22,11 @@ def told_losses(data) -> pd.DataFrame:
         part["low"], part["high"] = _interval(laws[task.name], key + keys(data)[0], total, data)
         parts.append(part)
     rows = pd.concat(parts, ignore_index=True)
-    told = {"nothing": [], "the task": ["task"], "and an anchor": ["task", "anchor"],
+    known = {"nothing": [], "the task": ["task"], "and an anchor": ["task", "anchor"],
             "and the key": ["task", "key"], "and all of it": ["task", "all"]}
-    for words, columns in told.items():
+    for words, columns in known.items():
         rows[words] = _surprise(rows, columns)
-    return rows.groupby("task", sort=False)[list(told)].mean()
+    return rows.groupby("task", sort=False)[list(known)].mean()
 
 
 def blind_losses(data, seed: int) -> pd.Series:
@@ -34,7 +34,7 @@ def blind_losses(data, seed: int) -> pd.Series:
 
     Exact, for the labels that this seed draws; zero means that the order does not matter.
     """
-    found = {}
+    losses = {}
     for task in tasks(data, seed):
         alike = pd.DataFrame(np.sort(task.combinations)).groupby(list(range(data.anchors))).ngroup()
         key = np.arange(task.labels.shape[1])
@@ -42,8 +42,8 @@ def blind_losses(data, seed: int) -> pd.Series:
         rows = pd.DataFrame({"seen": seen.ravel(), "label": task.labels.ravel()})
         same = rows.value_counts()
         total = rows.seen.value_counts().loc[same.index.get_level_values("seen")]
-        found[task.name] = float(-(same * np.log(same / total.to_numpy())).sum() / len(rows)) + 0.0
-    return pd.Series(found)
+        losses[task.name] = float(-(same * np.log(same / total.to_numpy())).sum() / len(rows)) + 0.0
+    return pd.Series(losses)
 
 
 def _interval(law: str, key, total, data):

@@ -34,8 +34,8 @@ class LossesByRate:
         return self._each(measure, self.losses)
 
     def _each(self, measure, losses) -> np.ndarray:
-        found = [measure(self.rates, row) for row in losses.reshape(-1, len(self.rates))]
-        return np.array(found, dtype=float).reshape(losses.shape[:-1])
+        values = [measure(self.rates, row) for row in losses.reshape(-1, len(self.rates))]
+        return np.array(values, dtype=float).reshape(losses.shape[:-1])
 
 
 def losses_by_rate(runs) -> LossesByRate:

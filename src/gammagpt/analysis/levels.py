@@ -26,7 +26,7 @@ def at_equal_loss(runs, along, measures: dict) -> pd.DataFrame:
     for _, group in compared(runs[runs.status == "ok"]).groupby("role", sort=False):
         ways = [along(run) for run in group.itertuples()]
         level = max((way.loss.min() for way in ways), default=math.nan)
-        there = {column: [at_level(way, measure, level) for way in ways]
+        columns = {column: [at_level(way, measure, level) for way in ways]
                  for column, measure in measures.items()}
-        parts.append(group.assign(at_loss=level, **there))
+        parts.append(group.assign(at_loss=level, **columns))
     return pd.concat(parts) if parts else runs.assign(at_loss=math.nan).iloc[:0]

@@ -54,8 +54,8 @@ def loss_plane(runs, tier: str, anchor: str = "fig-plane") -> Picture:
     low = min(table.min().min(), 1e9)  # finite even if every run diverged
     norm = plt.Normalize(low, low + 1.0)  # one nat of colour: beyond it all is equally bad
     best = table.idxmin(axis=1).where(table.min(axis=1) < math.inf)
-    told = ", ".join(f"{s} at {r:g}" if r > 0 else f"{s} diverged" for s, r in best.items())
-    panel = Cells(table=table, norm=norm, xlabel="peak learning rate", told=lambda: told,
+    words = ", ".join(f"{s} at {r:g}" if r > 0 else f"{s} diverged" for s, r in best.items())
+    panel = Cells(table=table, norm=norm, xlabel="peak learning rate", told=lambda: words,
                   head="Lowest in each row")
     return compose(
         anchor, "Final validation loss by initialization and learning rate", [panel],

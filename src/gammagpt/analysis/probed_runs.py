@@ -35,10 +35,10 @@ def probed(runs, role: str = "common") -> pd.DataFrame:
 
 def geometry_at(run) -> dict:
     """(step, geometry) of a run at the 'start', 'early' and 'late', as measures.py takes them."""
-    found = {p["step"]: p["geometry"] for p in run.probes if "geometry" in p}
-    early = max(step for step in found if step <= EARLY * run.steps)
-    moments = {"start": min(found), "early": early, "late": max(found)}
-    return {when: (step, found[step]) for when, step in moments.items()}
+    probes = {p["step"]: p["geometry"] for p in run.probes if "geometry" in p}
+    early = max(step for step in probes if step <= EARLY * run.steps)
+    moments = {"start": min(probes), "early": early, "late": max(probes)}
+    return {when: (step, probes[step]) for when, step in moments.items()}
 
 
 def over_probes(runs, value) -> pd.DataFrame:
@@ -75,17 +75,17 @@ def contrasted(runs) -> pd.DataFrame:
 
 def blocks(data: AnchorConfig) -> list:
     """(task, its anchors, where they are among all anchors, its law) of every task."""
-    found, at = [], 0
+    parts, at = [], 0
     for name, among, law in parse_tasks(data):
-        found.append((name, among, slice(at, at + len(among)), law))
+        parts.append((name, among, slice(at, at + len(among)), law))
         at += len(among)
-    return found
+    return parts
 
 
 def reasoning(data: AnchorConfig):
     """(anchors, block) of the task whose labels are sums (of several: the last), or None."""
-    found = [(among, block) for _, among, block, law in blocks(data) if law == "sum"]
-    return found[-1] if found and len(found[-1][0]) > 1 else None
+    sums = [(among, block) for _, among, block, law in blocks(data) if law == "sum"]
+    return sums[-1] if sums and len(sums[-1][0]) > 1 else None
 
 
 # ---- cosines, trained and by theory --------------------------------------------------------------
@@ -106,8 +106,8 @@ def by_distance(matrix) -> np.ndarray:
 def centred_law_cosines(data: AnchorConfig, seed: int) -> np.ndarray:
     """Cosines between the laws of the reasoning anchors, less the mean law of all of these."""
     among, _ = reasoning(data)
-    found, _ = label_laws(training_sequences(data, seed), data.vocab_size)
-    rows = found[list(among)] - found[list(among)].mean(0)
+    laws, _ = label_laws(training_sequences(data, seed), data.vocab_size)
+    rows = laws[list(among)] - laws[list(among)].mean(0)
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     return rows @ rows.T
 
@@ -138,14 +138,14 @@ def law_matches(runs) -> pd.DataFrame:
         line = {"minus the distance": -np.abs(np.subtract.outer(numbers, numbers))}
         upper = np.triu_indices(len(numbers), 1)
         for when in ("early", "late"):
-            mine = trained(run, when)[upper]
+            cosines = trained(run, when)[upper]
             for name, matrix in (references(run) | line).items():
-                gap = np.abs(mine - matrix[upper]).mean() if name not in line else math.nan
-                match = correlation(mine, matrix[upper]) if len(mine) > 1 else math.nan
+                gap = np.abs(cosines - matrix[upper]).mean() if name not in line else math.nan
+                match = correlation(cosines, matrix[upper]) if len(cosines) > 1 else math.nan
                 rows.append((run.setting, when, name, match, gap))
     columns = ["setting", "when", "compared with", "correlation", "mean gap"]
-    found = pd.DataFrame(rows, columns=columns)
-    return found.groupby(columns[:3], sort=False, as_index=False).mean()
+    table = pd.DataFrame(rows, columns=columns)
+    return table.groupby(columns[:3], sort=False, as_index=False).mean()
 
 
 def next_in_plane(pca: dict, among) -> float:

@@ -29,11 +29,11 @@ def kinds(runs) -> dict[str, list[str]]:
 
     The embedding comes first and the head last.
     """
-    found = {}
+    names = {}
     for name in spectra_of(runs.iloc[0].probes)[0]["tensors"] if len(runs) else ():
-        found.setdefault(_kind(name), []).append(name)
+        names.setdefault(_kind(name), []).append(name)
     outer = {"embedding": 0, "head": 2}
-    return dict(sorted(found.items(), key=lambda item: outer.get(item[0], 1)))
+    return dict(sorted(names.items(), key=lambda item: outer.get(item[0], 1)))
 
 
 def path(run, measure: str, names=None):
@@ -54,8 +54,8 @@ def path(run, measure: str, names=None):
 
 def over_runs(runs, measure: str, names=None):
     """(steps, values (runs, probes)) of the paths of runs of one setting."""
-    found = [path(run, measure, names) for run in runs.itertuples()]
-    return found[0][0], np.array([values for _, values in found])
+    paths = [path(run, measure, names) for run in runs.itertuples()]
+    return paths[0][0], np.array([values for _, values in paths])
 
 
 def loss_at(run, steps) -> np.ndarray:

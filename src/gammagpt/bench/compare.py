@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from ..gpt.engine import flops_per_token
+from ..gpt.size import flops_per_token
 from .nanogpt import NAME
 from .workers import Contestant, Failed, Setting, Shape
 
@@ -159,8 +159,8 @@ def _ratios(speeds: dict[str, list[float]]) -> dict[str, dict]:
 
 
 def _spread(values: list[float], digits: int = 3) -> dict[str, float]:
-    found = {"median": statistics.median(values), "low": min(values), "high": max(values)}
-    return {name: round(value, digits) for name, value in found.items()}
+    spread = {"median": statistics.median(values), "low": min(values), "high": max(values)}
+    return {name: round(value, digits) for name, value in spread.items()}
 
 
 def say(text: str) -> None:

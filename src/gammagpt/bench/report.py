@@ -141,10 +141,10 @@ def _series(device, precision: str) -> float:
 def in_words(report: dict) -> str:
     """The report as aligned text."""
     here, ceilings = report["machine"], report["ceilings"]
-    found = ", ".join(f"{name} {speed:,.0f} GFLOP/s" for name, speed in ceilings.items())
+    listed = ", ".join(f"{name} {speed:,.0f} GFLOP/s" for name, speed in ceilings.items())
     lines = [
         f"{here['cpu']}, {here['cores']} cores; device {here['device']}; torch {here['torch']}",
-        f"fastest matrix products: {found}",
+        f"fastest matrix products: {listed}",
     ]
     if report["quick"]:
         lines.append("short bursts (--quick): a first look, no measurement to quote")

@@ -10,8 +10,7 @@ Shapes in comments: M members, B batch, T tokens.
 
 import copy
 import math
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -24,15 +23,14 @@ from ..project import UserError
 from .audit import audit_init
 from .config import RunConfig
 from .device import autocast, compiled_or_not, reference_numerics
-from .emb_mlp import EmbMLP
 from .init import gamma_init_
-from .model import GPT, RMSNorm, cross_entropy, library_kernel, run_block, written_out
+from .model import RMSNorm, cross_entropy, library_kernel, run_block, written_out
 from .optim import StackedAdamW, learning_rate, make_optimizers, stacked_adamw_
 from .parallel import ALONE
 from .scores import mean_scores, score_sums
+from .size import MODELS
 
 WRITTEN_OUT_UP_TO = 256  # tokens; beyond, the library's attention wins (benchmarks/README.md)
-MODELS = {"gpt": GPT, "emb_mlp": EmbMLP}
 BLOCKS = "blocks"  # a way to compile: see _compile_blocks
 
 
@@ -68,26 +66,6 @@ def audit(config: RunConfig):
     row = {"tensor": "head.bias", "shape": f"{len(bias)}", "d_in": 1, "std": spread,
            "gamma": math.nan, "expected": spread, "tolerance": 0.0, "ok": exact}
     return pd.concat([table, pd.DataFrame([row])], ignore_index=True)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How many weights a model has, and how many of them are in products of matrices."""
-
-    weights: int
-    in_products: int
-
-
-@lru_cache
-def size_of(model) -> Size:
-    """Those of a model's configuration. torch's random numbers stay where they are.
-
-    On the CPU: to draw an embedding on the device "meta" torch first imports for 1.6 s.
-    """
-    with torch.random.fork_rng(devices=()):
-        built = MODELS[model.kind](model)
-    linear = [module.weight for module in built.modules() if isinstance(module, nn.Linear)]
-    return Size(*(sum(w.numel() for w in of) for of in (built.parameters(), linear)))
 
 
 def shape(config: RunConfig) -> RunConfig:
@@ -288,16 +266,3 @@ def _choose_attention(model: nn.Module, device, compiled, stacked: bool = False)
     plain = short and (stacked or (compiled and device.type == "cpu"))
     for block in getattr(model, "blocks", ()):
         block.attention.attend = written_out if plain else library_kernel
-
-
-def flops_per_token(config) -> int:
-    """6 N + 12 L C T: forward and backward, after PaLM (arXiv 2204.02311), appendix B.
-
-    N are the weights in matrix products: not the embedding table, which is looked up, nor the
-    norms' gains. Attention counts in full, as is usual, though half of its scores are masked.
-    An Emb-MLP goes through its matrices once a sequence.
-    """
-    weights = size_of(config).in_products
-    if config.kind == "emb_mlp":
-        return 6 * weights // config.block_size
-    return 6 * weights + 12 * config.n_layer * config.width * config.block_size

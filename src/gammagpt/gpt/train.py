@@ -108,13 +108,13 @@ def _measure(engine, logs, batches, step: int) -> None:
             log.check_weights(step, engine.weights(member))
             log.add_probes(step, due, engine, member)
     if step in logs[0].loss_steps:
-        for log, found in zip(logs, _scores(engine, batches.along), strict=True):
-            log.add_scores(step, found)
+        for log, scores in zip(logs, _scores(engine, batches.along), strict=True):
+            log.add_scores(step, scores)
 
 
 def _finish(engine, logs, batches) -> None:
-    for member, (log, found) in enumerate(zip(logs, _scores(engine, batches.final), strict=True)):
-        log.end(found)
+    for member, (log, scores) in enumerate(zip(logs, _scores(engine, batches.final), strict=True)):
+        log.end(scores)
         if log.alive and log.config.data.kind == "text":
             log.add_plateau(engine.weights(member))
         log.add_probes(log.config.steps, log.last, engine, member)
@@ -122,8 +122,8 @@ def _finish(engine, logs, batches) -> None:
 
 def _scores(engine, sets) -> list[dict]:
     """{set: its scores} of each member."""
-    found = {name: engine.scores(*tokens) for name, tokens in sets.items()}
-    return [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
+    scores = {name: engine.scores(*tokens) for name, tokens in sets.items()}
+    return [dict(zip(scores, row, strict=True)) for row in zip(*scores.values(), strict=True)]
 
 
 class Log:
@@ -169,9 +169,9 @@ class Log:
         """As for a loss: numbers that are not finite end the run for this log."""
         for name in names:
             if self.alive:
-                found = self.table[name][1](engine.plain(member), self.config)
-                if _all_finite(found):
-                    self._probe(step, RECORDED.get(name, name), found)
+                numbers = self.table[name][1](engine.plain(member), self.config)
+                if _all_finite(numbers):
+                    self._probe(step, RECORDED.get(name, name), numbers)
                 else:
                     self.diverged_at = step
 
@@ -213,7 +213,7 @@ class Log:
         )
 
     def _check(self, step: int, scores: dict) -> None:
-        if self.alive and not all(math.isfinite(found["loss"]) for found in scores.values()):
+        if self.alive and not all(math.isfinite(of["loss"]) for of in scores.values()):
             self.diverged_at = step
 
     def _numbers(self, scores: dict) -> dict[str, float]:
@@ -221,7 +221,7 @@ class Log:
         losses = [scores[name]["loss"] for name in self.measured]
         numbers = {"validation_loss": sum(losses) / len(losses)}
         if len(scores) > 1:
-            numbers |= {f"{name}_loss": found["loss"] for name, found in scores.items()}
+            numbers |= {f"{name}_loss": of["loss"] for name, of in scores.items()}
         for name in scores:
             numbers |= {f"{name}_{kind}": scores[name][kind] for kind in self.also.get(name, ())}
         return numbers

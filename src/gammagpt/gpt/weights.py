@@ -20,7 +20,7 @@ from ..data.text import load_text
 from ..data.tokenizer import make_encoding
 from ..project import UserError
 from .config import RunConfig
-from .engine import MODELS
+from .size import MODELS
 
 LONGEST_HEADER = 100_000_000  # bytes, as in the format's own reader
 

@@ -61,11 +61,11 @@ def add(records, store: Store) -> dict[str, int]:
     """
     counts = {"new": 0, "already_there": 0, "kept": 0}
     for record in records:
-        there = store.get(record.config)
-        if there is None:
+        known = store.get(record.config)
+        if known is None:
             store.put(record)
-        same = there and all(getattr(there, name) == getattr(record, name) for name in NUMBERS)
-        counts["new" if there is None else "already_there" if same else "kept"] += 1
+        same = known and all(getattr(known, name) == getattr(record, name) for name in NUMBERS)
+        counts["new" if known is None else "already_there" if same else "kept"] += 1
     return counts
 
 
@@ -109,9 +109,9 @@ def _check_header(path, line: str, count: int) -> None:
 def _record(line: str) -> Record:
     """The record of one line. Raises ValueError, KeyError or TypeError if it is not ours."""
     record = Record.from_json(line)
-    made = record.provenance["semantics"]
-    if made != SEMANTICS:
-        raise ValueError(f"semantics: got {made!r}, {SEMANTICS} is allowed")
+    semantics = record.provenance["semantics"]
+    if semantics != SEMANTICS:
+        raise ValueError(f"semantics: got {semantics!r}, {SEMANTICS} is allowed")
     if not record.config.data.fingerprint:  # its key would depend on what is on this machine
         raise ValueError("the run's data has no fingerprint")
     if (key := json.loads(line)["key"]) != record.key:

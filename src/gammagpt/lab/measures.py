@@ -40,22 +40,22 @@ def of_text(record) -> dict:
     """
     names = corpora(record.config.data.corpus)
     if len(names) != 2:
-        found = expansion(record.probes) | (record.probes or [{}])[-1].get("sinks", {})
-        return found | (of_mixture(record, names) if len(names) > 2 else {})
+        numbers = expansion(record.probes) | (record.probes or [{}])[-1].get("sinks", {})
+        return numbers | (of_mixture(record, names) if len(names) > 2 else {})
     chance = unigrams(record.config.data)
     one, other = (record.final[f"{name}_loss"] for name in names)
-    found = progress(record.curves, chance) | {
+    numbers = progress(record.curves, chance) | {
         "delta": (other - one) / one,
         "delta_normalised": other / chance[names[1]] - one / chance[names[0]],
     }
     chains = {n: v for n, v in record.final.items() if n.endswith(("_exact", "_accuracy"))}
-    found |= chains
+    numbers |= chains
     probes = [probe for probe in record.probes if "geometry" in probe]
     if probes:
         groups = early_probe(record, probes)["geometry"]["groups"]
-        found |= {f"{name}_cosine_early": value for name, value in groups.items()}
-        found["cosine_gap_early"] = groups.get(names[1], nan) - groups.get(names[0], nan)
-    return found
+        numbers |= {f"{name}_cosine_early": value for name, value in groups.items()}
+        numbers["cosine_gap_early"] = groups.get(names[1], nan) - groups.get(names[0], nan)
+    return numbers
 
 
 def of_mixture(record, names) -> dict[str, float]:
@@ -70,11 +70,11 @@ def of_mixture(record, names) -> dict[str, float]:
     answers_lead         mean accuracy on logic and arithmetic (one of each) minus recall
     """
     losses, chance = {n: record.final[f"{n}_loss"] for n in names}, unigrams(record.config.data)
-    found = {f"{name}_log_loss": math.log(loss) for name, loss in losses.items()}
-    found |= {f"{name}_share": loss / chance[name] for name, loss in losses.items()}
-    found["reasoning_log_lead"] = log_lead(found, names)
-    found |= {n: v for n, v in record.final.items() if n.endswith(("_exact", "_accuracy"))}
-    return found | mean_answers(found)
+    numbers = {f"{name}_log_loss": math.log(loss) for name, loss in losses.items()}
+    numbers |= {f"{name}_share": loss / chance[name] for name, loss in losses.items()}
+    numbers["reasoning_log_lead"] = log_lead(numbers, names)
+    numbers |= {n: v for n, v in record.final.items() if n.endswith(("_exact", "_accuracy"))}
+    return numbers | mean_answers(numbers)
 
 
 def log_lead(log_losses, names, ahead=REASONING):
@@ -85,20 +85,20 @@ def log_lead(log_losses, names, ahead=REASONING):
     sides = [[n for n in names if (n in ahead) == inside] for inside in (False, True)]
     if not all(sides):
         return nan
-    others, mine = (sum(log_losses[f"{n}_log_loss"] for n in side) / len(side) for side in sides)
-    return others - mine
+    others, own = (sum(log_losses[f"{n}_log_loss"] for n in side) / len(side) for side in sides)
+    return others - own
 
 
 def mean_answers(scores) -> dict[str, float]:
     """Means of the scores over depths, and how far answers that are reasoned lead over recalled."""
-    found = {}
+    means = {}
     for kind, score in product(("chain", "sum"), ("accuracy", "exact")):
-        mine = [v for n, v in scores.items() if re.fullmatch(rf"{kind}_\d+_{score}", n)]
-        found |= {f"{kind}_{score}": float(np.mean(mine))} if mine else {}
-    reasoned = [found[name] for name in ("chain_accuracy", "sum_accuracy") if name in found]
+        values = [v for n, v in scores.items() if re.fullmatch(rf"{kind}_\d+_{score}", n)]
+        means |= {f"{kind}_{score}": float(np.mean(values))} if values else {}
+    reasoned = [means[name] for name in ("chain_accuracy", "sum_accuracy") if name in means]
     if reasoned and "recall_accuracy" in scores:
-        found["answers_lead"] = float(np.mean(reasoned)) - scores["recall_accuracy"]
-    return found
+        means["answers_lead"] = float(np.mean(reasoned)) - scores["recall_accuracy"]
+    return means
 
 
 def expansion(probes) -> dict[str, float]:
@@ -130,45 +130,45 @@ def early_probe(record, probes) -> dict:
 
 
 def of_anchors(record) -> dict:
-    found = progress(record.curves, chance_losses(record.config.data, record.config.seed))
+    numbers = progress(record.curves, chance_losses(record.config.data, record.config.seed))
     reasoning = [name for name, _, law in parse_tasks(record.config.data) if law == "sum"]
     if reasoning and "unseen_loss" in record.final:
         gap = record.final["unseen_loss"] - record.final[f"{reasoning[0]}_loss"]
-        found["unseen_gap"] = gap
+        numbers["unseen_gap"] = gap
     probes = [probe for probe in record.probes if "geometry" in probe]
     if probes:
         early = early_probe(record, probes)
-        found |= shape_of_embeddings(record, early["geometry"], "early")
-        found |= shape_of_embeddings(record, probes[-1]["geometry"], "late")
-        found |= first_steps(record, probes[0]["geometry"], early["geometry"], probes[-1])
-        found |= ranks(probes[0]["geometry"], probes[-1]["geometry"])
-    return found
+        numbers |= shape_of_embeddings(record, early["geometry"], "early")
+        numbers |= shape_of_embeddings(record, probes[-1]["geometry"], "late")
+        numbers |= first_steps(record, probes[0]["geometry"], early["geometry"], probes[-1])
+        numbers |= ranks(probes[0]["geometry"], probes[-1]["geometry"])
+    return numbers
 
 
 @cache
 def chance_losses(data, seed: int) -> dict[str, float]:
     """The loss in nats of each task for who knows only how frequent its labels are."""
-    found = {}
+    losses = {}
     for task in tasks(data, seed):
         _, counts = np.unique(task.labels, return_counts=True)
         shares = counts / counts.sum()
-        found[task.name] = float(-(shares * np.log(shares)).sum())
-    return found
+        losses[task.name] = float(-(shares * np.log(shares)).sum())
+    return losses
 
 
 def progress(curves: dict, chance: dict[str, float]) -> dict:
     """Steps until each task is half learned, and what is left of each other one just then."""
-    found = {}
+    numbers = {}
     names = [name for name in chance if name in curves and chance[name] > 0]  # else: one label
     left = {n: np.array([(s, min(1, v / chance[n])) for s, v in curves[n]]) for n in names}
     for name in names:
         step = crossing(left[name], HALF)
-        found[f"steps_to_{name}"] = step
+        numbers[f"steps_to_{name}"] = step
         for other in names:
             if other != name:
                 at = np.interp(step, *left[other].T) if math.isfinite(step) else math.nan
-                found[f"{other}_left_at_{name}"] = float(at)
-    return found
+                numbers[f"{other}_left_at_{name}"] = float(at)
+    return numbers
 
 
 def crossing(points, level: float) -> float:
@@ -185,22 +185,22 @@ def crossing(points, level: float) -> float:
 
 def shape_of_embeddings(record, geometry: dict, when: str) -> dict:
     """The cosines between embeddings against distance, law and closed form (claims C4 to C6)."""
-    cosine, found, at = full_matrix(geometry["cosine"]), {}, 0
+    cosine, numbers, at = full_matrix(geometry["cosine"]), {}, 0
     laws = law_cosines(record.config.data, record.config.seed)
     for name, among, law in parse_tasks(record.config.data):
         block = slice(at, at + len(among))
         upper = np.triu_indices(len(among), 1)
-        mine, theory = cosine[block, block][upper], laws[block, block][upper]
+        trained, theory = cosine[block, block][upper], laws[block, block][upper]
         at += len(among)
-        found[f"{name}_cosine_{when}"] = mine.mean()
+        numbers[f"{name}_cosine_{when}"] = trained.mean()
         if law == "sum":
             distance = upper[1] - upper[0]
-            found[f"hierarchy_{when}"] = rank_correlation(mine, -distance)
-            found[f"law_match_{when}"] = correlation(mine, theory)
+            numbers[f"hierarchy_{when}"] = rank_correlation(trained, -distance)
+            numbers[f"law_match_{when}"] = correlation(trained, theory)
             closed = closed_form_cosines(among, record.config.model.width)[upper]
-            found[f"closed_form_match_{when}"] = correlation(mine, closed)
-            found[f"order_{when}"] = order(geometry["pca"], [*among, *keys(record.config.data)])
-    return found
+            numbers[f"closed_form_match_{when}"] = correlation(trained, closed)
+            numbers[f"order_{when}"] = order(geometry["pca"], [*among, *keys(record.config.data)])
+    return numbers
 
 
 @cache
@@ -226,21 +226,21 @@ def order(pca: dict, tokens) -> float:
 
 def first_steps(record, start: dict, early: dict, last: dict) -> dict:
     """The gradient at the start, attention and its values: what a model's kind has."""
-    found = {f"in_range_{name}": share for name, share in early.get("in_range", {}).items()}
+    numbers = {f"in_range_{name}": share for name, share in early.get("in_range", {}).items()}
     if "gradient" in start:
-        found["gradient"] = float(np.mean(list(start["gradient"].values())))
+        numbers["gradient"] = float(np.mean(list(start["gradient"].values())))
     if "value" in early:
         names = [n for n, among, _ in parse_tasks(record.config.data) for _ in among]
         alignment = np.array(early["value"]["alignment"])
         for name in dict.fromkeys(names):
-            mine = alignment[[n == name for n in names]]
-            found[f"value_alignment_{name}"] = float(mine.mean())
-        found["value_share"] = early["value"]["share"]
-        found["average_distance_start"] = start["average_distance"]
-        found["average_distance_early"] = early["average_distance"]
+            own = alignment[[n == name for n in names]]
+            numbers[f"value_alignment_{name}"] = float(own.mean())
+        numbers["value_share"] = early["value"]["share"]
+        numbers["average_distance_start"] = start["average_distance"]
+        numbers["average_distance_early"] = early["average_distance"]
         for name, layers in last["geometry"]["from_last"].items():
-            found[f"key_from_last_{name}"] = layers[-1]["key"]
-    return found
+            numbers[f"key_from_last_{name}"] = layers[-1]["key"]
+    return numbers
 
 
 def ranks(start: dict, last: dict) -> dict:

@@ -75,15 +75,15 @@ def _faster(best: Plan, configs, device, sizes, compiled) -> Plan:
     """The best of `best` and the stacks of these sizes; stops where a larger one gains nothing."""
     for size in sizes:
         try:
-            found = measure(_filled(configs, size), device, compiled)
+            measured = measure(_filled(configs, size), device, compiled)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             warnings.warn(f"{size} runs at once do not fit into memory", stacklevel=2)
             break
-        if found.tokens_per_second < BETTER * best.tokens_per_second:
+        if measured.tokens_per_second < BETTER * best.tokens_per_second:
             break
-        best = found
+        best = measured
     return best
 
 

@@ -54,8 +54,8 @@ class Store:
 
     def _read(self, path: Path, config: RunConfig | None = None) -> Record | None:
         try:
-            found = path.stat()
-            record = _parsed(path, found.st_ino, found.st_mtime_ns, found.st_size)
+            state = path.stat()
+            record = _parsed(path, state.st_ino, state.st_mtime_ns, state.st_size)
             if record.key != path.stem and record.provenance["semantics"] == SEMANTICS:
                 raise ValueError(f"it is the record of run {record.key}")
             if config and record.config.content() != config.content():

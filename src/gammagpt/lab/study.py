@@ -118,8 +118,8 @@ class LearningRateStudy:
         reference = store.get(self.reference)
         if reference is None or "tokens" not in (reference.probes or [{}])[-1]:
             return runs
-        found = classes(reference)
-        rows = [class_losses(p[-1], found) if p and "tokens" in p[-1] else {} for p in runs.probes]
+        kinds = classes(reference)
+        rows = [class_losses(p[-1], kinds) if p and "tokens" in p[-1] else {} for p in runs.probes]
         return runs.join(pd.DataFrame(rows, index=runs.index))
 
     def best_rates(self, runs):
@@ -183,10 +183,10 @@ def _at(config: RunConfig, learning_rate: float, seed: int) -> RunConfig:
 
 def _outcomes(store: Store, named, role: str):
     """A frame of the records of (setting, configuration)s that are there."""
-    found = [(name, store.get(config)) for name, config in named]
-    found = [(name, record) for name, record in found if record is not None]
-    outcomes = frame([record for _, record in found])
+    records = [(name, store.get(config)) for name, config in named]
+    records = [(name, record) for name, record in records if record is not None]
+    outcomes = frame([record for _, record in records])
     outcomes["role"] = role
-    if found:
-        outcomes["setting"] = [name for name, _ in found]
+    if records:
+        outcomes["setting"] = [name for name, _ in records]
     return outcomes

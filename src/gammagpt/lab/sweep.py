@@ -248,7 +248,7 @@ def _threads(workers: int):
 
 def _work(configs) -> float:
     """The FLOPs of training all of them."""
-    from ..gpt.engine import flops_per_token
+    from ..gpt.size import flops_per_token
 
     return sum(config.tokens * flops_per_token(config.model) for config in configs)
 

@@ -33,10 +33,10 @@ class Exercise(ABC):
 
     def answer(self, **page):
         """A right answer. Raises CannotTell where the page's runs have none."""
-        found = self.right(**page)
-        if found is None:
+        right = self.right(**page)
+        if right is None:
             raise CannotTell("These runs do not say.")
-        return found
+        return right
 
     def key(self) -> str | None:
         """The answer as text, for teachers; None for functions, and where the page's runs say."""

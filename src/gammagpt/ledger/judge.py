@@ -154,11 +154,11 @@ def _flag(claim: Claim, rows) -> str:
 
 def standing(verdicts) -> dict[str, tuple[int, int]]:
     """Verdict -> (how many claims, how many of them with a corrected p of at most 0.05)."""
-    corrected, found = holm(verdicts), {}
+    corrected, counts = holm(verdicts), {}
     for name in VERDICTS:
         own = [v.claim.id for v in verdicts if v.verdict == name]
-        found[name] = len(own), sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
-    return found
+        counts[name] = len(own), sum(corrected.get(claim, 1.0) <= 0.05 for claim in own)
+    return counts
 
 
 def placebo_rate(claim: Claim, runs, tier: str, draws: int = 200, seed: int = 0) -> float:

@@ -23,15 +23,15 @@ def holm(verdicts) -> dict[str, float]:
     Holm (1979): the k-th smallest of n is taken n - k + 1 times, and none is below the one before.
     It corrects the p-values, no verdict: rules were written without it.
     """
-    found = {}
+    corrected = {}
     for family in {_family(verdict.claim) for verdict in verdicts}:
         asked = [v for v in verdicts if _family(v.claim) == family and math.isfinite(v.p)]
         least = 0.0
         for rank, verdict in enumerate(sorted(asked, key=lambda v: v.p)):
             least = max(least, min(1.0, verdict.p * (len(asked) - rank)))
             if verdict.claim.first_edition or verdict.claim.primary:
-                found[verdict.claim.id] = least
-    return found
+                corrected[verdict.claim.id] = least
+    return corrected
 
 
 def _family(claim) -> tuple:

@@ -28,7 +28,7 @@ def geometry(model, config) -> dict:
     """All of it that this model has; numbers and lists, as a record can hold them."""
     if config.data.kind == "text":
         return {"groups": group_cosines(model, groups_of_tokens(config.data))}
-    found = {
+    numbers = {
         "anchors": anchors(config.data),
         "cosine": upper_triangle(cosines(model, anchors(config.data))),
         "pca": principal_plane(model, [*anchors(config.data), *keys(config.data)]),
@@ -36,8 +36,8 @@ def geometry(model, config) -> dict:
         "used": rows_in_use(model, [*anchors(config.data), *keys(config.data)]),
     }
     if config.model.kind == "emb_mlp":
-        return found | {"gradient": gradient_agreement(model, config)}
-    return found | {"value": value_direction(model, config.data), **attention(model, config)}
+        return numbers | {"gradient": gradient_agreement(model, config)}
+    return numbers | {"value": value_direction(model, config.data), **attention(model, config)}
 
 
 @cache
@@ -48,12 +48,12 @@ def groups_of_tokens(data) -> dict[str, list[int]]:
 
 def group_cosines(model, groups) -> dict[str, float]:
     """Mean cosine between the embeddings of the tokens of each group."""
-    found = {}
+    means = {}
     for name, tokens in groups.items():
         cosine, count = cosines(model, tokens), len(tokens)
         if count > 1:
-            found[name] = ((cosine.sum() - count) / (count * (count - 1))).item()
-    return found
+            means[name] = ((cosine.sum() - count) / (count * (count - 1))).item()
+    return means
 
 
 def anchors(data) -> list[int]:
@@ -114,12 +114,12 @@ def principal_plane(model, tokens) -> dict:
 def in_range(model, config) -> dict[str, float]:
     """Of each task, how often the likeliest label is one that the task has at all."""
     labels = {task.name: np.unique(task.labels) for task in tasks(config.data, config.seed)}
-    found = {}
+    shares = {}
     for name, held in held_sequences(config.data, config.seed, WATCHED).items():
         tokens = torch.from_numpy(held.tokens).long().to(model.embedding.weight.device)
         chosen = model(tokens, last=True).argmax(-1).cpu().numpy()
-        found[name] = round(float(np.isin(chosen, labels[name]).mean()), 4)
-    return found
+        shares[name] = round(float(np.isin(chosen, labels[name]).mean()), 4)
+    return shares
 
 
 def predicted_gradient(model, sequences: Sequences):
@@ -188,7 +188,7 @@ def attention(model, config) -> dict:
 def _mean_maps(model, sequences: Sequences) -> list[torch.Tensor]:
     """The attention (N, L, L) of every layer, mean over heads."""
     tokens = torch.from_numpy(sequences.tokens).long().to(model.embedding.weight.device)
-    return [found.mean(1) for found in attention_maps(model, tokens)]
+    return [layer.mean(1) for layer in attention_maps(model, tokens)]
 
 
 def attention_maps(model, tokens) -> list[torch.Tensor]:

@@ -30,8 +30,8 @@ def norm_outputs(model, config) -> dict[str, list[float]]:
             hooks.callback(norm.register_forward_pre_hook(_watch(seen)).remove)
         for batch in windows.to(model.embedding.weight.device).split(BATCH):
             model(batch)
-    found = [_root_means(torch.cat(seen[norm]), float(norm.eps)) for norm in norms]
-    return {"input": [i for i, _ in found], "output": [o for _, o in found]}
+    levels = [_root_means(torch.cat(seen[norm]), float(norm.eps)) for norm in norms]
+    return {"input": [i for i, _ in levels], "output": [o for _, o in levels]}
 
 
 def _watch(seen):

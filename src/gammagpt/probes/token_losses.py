@@ -88,13 +88,13 @@ def count_losses(config) -> np.ndarray:
     inputs, targets = windows(config)
     size = len(text.ranks) + 1
     train = np.asarray(text.train, dtype=np.int64)
-    found = np.full(targets.shape, 1 / size)
+    law = np.full(targets.shape, 1 / size)
     histories = [(0 * train[1:], 0 * inputs), (train[:-1], inputs)]
     before = np.concatenate([inputs[:, :1] * 0 - 1, inputs[:, :-1]], 1)  # none before the first
     histories.append((train[:-2] * size + train[1:-1], before * size + inputs))
     for seen, asked in histories:
-        found = _interpolated(found, seen, train[-len(seen) :], asked, targets, size)
-    return -np.log(found)
+        law = _interpolated(law, seen, train[-len(seen) :], asked, targets, size)
+    return -np.log(law)
 
 
 def _interpolated(lower, seen, followers, asked, targets, size: int):

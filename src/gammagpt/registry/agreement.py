@@ -72,10 +72,10 @@ def against(folder, tier: str, claims=None):
     """
     from .studies import verdicts
 
-    folder, mine = Path(folder), results_folder(tier)
+    folder, own = Path(folder), results_folder(tier)
     if not folder.is_dir():
         raise UserError(f"--against: got {str(folder)!r}, allowed is a folder of records")
-    if folder.resolve() == mine.resolve():
+    if folder.resolve() == own.resolve():
         raise UserError(
             f"--against: got {str(folder)!r}, the folder that is compared with it; "
             "set GAMMAGPT_RESULTS to where your own records are"
@@ -88,17 +88,17 @@ def in_words(table, tier: str) -> str:
 
     Raises UserError if there is none.
     """
-    there = table[table.their_n > 0]
+    compared = table[table.their_n > 0]
     lines = [
         f"{row.claim:24} {ANSWERS[row.inside]:15} the book {_number(row, 'our')}, yours "
         f"{_number(row, 'their')}, predicted {_span(row.prediction_low, row.prediction_high)}"
-        for row in there.itertuples()
+        for row in compared.itertuples()
     ]
-    absent = len(table) - len(there)
+    absent = len(table) - len(compared)
     noun = "claim lacks" if absent == 1 else "claims lack"
     if absent:
         lines.append(f"{absent} {noun} runs in {results_folder(tier)}; a tuned one needs its grid.")
-    if not len(there):
+    if not len(compared):
         raise UserError(lines[-1])
     return "\n".join([*lines, summary(table)])
 

@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from ..gpt.config import RunConfig
-from ..gpt.engine import size_of
 from ..gpt.scores import ProbeConfig
+from ..gpt.size import size_of
 from ..lab.store import Store
 from ..lab.sweep import sweep
 from ..project import results_folder, root

@@ -44,8 +44,8 @@ def homes() -> dict[str, str]:
 
 @cache
 def _homes(checkout) -> dict[str, str]:
-    there = tier_parameters(PAGES)
-    return {name: notebook for notebook in _chapters() if notebook in there
+    notebooks = tier_parameters(PAGES)
+    return {name: notebook for notebook in _chapters() if notebook in notebooks
             for name in studies(notebook, PAGES)}
 
 
@@ -53,12 +53,12 @@ def _homes(checkout) -> dict[str, str]:
 def _chapters() -> dict:
     """Notebook -> the module chapters/cNN_name/studies.py of it, if it makes runs of its own."""
     names = [module.name for module in pkgutil.iter_modules(chapters.__path__)]
-    found = {}
+    modules = {}
     for name in names:
         if importlib.util.find_spec(f"{chapters.__name__}.{name}.studies"):
             module = importlib.import_module(f"{chapters.__name__}.{name}.studies")
-            found[name.removeprefix("c")] = module
-    return found
+            modules[name.removeprefix("c")] = module
+    return modules
 
 
 def verdicts(tier: str = PAGES, folder=None, claims=None) -> list[Verdict]:
@@ -99,9 +99,9 @@ def at_tiers(claims):
 
     rows = []
     for tier in TIERS[1:]:
-        found = verdicts(tier, claims=claims)
-        if any(verdict.n for verdict in found):
-            rows += [(tier, v.claim.title, effect(v), v.verdict, v.n, v.reason) for v in found]
+        judged = verdicts(tier, claims=claims)
+        if any(verdict.n for verdict in judged):
+            rows += [(tier, v.claim.title, effect(v), v.verdict, v.n, v.reason) for v in judged]
         else:
             rows.append((tier, "all of them", "–", "not run", 0, "no records"))
     columns = ["tier", "claim", "effect", "verdict", "runs or pairs", "why"]

@@ -41,12 +41,12 @@ ONE = "One run each"
 
 def laws(data: AnchorConfig, seed: int) -> Picture:
     """P_s of the first, the middle and the last anchor of every task."""
-    found, _ = label_laws(training_sequences(data, seed), data.vocab_size)
-    means = found @ np.arange(data.vocab_size)
+    shares, _ = label_laws(training_sequences(data, seed), data.vocab_size)
+    means = shares @ np.arange(data.vocab_size)
 
     def panel(name, among):
         few = list(dict.fromkeys([among[0], among[len(among) // 2], among[-1]]))
-        table = pd.DataFrame([(f"anchor {anchor}", 0, label, 100 * found[anchor][label])
+        table = pd.DataFrame([(f"anchor {anchor}", 0, label, 100 * shares[anchor][label])
                               for anchor in few for label in range(data.vocab_size)],
                              columns=["anchor", "seed", "x", "y"])
         words = ", ".join(f"{means[anchor]:.1f} for anchor {anchor}" for anchor in few)

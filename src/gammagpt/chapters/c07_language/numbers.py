@@ -104,8 +104,8 @@ def chain_scores(runs) -> pd.DataFrame:
             part = runs[["setting", "gamma", "seed"]].assign(value=runs[column])
             rows.append(part.assign(depth=int(match[1]), score=match[2]))
     empty = pd.DataFrame(columns=["setting", "gamma", "seed", "value", "depth", "score"])
-    found = pd.concat(rows).dropna(subset=["value"]) if rows else empty
-    return found.sort_values(["score", "depth"], kind="stable")
+    scores = pd.concat(rows).dropna(subset=["value"]) if rows else empty
+    return scores.sort_values(["score", "depth"], kind="stable")
 
 
 def early_step(runs) -> int | None:

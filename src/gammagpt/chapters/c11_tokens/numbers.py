@@ -43,9 +43,9 @@ class Tokens:
 
     def masks(self) -> dict[str, np.ndarray]:
         """{"all" and each class that is there: (N,) whether a token belongs to it}."""
-        found = {"all": np.full(len(self.classes), True)}
-        found |= {name: self.classes == i for i, name in enumerate(CLASSES)}
-        return {name: mask for name, mask in found.items() if mask.any()}
+        masks = {"all": np.full(len(self.classes), True)}
+        masks |= {name: self.classes == i for i, name in enumerate(CLASSES)}
+        return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def tokens_of(reference) -> Tokens | None:
@@ -85,18 +85,18 @@ def compare(runs, reference) -> Compared | None:
     if tokens is None or len(contrast(there, PAIR)) < 2:
         return None
     usual, small = contrast(there, PAIR)
-    found = {role: _both(there[there.role == role], usual, small) for role in QUESTIONS}
-    found = {role: pair for role, pair in found.items() if len(pair[0])}
+    losses = {role: _both(there[there.role == role], usual, small) for role in QUESTIONS}
+    losses = {role: pair for role, pair in losses.items() if len(pair[0])}
     asked = runs[runs.setting.isin([usual, small]) & runs.role.isin(QUESTIONS)]
-    return Compared(usual, small, found, asked, tokens) if found else None
+    return Compared(usual, small, losses, asked, tokens) if losses else None
 
 
 def measured(runs) -> pd.DataFrame:
     """The compared runs that hold the losses of tokens."""
     if not len(runs):
         return runs
-    there = runs.probes.map(lambda probes: bool(probes) and "tokens" in probes[-1])
-    return of_questions(runs[there & (runs.status == "ok")])
+    known = runs.probes.map(lambda probes: bool(probes) and "tokens" in probes[-1])
+    return of_questions(runs[known & (runs.status == "ok")])
 
 
 def class_gains(compared: Compared) -> pd.DataFrame:
@@ -125,17 +125,17 @@ def by_documents(compared: Compared, role: str) -> dict[str, tuple]:
     numbers, where = np.unique(compared.tokens.documents, return_inverse=True)
     if len(numbers) < 3:
         return {}
-    random, found = np.random.default_rng(0), {}
+    random, intervals = np.random.default_rng(0), {}
     draws = random.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), DRAWS)
     for kind, mask in compared.tokens.masks().items():
         sums = [np.bincount(where, mask * x, len(numbers)) for x in (gain, usual, 1.0)]
         total, base, count = (draws @ part for part in sums)
-        there = count > 0
-        found[kind] = tuple(
-            tuple(np.percentile(total[there] / below[there], [2.5, 97.5]))
+        present = count > 0
+        intervals[kind] = tuple(
+            tuple(np.percentile(total[present] / below[present], [2.5, 97.5]))
             for below in (count, base)
         )
-    return found
+    return intervals
 
 
 def difference(compared: Compared, role: str, found) -> Estimate:
@@ -152,13 +152,13 @@ def difference(compared: Compared, role: str, found) -> Estimate:
 
 def variants(tokens: Tokens) -> dict[str, np.ndarray]:
     """Name of a variant of the classes -> the classes: each threshold halved and doubled."""
-    found, context = {"as it is": tokens.classes}, CLASSES.index("context")
+    classes, context = {"as it is": tokens.classes}, CLASSES.index("context")
     for limit in (TRIVIAL / 2, TRIVIAL * 2):
-        found[f"trivial below {limit:g} nats"] = tokens.classes_at(limit, CONTEXT)
+        classes[f"trivial below {limit:g} nats"] = tokens.classes_at(limit, CONTEXT)
     for limit in (CONTEXT / 2, CONTEXT * 2):
-        found[f"context above {limit:g} nats"] = tokens.classes_at(TRIVIAL, limit)
+        classes[f"context above {limit:g} nats"] = tokens.classes_at(TRIVIAL, limit)
     copied = tokens.classes == CLASSES.index("copied")
-    return found | {"copied tokens are context": np.where(copied, context, tokens.classes)}
+    return classes | {"copied tokens are context": np.where(copied, context, tokens.classes)}
 
 
 def binned(base, gains) -> tuple[np.ndarray, np.ndarray]:
@@ -197,12 +197,12 @@ def by_reference(compared: Compared) -> dict:
 
 def by_own_loss(compared: Compared) -> dict:
     """The same by the baseline's own loss, and of the baseline against its next seed."""
-    found = {QUESTIONS[role]: binned(usual, compared.gains(role))
+    lines = {QUESTIONS[role]: binned(usual, compared.gains(role))
              for role, (usual, _) in compared.losses.items()}
     usual, _ = next(iter(compared.losses.values()))
     if len(usual) > 1:
-        found[ITSELF] = binned(usual, usual - np.roll(usual, 1, 0))
-    return found
+        lines[ITSELF] = binned(usual, usual - np.roll(usual, 1, 0))
+    return lines
 
 
 def _both(runs, usual: str, small: str) -> tuple[np.ndarray, np.ndarray]:

@@ -186,8 +186,8 @@ def foretold(evidence) -> pd.DataFrame:
             others = evidence[~np.isclose(evidence.learning_rate, rate)]
             octaves = rule.law(others, draws=0).octaves(rate)[0]
             width = math.log2(rule.plain(evidence).width.iloc[0])
-            best, told = -math.log2(std) / width, -octaves / width
-            rows.append((rate, best, told, told - best))
+            best, predicted = -math.log2(std) / width, -octaves / width
+            rows.append((rate, best, predicted, predicted - best))
     except UserError:
         rows = []
     return pd.DataFrame(rows, columns=["learning rate", "best gamma", "foretold", "error"])

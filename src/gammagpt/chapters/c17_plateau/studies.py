@@ -51,7 +51,8 @@ class Forecasts(LearningRateStudy):
             keys = row.pop("keys")
             row["rules"] = dict(set.intersection(*(set(carried[key]) for key in keys)))
             row |= {"key": keys[0], "role": "common", "status": "ok", "resolved": True}
-        return pd.DataFrame(rows)
+        columns = ["setting", "role", "seed", "key", "status", "resolved", "rules"]
+        return pd.DataFrame(rows, columns=None if rows else columns)
 
 
 def _groups(runs):

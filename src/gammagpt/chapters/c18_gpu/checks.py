@@ -56,8 +56,8 @@ def float64(device) -> tuple[float, float]:
     gradients = []
     for one, place in ((here, device), (exact, "cpu")):
         loss = Loss(one)(inputs[0].to(place), targets[0].to(place))
-        found = torch.autograd.grad(loss, list(one.parameters()))
-        gradients.append([loss.double().cpu(), *(g.double().cpu() for g in found)])
+        gradient = torch.autograd.grad(loss, list(one.parameters()))
+        gradients.append([loss.double().cpu(), *(g.double().cpu() for g in gradient)])
     return max(_relative(a, b) for a, b in zip(*gradients, strict=True)), 1e-3
 
 
@@ -67,8 +67,8 @@ def attention(device) -> tuple[float, float]:
     q, k, v = torch.randn(3, 2, 4, 128, 64, generator=generator).to(device)
     exact = written_out(q, k, v)
     kind = torch.bfloat16 if policy(device).precision == "bfloat16" else torch.float32
-    found = library_kernel(q.to(kind), k.to(kind), v.to(kind))
-    return (found.float() - exact).abs().max().item(), 0.05
+    fast = library_kernel(q.to(kind), k.to(kind), v.to(kind))
+    return (fast.float() - exact).abs().max().item(), 0.05
 
 
 def stack(device, compiled=False) -> tuple[float, float]:

@@ -27,11 +27,11 @@ def predictions(table, runs, records: str) -> Picture:
         axes.set_yticks(range(len(shown)), shown.name)
         axes.set_xlabel("difference of final losses (nats per token)")
 
-    there = (shown.outcome != "not run").sum()
+    tried = (shown.outcome != "not run").sum()
     inside = (shown.outcome == "inside").sum()
-    found = (f"Of {there} that were tried {inside} lie inside" if there
+    words = (f"Of {tried} that were tried {inside} lie inside" if tried
              else "Nothing has been tried yet, so there are ranges only")
-    alt = f"Predicted ranges of {len(shown)} differences of tuned losses. {found}."
+    alt = f"Predicted ranges of {len(shown)} differences of tuned losses. {words}."
     caption = ("Ranges: where each difference was expected, nine times in ten, before any run. "
                "Dots: what was found, hollow where that is outside; lines: 95 % intervals.")
     size = (7.2, 1.2 + HEIGHT * len(shown))

@@ -11,10 +11,10 @@ from functools import lru_cache
 
 from ...data import DataConfig
 from ...gpt.config import InitConfig, RunConfig
-from ...gpt.engine import flops_per_token
 from ...gpt.model import GPTConfig
 from ...gpt.optim import OptimConfig
 from ...gpt.scores import ProbeConfig
+from ...gpt.size import flops_per_token
 from ...lab import settings
 from ...lab.store import Store
 from ...project import tier_parameters
@@ -86,8 +86,8 @@ class Group:
 
     def _losses(self, name: str, rates, store: Store) -> dict[float, float]:
         """{rate: loss} of the tuning runs that are there; a diverged one is worse than any."""
-        found = {rate: store.get(at(self.settings[name], rate)) for rate in rates}
-        losses = {rate: r.final["validation_loss"] for rate, r in found.items() if r}
+        records = {rate: store.get(at(self.settings[name], rate)) for rate in rates}
+        losses = {rate: r.final["validation_loss"] for rate, r in records.items() if r}
         return {rate: float("inf") if loss is None else loss for rate, loss in losses.items()}
 
 
@@ -127,13 +127,13 @@ def runs_of(group, groups, known) -> list[RunConfig]:
     """Every run of a group that is known by now: its tuning, and at the best rates that are."""
     named = {g.name: g for g in groups}
     source = named.get(group.best_of, group)
-    found = []
+    runs = []
     for name in group.settings:
-        found += group.tuning(name, group.grown(name, known))
+        runs += group.tuning(name, group.grown(name, known))
         rate = source.best(name, known)
         rates = {rate, group.rates[name][0]} if group.best_of else {rate}
-        found += [run for r in rates if r is not None for run in group.compared(name, r)]
-    return found
+        runs += [run for r in rates if r is not None for run in group.compared(name, r)]
+    return runs
 
 
 def flops(config: RunConfig) -> float:
@@ -161,8 +161,8 @@ def make_groups(p) -> list[Group]:
     def group(name: str, question: str, run: RunConfig, rates: dict, seeds=p.seeds, **more):
         """Of settings named by an initialization and a change: 'gamma 1, bias'."""
         rates = {setting: tuple(p.rate_factor * r for r in each) for setting, each in rates.items()}
-        made = {setting: at(_setting(run, setting), each[0]) for setting, each in rates.items()}
-        return Group(name, question, made, rates, tuple(seeds), **more)
+        settings = {setting: at(_setting(run, setting), each[0]) for setting, each in rates.items()}
+        return Group(name, question, settings, rates, tuple(seeds), **more)
 
     one = p.width  # the width of most runs
     scaled = {w: max(20, round(p.steps * w**2 / one**2)) for w in p.narrow_widths}

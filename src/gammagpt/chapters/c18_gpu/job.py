@@ -93,8 +93,8 @@ class Slice:
         for item in items:
             if item.name.startswith("width") and item.name in self.report["speeds"]:
                 shape = item.shape.model.width, item.shape.batch_size, False
-                found = self.report["speeds"][item.name]
-                self.clock.speeds[shape] = found["flops_per_second"]
+                speed = self.report["speeds"][item.name]
+                self.clock.speeds[shape] = speed["flops_per_second"]
 
     def _train(self) -> None:
         """The most valuable job that still fits, until none does."""
@@ -147,10 +147,10 @@ class Slice:
                  "seconds": round(seconds, 2)}
         self.report["runs"].append(entry)
         losses = [record.final["validation_loss"] for record in records]
-        told = ", ".join("diverged" if loss is None else f"{loss:.4f}" for loss in losses[:3])
+        words = ", ".join("diverged" if loss is None else f"{loss:.4f}" for loss in losses[:3])
         one = f"{group.name_of(runs[0])}, lr {runs[0].optim.learning_rate:g}, seed {runs[0].seed}"
         what = one if len(runs) == 1 else f"{len(runs)} runs as one stack"
-        self.say(f"  {self.clock.spent:5.0f} s {group.name}, {what}: {told or 'no record'} "
+        self.say(f"  {self.clock.spent:5.0f} s {group.name}, {what}: {words or 'no record'} "
                  f"({seconds:.1f} s, {work / seconds / 1e12:.3g} TFLOP/s)")
 
     # ---- files ---------------------------------------------------------------------------------
@@ -170,8 +170,8 @@ class Slice:
 
     def _save(self) -> None:
         self.report["seconds"] = round(self.clock.spent, 1)
-        mine = {run.key for group in self.groups for run in self._all(group)}
-        pack([r for k, r in self.known.records.items() if k in mine], self.out / BUNDLE)
+        keys = {run.key for group in self.groups for run in self._all(group)}
+        pack([r for k, r in self.known.records.items() if k in keys], self.out / BUNDLE)
         report = json.dumps(self.report, indent=1, allow_nan=False)
         write("--out", self.out / REPORT, report.encode())
 
@@ -183,11 +183,11 @@ class Slice:
         """torch's cache, if it has one and it fits."""
         if not self._compiles():
             return
-        found = self._quietly(torch.compiler.save_cache_artifacts)
-        if found and len(found[0]) <= LARGEST:
-            write("--out", self.out / COMPILED, found[0])
-        elif found:
-            self.say(f"  what was compiled is {len(found[0]) / 2**20:.0f} MiB: not kept")
+        cache = self._quietly(torch.compiler.save_cache_artifacts)
+        if cache and len(cache[0]) <= LARGEST:
+            write("--out", self.out / COMPILED, cache[0])
+        elif cache:
+            self.say(f"  what was compiled is {len(cache[0]) / 2**20:.0f} MiB: not kept")
 
     def _quietly(self, function):
         """What it returns: the cache is a convenience, and no reason to end a slice."""

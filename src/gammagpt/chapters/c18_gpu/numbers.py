@@ -93,18 +93,18 @@ def _compared(reference: str, group: Group, named, runs, known):
     if setting not in group.settings:
         allowed = ", ".join(group.settings)
         raise UserError(f"predictions: got {setting!r} of {group.name}, allowed are {allowed}")
-    mine = runs[(runs.group == group.name) & (runs.setting == setting) & (runs.role == "compared")]
+    own = runs[(runs.group == group.name) & (runs.setting == setting) & (runs.role == "compared")]
     rate = named.get(group.best_of, group).best(setting, known)
-    rates = mine.rate.unique()
-    return mine[mine.rate == (rate if rate in rates else max(rates, default=0))]
+    rates = own.rate.unique()
+    return own[own.rate == (rate if rate in rates else max(rates, default=0))]
 
 
 def _difference(measure, group, named, runs, known):
     sides = [_compared(name, group, named, runs, known).loss for name in measure["difference"]]
     if not all(len(side) for side in sides):
         return None, None, 0
-    found = sides[0].mean() - sides[1].mean()
-    return found, welch(*sides), sum(map(len, sides))
+    difference = sides[0].mean() - sides[1].mean()
+    return difference, welch(*sides), sum(map(len, sides))
 
 
 def welch(one, other, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
@@ -123,21 +123,21 @@ def welch(one, other, confidence: float = CONFIDENCE) -> tuple[float, float] | N
 
 
 def _best_rate(measure, group, named, runs, known):
-    found = group.best(measure["rate"], known)
-    return found, None, len(group.grown(measure["rate"], known)) if found else 0
+    rate = group.best(measure["rate"], known)
+    return rate, None, len(group.grown(measure["rate"], known)) if rate else 0
 
 
 def _mean(measure, group, named, runs, known):
-    found = _compared(measure["of"], group, named, runs, known)[measure["mean"]].dropna()
-    return (float(found.mean()), None, len(found)) if len(found) else (None, None, 0)
+    values = _compared(measure["of"], group, named, runs, known)[measure["mean"]].dropna()
+    return (float(values.mean()), None, len(values)) if len(values) else (None, None, 0)
 
 
 def _at_rates(setting: str, group: Group, runs):
     """Mean loss by rate of a setting, from all groups that train it at this width and length."""
     size = group.settings[setting]
-    mine = runs[(runs.setting == setting) & (runs.width == size.model.width)
+    own = runs[(runs.setting == setting) & (runs.width == size.model.width)
                 & (runs.steps == size.steps)]
-    return mine.drop_duplicates("key").groupby("rate").loss.mean()
+    return own.drop_duplicates("key").groupby("rate").loss.mean()
 
 
 def _excess(measure, group, named, runs, known):
@@ -155,11 +155,11 @@ def _leaves(measure, group, named, runs, known):
 
 
 def _critical(measure, group, named, runs, known):
-    mine = runs[runs.group == group.name]
-    if set(mine.setting) != set(group.settings):
+    own = runs[runs.group == group.name]
+    if set(own.setting) != set(group.settings):
         return None, None, 0
-    best = mine.groupby("setting").loss.mean().idxmin()
-    return float(best.removeprefix("gamma ")), None, len(mine)
+    best = own.groupby("setting").loss.mean().idxmin()
+    return float(best.removeprefix("gamma ")), None, len(own)
 
 
 KINDS = {"difference": _difference, "mean": _mean, "excess": _excess, "leaves": _leaves,

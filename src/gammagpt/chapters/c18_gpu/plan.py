@@ -12,9 +12,9 @@ def plan(groups, known) -> list[dict]:
     for group in groups:
         runs = group.size()
         work = sum(map(flops, runs))
-        there = sum(known.get(run) is not None for run in runs_of(group, groups, known))
+        known_runs = sum(known.get(run) is not None for run in runs_of(group, groups, known))
         rows.append({"group": group.name, "question": group.question, "runs": len(runs),
-                     "records": there, "flops": work, "seconds": work / HOPED})
+                     "records": known_runs, "flops": work, "seconds": work / HOPED})
     return rows
 
 

@@ -14,8 +14,9 @@ from ...bench.nanogpt import NAME as PEER
 from ...bench.report import LADDER
 from ...bench.workers import Setting, Shape, training_step
 from ...gpt.device import matmul_ceiling, pick_device, policy, wait
-from ...gpt.engine import BLOCKS, flops_per_token
+from ...gpt.engine import BLOCKS
 from ...gpt.model import GPTConfig
+from ...gpt.size import flops_per_token
 from ...lab.stacking import seconds_a_step
 
 SIZES = {"cuda": (4096, 8192, 16384), "cpu": (512,)}  # of matrix products
@@ -45,20 +46,20 @@ def measurements(groups, rehearsal: bool, peer: str | None) -> list[Measurement]
     one = Setting(precision, BLOCKS if gpu and rule.compile else False)
     runs = [g.settings["gamma 0.5"] for g in groups if "gamma 0.5" in g.settings and not g.stacked]
     grid = {run.model.width: run for run in runs}
-    found = [
+    items = [
         Measurement(f"width {width}", Shape(run.model, run.batch_size), one, 12)
         for width, run in grid.items()
     ]
     gpt2 = TINY_GPT2 if rehearsal else LADDER[GPT2]
-    found.insert(1, Measurement(GPT2, gpt2, one, 15))
+    items.insert(1, Measurement(GPT2, gpt2, one, 15))
     if peer:
-        found.insert(2, Measurement(PEER, gpt2, replace(one, compiled=gpu, peer=peer), 40))
+        items.insert(2, Measurement(PEER, gpt2, replace(one, compiled=gpu, peer=peer), 40))
     toy = LADDER["toy"]
-    found.append(Measurement("1 toy", toy, replace(one, precision="float32"), 8))
+    items.append(Measurement("1 toy", toy, replace(one, precision="float32"), 8))
     for members in (8,) if rehearsal else (64, 8):
         many = Setting("float32", gpu and rule.compile, members)
-        found.append(Measurement(f"{members} toys", toy, many, 15))
-    return found
+        items.append(Measurement(f"{members} toys", toy, many, 15))
+    return items
 
 
 def measure(wanted, known: dict, limit: float, say=print) -> dict:
@@ -67,23 +68,23 @@ def measure(wanted, known: dict, limit: float, say=print) -> dict:
     One that fails says why, and ends nothing.
     """
     device, start = pick_device(), time.monotonic()
-    found = dict(known)
-    if "ceilings" not in found:
-        found["ceilings"] = ceilings(device)
-        say("  fastest products: " + _listed(found["ceilings"]))
+    speeds = dict(known)
+    if "ceilings" not in speeds:
+        speeds["ceilings"] = ceilings(device)
+        say("  fastest products: " + _listed(speeds["ceilings"]))
     for item in wanted:
         left = limit - (time.monotonic() - start)
-        if item.name in found or (device.type == "cuda" and item.takes > left) or left < 0:
+        if item.name in speeds or (device.type == "cuda" and item.takes > left) or left < 0:
             continue
         try:
-            found[item.name] = speed(item, device, found["ceilings"])
-            say(f"  {item.name:18} {_spoken(found[item.name])}")
+            speeds[item.name] = speed(item, device, speeds["ceilings"])
+            say(f"  {item.name:18} {_spoken(speeds[item.name])}")
         except Exception as error:  # out of memory, or no compiler: the grid goes on
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            found[f"{item.name} failed"] = reason
+            speeds[f"{item.name} failed"] = reason
             say(f"  {item.name}: failed, {reason}")
         _clear(device)
-    return found
+    return speeds
 
 
 def ceilings(device) -> dict[str, float]:

@@ -5,15 +5,15 @@ from ...ledger.estimate import listed
 
 def state(rows: list[dict], name: str) -> str:
     """How much of the plan (plan.plan) has records in results/`name`."""
-    there = sum(row["records"] for row in rows)
-    if not there:
+    records = sum(row["records"] for row in rows)
+    if not records:
         return (
             f"**There is no record in `results/{name}` yet.** No GPU was at hand when this page "
             "was made: what follows is the plan and the predictions, not results."
         )
     lacking = [row["group"] for row in rows if row["records"] < row["runs"]]
     more = f" Still incomplete: {listed(lacking)}." if lacking else " The grid is complete."
-    return f"**{there} runs have records in `results/{name}`.**{more}"
+    return f"**{records} runs have records in `results/{name}`.**{more}"
 
 
 def cost(runs, devices) -> str:
@@ -36,19 +36,19 @@ def score(table) -> str:
         return f"None of the {len(table)} predictions has been tried."
     missed = table[table.outcome == "outside"].statement
     wrong = "; ".join(f"*{statement}*" for statement in missed)
-    told = f"{counts.get('inside', 0)} of {run} outcomes lie where they were expected; nine in ten "
-    told += "should." + (f" Outside: {wrong}." if wrong else "")
-    return told + (f" {counts['not run']} have not been tried." if "not run" in counts else "")
+    words = (f"{counts.get('inside', 0)} of {run} outcomes lie where they were expected; nine in "
+             "ten should.") + (f" Outside: {wrong}." if wrong else "")
+    return words + (f" {counts['not run']} have not been tried." if "not run" in counts else "")
 
 
 def sinks(runs) -> str:
     """A line a group: the mean share of heads with a sink, by setting."""
     known = runs.dropna(subset=["sink_rate"])
     lines = []
-    for group, found in known.groupby("group", sort=False):
-        means = found.groupby("setting", sort=False).sink_rate.mean()
-        told = listed(f"{setting} {rate:.1%}" for setting, rate in means.items())
-        lines.append(f"- {group}: {told}.")
+    for group, own in known.groupby("group", sort=False):
+        means = own.groupby("setting", sort=False).sink_rate.mean()
+        words = listed(f"{setting} {rate:.1%}" for setting, rate in means.items())
+        lines.append(f"- {group}: {words}.")
     return "\n".join(lines) or "No run has been looked at."
 
 
