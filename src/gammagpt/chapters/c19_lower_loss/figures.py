@@ -13,7 +13,7 @@ def rates(runs, tier: str) -> Picture:
     table = numbers.by_rate(runs)
     panels = [
         Estimates(table=rows, x="learning_rate", y="loss", hue="start", line=True, log=2, few=True,
-                  apart=False, interval=False, form=".2f", title=rest, label=LOSS,
+                  apart=False, interval=False, form=".2f", title=rest, label=LOSS, place="rate {:g}".format,
                   xlabel="peak learning rate")  # fmt: skip
         for rest, rows in table.groupby("rest", sort=False)
     ]
@@ -41,7 +41,7 @@ def gains(frames: list, tier: str, size: str, treatment: str, anchor: str) -> Pi
         for recipe, rows in table.groupby("recipe", sort=False)
     ]
     caption = (f"Loss of the baseline less that of {treatment}, each at its own best learning "
-               f"rate, with 95 % intervals (Welch). Grey: equivalent. {EDGE}.")
+               f"rate, with 95 % intervals (Welch). Grey: equivalent; {EDGE}.")
     return compose(anchor, f"Gain of {treatment} by {SIZES[size]}",
                    [panels or [Estimates(table=table, x="size", y="gain")]], caption=caption,
                    size=(7.2, 3.8), legend=2, source=provenance(_tuned(frames), tier))
