@@ -1,4 +1,4 @@
-"""Figures of chapter 19: losses over the learning rate, and gains by size with what is equivalent."""
+"""Figures of chapter 19: losses over the learning rate, and gains by size."""
 
 import pandas as pd
 
@@ -13,8 +13,8 @@ def rates(runs, tier: str) -> Picture:
     table = numbers.by_rate(runs)
     panels = [
         Estimates(table=rows, x="learning_rate", y="loss", hue="start", line=True, log=2, few=True,
-                  apart=False, interval=False, form=".2f", title=rest, label=LOSS, place="rate {:g}".format,
-                  xlabel="peak learning rate")  # fmt: skip
+                  apart=False, interval=False, form=".2f", title=rest, label=LOSS,
+                  place="rate {:g}".format, xlabel="peak learning rate")  # fmt: skip
         for rest, rows in table.groupby("rest", sort=False)
     ]
     caption = "Each dot is a run, tuning seeds; means with 95 % intervals."

@@ -51,7 +51,7 @@ def _by(p, base: RunConfig, words: str, sizes: list[dict]) -> Settings:
 
 
 def _sized(p, base: RunConfig, **size) -> RunConfig:
-    """The run at another size, with the recipe's warm-up and tokens in proportion to its weights."""
+    """The run at another size: the recipe's warm-up, and tokens in proportion to its weights."""
     model = replace(base.model, **size)
     tokens = p.tokens_per_parameter * size_of(model).weights
     steps = max(10, round(tokens / (p.batch_size * p.block_size)))
