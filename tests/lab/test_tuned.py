@@ -15,12 +15,12 @@ from gammagpt.lab.tuned import OneRateStudy, TunedStudy
 FACTORS = (0.5, 1.0, 2.0)
 BASE = RunConfig.from_dict({"model": {"n_layer": 1, "n_head": 2, "width": 16, "block_size": 16,
                                       "vocab_size": 300}, "steps": 12,
-                            "data": {"corpus": "sotu", "vocab_size": 300}})  # fmt: skip
+                            "data": {"corpus": "sotu", "vocab_size": 300}})
 
 
 def with_rate(gamma: float, rate: float) -> RunConfig:
     return replace(BASE, init=InitConfig(gamma=gamma),
-                   optim=replace(BASE.optim, learning_rate=rate))  # fmt: skip
+                   optim=replace(BASE.optim, learning_rate=rate))
 
 
 def planned(kind=TunedStudy, factors=FACTORS):
@@ -52,11 +52,11 @@ def test_every_setting_has_a_grid_of_its_own_around_its_expected_rate():
 def test_the_median_chooses_so_that_one_bad_seed_does_not(tmp_path):
     def loss(rate, seed):  # the middle rate is best but for one seed, which does not collapse
         return 5.0 + (0.02 if rate in (0.01, 0.003) and seed == 2 else
-                      0.0 if rate in (0.01, 0.003) else 0.01)  # fmt: skip
+                      0.0 if rate in (0.01, 0.003) else 0.01)
 
     best = planned().best_rates(collected(tmp_path, planned(), loss))
     assert dict(zip(best.setting, best.learning_rate, strict=True)) == {
-        "gamma 0.5": 0.01, "gamma 1": 0.003}  # fmt: skip
+        "gamma 0.5": 0.01, "gamma 1": 0.003}
     assert best.resolved.all()
 
 

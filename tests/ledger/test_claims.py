@@ -680,7 +680,7 @@ def left_to_the_night(claim, found, tier) -> bool:
     lacking = not (claim.first_edition or set(claim.settings) <= set(found.settings))
     return tier == "laptop" and (
         not found.seeds or lacking or claim.id == "scale-relaxed-tuned"
-    )  # fmt: skip
+    )
 
 
 def test_a_night_judges_what_two_hours_of_the_same_machine_judge():

@@ -63,4 +63,4 @@ EXERCISES = {
             "other_sd": draw(rng, 0.01, 0.1, 3), "other_runs": int(rng.integers(4, 20)),
         },
     ),
-}  # fmt: skip
+}

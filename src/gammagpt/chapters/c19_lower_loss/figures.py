@@ -14,7 +14,7 @@ def rates(runs, tier: str) -> Picture:
     panels = [
         Estimates(table=rows, x="learning_rate", y="loss", hue="start", line=True, log=2, few=True,
                   apart=False, interval=False, form=".2f", title=rest, label=LOSS,
-                  place="rate {:g}".format, xlabel="peak learning rate")  # fmt: skip
+                  place="rate {:g}".format, xlabel="peak learning rate")
         for rest, rows in table.groupby("rest", sort=False)
     ]
     caption = "Each dot is a run, tuning seeds; means with 95 % intervals."
@@ -37,7 +37,7 @@ def gains(frames: list, tier: str, size: str, treatment: str, anchor: str) -> Pi
     panels = [
         Estimates(table=rows, x="size", y="gain", hue="baseline", line=True, log=2, zero=0,
                   form="+.3f", title=recipe, also=band, place=f"{SIZES[size]} {{:g}}".format,
-                  label=f"gain of {treatment} ({NATS})", xlabel=SIZES[size])  # fmt: skip
+                  label=f"gain of {treatment} ({NATS})", xlabel=SIZES[size])
         for recipe, rows in table.groupby("recipe", sort=False)
     ]
     caption = (f"Loss of the baseline less that of {treatment}, each at its own best learning "

@@ -28,7 +28,7 @@ def tuned(runs) -> pd.DataFrame:
         rows.append({"setting": setting, "learning rate": first.learning_rate, "x": x,
                      "steps": int(first.steps), "runs": len(group), "loss": group.loss.mean(),
                      "sd": group.loss.std(), "collapsed": int(group.collapsed.sum()),
-                     "inside its grid": "yes" if first.resolved else "no"})  # fmt: skip
+                     "inside its grid": "yes" if first.resolved else "no"})
     return pd.DataFrame(rows)
 
 
@@ -50,7 +50,7 @@ def _gain(rest: str, small, usual, size: str) -> dict:
     recipe = "with a unigram bias" if "bias" in rest else "as usual"
     return {"size": small[size].iat[0], "recipe": recipe, "gain": found.effect, "low": low,
             "high": high, "runs": min(len(small), len(usual)),
-            "resolved": bool(small.resolved.all() and usual.resolved.all())}  # fmt: skip
+            "resolved": bool(small.resolved.all() and usual.resolved.all())}
 
 
 def _compared(runs) -> pd.DataFrame:

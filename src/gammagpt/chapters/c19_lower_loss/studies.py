@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ...gpt.config import InitConfig, RunConfig
 from ...gpt.engine import size_of
-from ...lab.settings import Settings, gpt2, gpt_on_text, starts
+from ...lab.settings import Settings, gpt2, gpt_on_text, over_inits
 from ...lab.study import LearningRateStudy
 from ...lab.tuned import TunedStudy
 
@@ -26,8 +26,8 @@ def studies(p) -> dict[str, LearningRateStudy]:
         "model", {"": {}, ", unigram bias": {"head_bias": "unigram"}})
     grid, tuned = tuple(sorted(p.factors)), {"width": wide, "depth": deep, "bias": biased}
     found = {f"lower_loss_{name}": TunedStudy(dict(settings), grid, *seeds)
-             for name, settings in tuned.items()}  # fmt: skip
-    curves = starts(_sized(p, base), *_inits(p).values()).over("optim", warmup=p.curve_warmups)
+             for name, settings in tuned.items()}
+    curves = over_inits(_sized(p, base), *_inits(p).values()).over("optim", warmup=p.curve_warmups)
     return found | {"lower_loss_rates": LearningRateStudy(
         dict(curves), tuple(sorted(p.curve_rates)), tuple(p.curve_seeds), ())}
 
