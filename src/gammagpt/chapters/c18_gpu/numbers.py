@@ -8,6 +8,7 @@ import math
 
 import pandas as pd
 
+from ...ledger.welch import Welch
 from ...project import UserError, read_yaml, root
 from .grid import Group, at, flops, runs_of
 
@@ -103,23 +104,10 @@ def _difference(measure, group, named, runs, known):
     sides = [_compared(name, group, named, runs, known).loss for name in measure["difference"]]
     if not all(len(side) for side in sides):
         return None, None, 0
-    difference = sides[0].mean() - sides[1].mean()
-    return difference, welch(*sides), sum(map(len, sides))
-
-
-def welch(one, other, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-    """The interval of the difference of two means, variances apart; None for a single run."""
-    from scipy import stats
-
-    if min(len(one), len(other)) < 2:
-        return None
-    shares = [side.var() / len(side) for side in (one, other)]
-    error = math.sqrt(sum(shares))
-    parts = sum(s**2 / (len(side) - 1) for s, side in zip(shares, (one, other), strict=True))
-    freedom = sum(shares) ** 2 / parts if parts else 1
-    half = stats.t.ppf((1 + confidence) / 2, freedom) * error
-    middle = one.mean() - other.mean()
-    return middle - half, middle + half
+    difference = Welch.of([list(side) for side in sides])
+    interval = difference.interval(CONFIDENCE)
+    known = interval if math.isfinite(interval[0]) else None  # of a single run there is none
+    return difference.effect, known, sum(map(len, sides))
 
 
 def _best_rate(measure, group, named, runs, known):
