@@ -9,6 +9,7 @@ import math
 import re
 from pathlib import Path
 
+import architectures
 from chapters import span
 
 from gammagpt import Store, verdicts
@@ -40,6 +41,8 @@ def write_generated(staging: Path, tier: str) -> list[Verdict]:
         "ledger.md": _ledger(found),
         "tier.md": _tier_words(tier),
         "costs.md": _costs(),
+        "gammas.md": architectures.gammas_table(architectures.load()),
+        "advice.md": architectures.advice_table(architectures.load()),
     }
     folder = staging / "book" / "_generated"
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers: what is tested needs no network
+
 import pytest
 import torch
 from helpers import prose

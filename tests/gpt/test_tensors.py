@@ -270,7 +270,11 @@ def test_a_std_that_the_dtype_does_not_hold_is_refused():
 
 @pytest.mark.parametrize("wrap", [parametrizations.weight_norm], ids=["weight_norm"])
 def test_a_parametrized_weight_is_drawn_as_the_layer_sees_it(wrap):
-    plain, other = gamma_init_(nn.Linear(6, 8), 0.8), gamma_init_(wrap(nn.Linear(6, 8)), 0.8)
+    plain, other = gamma_init_(nn.Linear(6, 8), 0.8), wrap(nn.Linear(6, 8))
+    state = torch.get_rng_state()
+    with torch.device("meta"):  # where a default device would put what is tried
+        gamma_init_(other, 0.8)
+    assert torch.equal(state, torch.get_rng_state())
     torch.testing.assert_close(plain.weight, other.weight)
     assert not other.bias.any() and audit_init(other, 0.8).ok.all()
 

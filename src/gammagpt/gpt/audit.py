@@ -42,7 +42,7 @@ def audit_init(
 
 def _measure(weight: Weight) -> dict:
     values = _values(weight)
-    measured = math.nan if values is None else values.square().mean().sqrt().item()  # mean zero
+    measured = math.nan if values is None else _rms(values)  # the mean is known to be zero
     return {
         "tensor": weight.name,
         "shape": "x".join(map(str, weight.shape)),
@@ -54,14 +54,19 @@ def _measure(weight: Weight) -> dict:
 
 
 def _values(weight: Weight):
-    """The whole tensor in float64, or None if it holds no numbers that a draw could be."""
+    """The whole tensor, or None if it holds no numbers that a draw could be."""
     if weight.tensor.is_meta or weight.hard:
         return None
     tensor = weight.seen
     if hasattr(tensor, "device_mesh"):
         tensor = tensor.full_tensor()
     kept = [row for row in range(len(tensor)) if row != weight.padding]
-    return (tensor if weight.padding is None else tensor[kept]).double()
+    return tensor if weight.padding is None else tensor[kept]
+
+
+def _rms(values) -> float:
+    norm = torch.linalg.vector_norm(values, dtype=torch.float64)  # no copy of the tensor
+    return norm.item() / math.sqrt(values.numel())
 
 
 def _warning(weight: Weight, measured: float) -> str:
@@ -79,7 +84,8 @@ def _judge(weight: Weight, row: dict, expected, z: float) -> dict:
     if values is None:
         return {"expected": math.nan, "tolerance": math.nan, "ok": False}
     tolerance = z / math.sqrt(2 * values.numel())
-    centred = abs(values.mean().item()) <= z * expected / math.sqrt(values.numel())
+    mean = values.mean(dtype=torch.float64).item()
+    centred = abs(mean) <= z * expected / math.sqrt(values.numel())
     right = abs(row["std"] / expected - 1) <= tolerance and centred
     return {"expected": expected, "tolerance": tolerance, "ok": right}
 

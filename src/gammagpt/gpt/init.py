@@ -54,9 +54,10 @@ def gamma_(tensor, gamma, d_in=None, generator=None):
     Raises UserError for an impossible gamma or d_in, and a tensor that cannot be filled.
     """
     check_scale(gamma, None)
-    if d_in is None and tensor.ndim != 2:
+    part = getattr(tensor, "partition_dim", None) == 1  # Megatron's: a part of the inputs
+    if d_in is None and (tensor.ndim != 2 or part):
         raise UserError(f"d_in: got None for a tensor of shape {tuple(tensor.shape)}, allowed for "
-                        "a matrix (out, in) only")  # fmt: skip
+                        "a whole matrix (out, in) only")  # fmt: skip
     d_in = whole("d_in", tensor.shape[1] if d_in is None else d_in)
     if tensor.is_meta or not tensor.is_floating_point():
         raise UserError(f"tensor: {META if tensor.is_meta else f'is {tensor.dtype}, not floats'}")

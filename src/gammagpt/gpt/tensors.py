@@ -165,7 +165,8 @@ def _undrawable(weight: Weight, package) -> str:
 
 def _unholdable(weight: Weight) -> str:
     """Why a parametrized weight cannot be set to any value: '' if it can, which is tried."""
-    chain, wanted = weight.layer.parametrizations[weight.key], torch.randn(weight.seen.shape)
+    chain, generator = weight.layer.parametrizations[weight.key], torch.Generator(device="cpu")
+    wanted = torch.randn(weight.shape, generator=generator, dtype=torch.float32, device="cpu")
     kinds = ", ".join(type(step).__name__ for step in chain)
     if any(not name.startswith("original") for name, _ in chain.named_parameters()):
         return f"is computed by {kinds}, with weights of its own"
