@@ -17,7 +17,7 @@ from gammagpt.project import root
 FILE = root() / "book" / "architectures.json"
 NAMES = ("gpt2", "opt", "biogpt", "phi", "gpt_neo", "olmoe", "qwen2_moe", "qwen3_moe", "smollm3",
          "gemma2", "gemma3_text", "stablelm", "gpt_oss", "starcoder2", "phi3", "gptj", "llama",
-         "olmo2", "olmo", "mistral", "qwen3", "gpt_neox", "deepseek_v3")  # fmt: skip
+         "olmo2", "olmo", "mistral", "qwen3", "gpt_neox", "deepseek_v3")
 # Peak learning rate, steps of warm-up, and who says so, where the authors say it for this size.
 RATES = {
     "gpt2": (6e-4, 2000, "[nanoGPT](https://github.com/karpathy/nanoGPT)"),
@@ -29,7 +29,7 @@ RATES = {
     "olmo": (3e-4, 5000, "[2402.00838](https://arxiv.org/abs/2402.00838)"),
     "olmo2": (3e-4, 2000, "[2501.00656](https://arxiv.org/abs/2501.00656)"),
     "deepseek_v3": (2.2e-4, 2000, "[2412.19437](https://arxiv.org/abs/2412.19437)"),
-}  # fmt: skip
+}
 
 
 def measure(name: str) -> dict:
@@ -55,7 +55,7 @@ def gammas_table(found: dict) -> str:
         ends = [pair for part in one["parts"].values() for pair in part]
         stds = _span([std for std, _ in ends], 3)
         gammas = [_span([gamma for _, gamma in one["parts"][part]], 2) or "the embedding"
-                  for part in PARTS]  # fmt: skip
+                  for part in PARTS]
         lines.append(_row((f"`{name}`", one["width"], one["layers"], stds, *gammas)))
     return "\n".join(lines) + "\n"
 
@@ -63,7 +63,7 @@ def gammas_table(found: dict) -> str:
 def advice_table(found: dict) -> str:
     """A row an architecture whose rate is published: what `advise` says, all of it extrapolated."""
     columns = ("Architecture", "Peak rate", "Warm-up", "Its gamma", "Critical gamma",
-               "Least warm-up", "Beyond the evidence in", "Rate from")  # fmt: skip
+               "Least warm-up", "Beyond the evidence in", "Rate from")
     lines = [_row(columns), "|---" * len(columns) + "|"]
     for name, (rate, steps, source) in RATES.items():
         one = found[name]
@@ -72,7 +72,7 @@ def advice_table(found: dict) -> str:
         critical = "none" if told.critical_gamma is None else f"{told.critical_gamma:.2f}"
         beyond = ", ".join(told.untested) or "nothing"
         lines.append(_row((f"`{name}`", f"{rate:g}", f"{steps:,}", own, critical,
-                           f"{told.least_warmup_steps:,}", beyond, source)))  # fmt: skip
+                           f"{told.least_warmup_steps:,}", beyond, source)))
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,7 @@ _HOMES = {
     "Store": "lab.store",
     "UserError": "project",
     "advise": "analysis.plateau",
+    "audit_figure": "analysis.audits",
     "audit_init": "gpt.audit",
     "frame": "lab.frame",
     "gamma_": "gpt.init",

@@ -47,9 +47,9 @@ def test_the_tables_have_a_row_for_each_and_say_what_is_extrapolated():
 
 def test_the_tables_are_made_without_transformers():
     code = ("import sys; sys.modules['transformers'] = None\nimport architectures as a\n"
-            "print(len(a.gammas_table(a.load())))")  # fmt: skip
+            "print(len(a.gammas_table(a.load())))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          cwd=architectures.FILE.parent)  # fmt: skip
+                          cwd=architectures.FILE.parent)
     assert int(done.stdout or 0) > 500, done.stderr
 
 
@@ -70,7 +70,7 @@ def test_a_folder_with_a_configuration_will_do(tmp_path):
 
     small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
              "num_attention_heads": 2, "num_key_value_heads": 2,
-             "initializer_range": 0.3}  # fmt: skip
+             "initializer_range": 0.3}
     AutoConfig.for_model("llama", **small).save_pretrained(tmp_path)
     weight = build(str(tmp_path)).model.layers[0].mlp.down_proj.weight
     assert weight.shape == (32, 48) and weight.std().item() == pytest.approx(0.3, rel=0.1)
@@ -79,7 +79,7 @@ def test_a_folder_with_a_configuration_will_do(tmp_path):
 @pytest.mark.parametrize("name, words", [
     ("no-such-model", "allowed is a model type"), ("vit", "a decoder"),
     ("openai-gpt", "in the constructor"),
-])  # fmt: skip
+])
 def test_what_cannot_be_built_is_refused(name, words):
     assert words in refusal(build, name)
 

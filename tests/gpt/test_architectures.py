@@ -22,11 +22,11 @@ VOCABULARY, LAYERS = 90, 2
 SIZES = {"vocab_size": VOCABULARY, "hidden_size": 48, "intermediate_size": 80,
          "num_hidden_layers": LAYERS, "num_attention_heads": 4, "num_key_value_heads": 2,
          "max_position_embeddings": 32, "pad_token_id": None, "bos_token_id": 1,
-         "eos_token_id": 2}  # fmt: skip
+         "eos_token_id": 2}
 LATENT = {"q_lora_rank": 20, "kv_lora_rank": 12, "qk_rope_head_dim": 8, "qk_nope_head_dim": 6,
           "v_head_dim": 10, "n_routed_experts": 4, "n_group": 2, "topk_group": 1,
           "num_experts_per_tok": 2, "moe_intermediate_size": 28, "first_k_dense_replace": 1,
-          "num_key_value_heads": 4}  # fmt: skip
+          "num_key_value_heads": 4}
 HEAD = {"head_dim": 12}
 ARCHITECTURES = {
     "gpt2": {"n_embd": 48, "n_layer": LAYERS, "n_head": 4, "n_inner": 80, "n_positions": 32},
@@ -53,7 +53,7 @@ ARCHITECTURES = {
     "qwen3_moe": {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 28} | HEAD,
     "gpt_oss": {"num_local_experts": 4, "num_experts_per_tok": 2} | HEAD,
     "deepseek_v3": LATENT,
-}  # fmt: skip
+}
 
 
 @cache
@@ -110,7 +110,7 @@ def test_every_weight_has_the_std_of_the_dimension_that_the_forward_pass_contrac
 def test_biases_are_zero_and_norm_gains_as_built(name):
     vectors = {n: p for n, p in built(name).named_parameters() if n.endswith("bias") or p.ndim < 2}
     assert all(not p.any() or torch.equal(p, torch.ones_like(p)) for n, p in vectors.items()
-               if "sinks" not in n)  # fmt: skip
+               if "sinks" not in n)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -120,7 +120,7 @@ def test_scalings_and_parts_know_the_names_of_the_architecture(name):
     options = {"residual_scaling": True, "depth_scaling": True, "parts": "attention 1"}
     scaled = {rule.name: rule for rule in init_table(built(name), 0.5, **options)}
     writers = {"o_proj", "out_proj", "dense", "dense_4h_to_h", "down_proj", "c_proj", "fc2",
-               "fc_out"}  # fmt: skip
+               "fc_out"}
     for tensor, before in plain.items():
         words = tensor.removesuffix(".weight").split(".")
         block = next((int(word) + 1 for word in words if word.isdigit()), 1)
@@ -150,7 +150,7 @@ def test_a_shrunk_model_with_its_own_initialization_is_audited_without_a_rule():
 
 def test_weights_that_are_no_parameters_of_a_known_layer_are_refused_in_mamba():
     config = AutoConfig.for_model("mamba", vocab_size=VOCABULARY, hidden_size=48, state_size=8,
-                                  num_hidden_layers=1)  # fmt: skip
+                                  num_hidden_layers=1)
     model = AutoModelForCausalLM.from_config(config)
     refused = audit_init(model).query("warning != ''").tensor
     assert list(refused) == ["backbone.layers.0.mixer.A_log"]

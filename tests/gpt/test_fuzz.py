@@ -83,7 +83,7 @@ LEAVES = {
     "upwards": lambda a, b, c: (nn.ConvTranspose1d(a, b, c), REFUSED),
     "pruned": lambda a, b, c: (prune.random_unstructured(nn.Linear(a, b), "weight", 0.3), REFUSED),
     "meta": lambda a, b, c: (nn.Linear(a, b, device="meta"), REFUSED),
-}  # fmt: skip
+}
 LIKELY = [name for name in LEAVES if LEAVES[name](2, 3, 4)[1] is not REFUSED]
 
 
@@ -104,7 +104,7 @@ def trees(draw, depth=2):
         module, expected = children[0]
         return nn.DataParallel(module), expected
     keys = [str(i) if kind == "list" else "module" if kind == "module" and not i else f"part{i}"
-            for i in range(len(children))]  # fmt: skip
+            for i in range(len(children))]
     named = dict(zip(keys, (module for module, _ in children), strict=True))
     parent = nn.ModuleList(named.values()) if kind == "list" else nn.ModuleDict(named)
     if any(expected is REFUSED for _, expected in children):
@@ -112,7 +112,7 @@ def trees(draw, depth=2):
     bare = kind == "module" and len(keys) == 1  # an only child: taken for a wrapper's
     return parent, {name if bare else f"{key}.{name}": d_in
                     for key, (_, expected) in zip(keys, children, strict=True)
-                    for name, d_in in expected.items()}  # fmt: skip
+                    for name, d_in in expected.items()}
 
 
 def tensors(module) -> list[torch.Tensor]:
@@ -120,7 +120,7 @@ def tensors(module) -> list[torch.Tensor]:
     keys = ("weight", "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
     found = [(child, key) for child in module.modules() for key in keys
              if child._parameters.get(key) is not None
-             or key in getattr(child, "parametrizations", ())]  # fmt: skip
+             or key in getattr(child, "parametrizations", ())]
     seen = [getattr(child, key).detach().clone() for child, key in found]
     return [tensor for tensor in seen if tensor.ndim > 1]
 

@@ -34,7 +34,7 @@ def test_torchtitan_calls_a_function_of_the_parameter_that_its_name_picks():
     """RegexInitializer: {pattern: function}, the first that fits, called with the parameter."""
     rules = {r".*norm.*\.weight": nn.init.ones_, r".*\.weight": draw, r".*\.bias": nn.init.zeros_}
     model = nn.ModuleDict({"tok_embeddings": nn.Embedding(300, 32), "norm": nn.RMSNorm(32),
-                           "w1": nn.Linear(32, 80), "w2": nn.Linear(80, 32)})  # fmt: skip
+                           "w1": nn.Linear(32, 80), "w2": nn.Linear(80, 32)})
     for name, parameter in model.named_parameters():
         next(f for pattern, f in rules.items() if re.fullmatch(pattern, name))(parameter)
     for layer, d_in in (("tok_embeddings", 32), ("w1", 32), ("w2", 80)):
@@ -83,7 +83,7 @@ LAYER = {"norm1": "input_layernorm", "norm2": "post_attention_layernorm",
          "attention.query": "self_attn.q_proj", "attention.key": "self_attn.k_proj",
          "attention.value": "self_attn.v_proj", "attention.out": "self_attn.o_proj",
          "mlp.gate": "mlp.gate_proj", "mlp.up": "mlp.up_proj",
-         "mlp.down": "mlp.down_proj"}  # fmt: skip
+         "mlp.down": "mlp.down_proj"}
 
 
 def llama(bias: bool):
@@ -93,7 +93,7 @@ def llama(bias: bool):
         "llama", vocab_size=300, hidden_size=32, intermediate_size=ours.config.hidden_size,
         num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2, rms_norm_eps=1e-5,
         max_position_embeddings=16, pad_token_id=None, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
+    )
     model = AutoModelForCausalLM.from_config(config)
     if bias:
         model.lm_head = nn.Linear(32, 300)
@@ -118,7 +118,7 @@ def trained(model, tokens, loss_of, steps=60) -> list[float]:
 
 def loss_of_theirs(model, batch):
     return nn.functional.cross_entropy(model(batch[:, :-1]).logits.flatten(0, 1),
-                                       batch[:, 1:].flatten())  # fmt: skip
+                                       batch[:, 1:].flatten())
 
 
 @pytest.fixture
@@ -132,10 +132,10 @@ def tokens(corpus):
 def test_a_llama_of_transformers_trains_like_the_gpt_of_this_book(tokens):
     """From the same weights the losses are the same; from another seed's, they are not."""
     ours, theirs = (gamma_init_(model, 0.8, seed=3) for model in (GPT(GPTConfig(**SHAPE)),
-                                                                 llama(bias=False)))  # fmt: skip
+                                                                 llama(bias=False)))
     names = {f"{a}.weight": f"{b}.weight" for a, b in PARTS.items()}
     names |= {f"blocks.{i}.{a}.weight": f"model.layers.{i}.{b}.weight"
-              for i in (0, 1) for a, b in LAYER.items()}  # fmt: skip
+              for i in (0, 1) for a, b in LAYER.items()}
     own = trained(theirs, tokens, loss_of_theirs)
     for a, b in names.items():
         theirs.get_parameter(b).data.copy_(ours.get_parameter(a))

@@ -63,7 +63,7 @@ def test_every_shard_is_its_part_of_the_whole_draw(tmp_path):
     out = tmp_path / "found.pt"
     command = [*TORCHRUN, str(tmp_path / "program.py"), str(out)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240,
-                          env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+                          env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-3000:]
     found = torch.load(out)
     alone = gamma_init_(GPT(GPTConfig(**SHAPE)), 0.8, seed=7, residual_scaling=True)

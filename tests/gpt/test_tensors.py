@@ -12,7 +12,7 @@ from torch import nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from gammagpt import GPT, GPTConfig, audit_init, gamma_, gamma_init_
+from gammagpt import GPT, GPTConfig, audit_figure, audit_init, gamma_, gamma_init_
 from gammagpt.gpt.init import init_table
 
 SMALL = {"vocab_size": 40, "width": 32, "n_layer": 2}
@@ -465,3 +465,10 @@ def test_the_audit_of_a_model_on_meta_says_so():
     table = audit_init(on_meta(), 0.8)
     assert table["std"].isna().all() and not table.ok.any()
     assert table.warning.str.contains("to_empty").all() and table.d_in.notna().all()
+
+
+def test_the_picture_of_an_audit_has_every_tensor_that_has_a_gamma():
+    module = nn.ModuleDict({"known": nn.Linear(16, 32), "bare": Strange(16, 64)})
+    picture = audit_figure(audit_init(module.requires_grad_(False)))
+    assert "nown.weight" in picture.alt and "bare" not in picture.alt
+    assert b"known.weight" in picture.svg() and "Not known of 1 more" in picture.caption

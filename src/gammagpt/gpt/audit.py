@@ -14,7 +14,7 @@ MEASURED = ["tensor", "shape", "d_in", "std", "gamma", "warning"]
 def audit_init(
     module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
     parts="", names=None, z=5.0,
-):  # fmt: skip
+):
     """Measure every weight of any torch module: a pandas frame, a row a tensor.
 
     It needs no rule and refuses no layer. Columns: tensor, shape, d_in, std (measured), gamma
@@ -35,7 +35,7 @@ def audit_init(
         table = _table(module, known, gamma, std, residual_scaling, depth_scaling, parts, names)
         expected = {rule.name: rule.std for rule in table}
         rows = [row | _judge(w, row, expected.get(w.name), z)
-                for w, row in zip(weights, rows, strict=True)]  # fmt: skip
+                for w, row in zip(weights, rows, strict=True)]
     columns = MEASURED + (["expected", "tolerance", "ok"] if asked else [])
     return pd.DataFrame(rows, columns=columns)
 
@@ -75,7 +75,7 @@ def _warning(weight: Weight, measured: float) -> str:
     if not weight.why or weight.hard:
         return weight.why
     readings = [f"gamma {_gamma(measured, n):.2f} if axis {axis} of {n} holds its inputs"
-                for axis, n in enumerate(weight.shape) if n > 1]  # fmt: skip
+                for axis, n in enumerate(weight.shape) if n > 1]
     return ", ".join([weight.why, *readings])
 
 

@@ -57,7 +57,7 @@ def gamma_(tensor, gamma, d_in=None, generator=None):
     part = getattr(tensor, "partition_dim", None) == 1  # Megatron's: a part of the inputs
     if d_in is None and (tensor.ndim != 2 or part):
         raise UserError(f"d_in: got None for a tensor of shape {tuple(tensor.shape)}, allowed for "
-                        "a whole matrix (out, in) only")  # fmt: skip
+                        "a whole matrix (out, in) only")
     d_in = whole("d_in", tensor.shape[1] if d_in is None else d_in)
     if tensor.is_meta or not tensor.is_floating_point():
         raise UserError(f"tensor: {META if tensor.is_meta else f'is {tensor.dtype}, not floats'}")
@@ -65,7 +65,7 @@ def gamma_(tensor, gamma, d_in=None, generator=None):
         return tensor.normal_(0, d_in ** -float(gamma), generator=generator)
     if generator is None:
         raise UserError("generator: got None for a DTensor, allowed is one in the same state on "
-                        "all processes")  # fmt: skip
+                        "all processes")
     values = torch.randn(tensor.shape, generator=generator, device=generator.device)
     return _copy(tensor, values * d_in ** -float(gamma))
 
@@ -73,7 +73,7 @@ def gamma_(tensor, gamma, d_in=None, generator=None):
 def init_table(
     module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
     parts="", names=None,
-):  # fmt: skip
+):
     """The rule of every tensor that is drawn: a list of TensorRule, in the module's order.
 
     Args: exactly one of `gamma` (std = d_in^-gamma) and `std` (one number for all tensors);
@@ -129,7 +129,7 @@ def _table(module, drawn, gamma, std, residual_scaling, depth_scaling, parts, na
 def gamma_init_(
     module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
     parts="", names=None, seed=0, reset=False,
-):  # fmt: skip
+):
     """Draw all weights of any torch module by the gamma rule, in place; returns the module.
 
     See `init_table` for the arguments. Biases of known layers become zero; norm gains stay as they
@@ -173,7 +173,7 @@ def reset_parameters(module) -> None:
         own = [*layer._parameters.values(), *layer._buffers.values()]
         if any(tensor is not None for tensor in own) and not hasattr(layer, "reset_parameters"):
             raise UserError(f"reset: {name or 'the model'} ({type(layer).__name__}) has tensors "
-                            "but no reset_parameters, allowed are those with it")  # fmt: skip
+                            "but no reset_parameters, allowed are those with it")
     for _, layer in named_modules(module):
         if hasattr(layer, "reset_parameters"):
             layer.reset_parameters()
@@ -193,7 +193,7 @@ def _check_holds(weight: Weight, std: float) -> None:
     limits = torch.finfo(weight.tensor.dtype)
     if not limits.tiny <= std <= limits.max / 8:
         raise UserError(f"std: got {std:.3g} for {weight.name}, allowed is what "
-                        f"{weight.tensor.dtype} holds")  # fmt: skip
+                        f"{weight.tensor.dtype} holds")
 
 
 def standard_normal(shape, seed: int, name: str) -> torch.Tensor:

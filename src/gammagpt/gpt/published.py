@@ -59,7 +59,7 @@ def build(name: str) -> nn.Module:
     for weight in weights_of(model):
         if weight.tensor.is_floating_point() and weight.tensor.flatten()[0].isnan():
             raise UserError(f"--hf: got {name!r}, whose {weight.name} has no initialization but "
-                            "in the constructor; build it and call audit_init")  # fmt: skip
+                            "in the constructor; build it and call audit_init")
     return model
 
 
@@ -69,7 +69,7 @@ def _cut(model) -> None:
         for key, child in module._modules.items():
             if isinstance(child, nn.ModuleList) and len(child) > 1:
                 kinds = {tuple((n, p.shape) for n, p in block.named_parameters()): block
-                         for block in reversed(child)}  # fmt: skip
+                         for block in reversed(child)}
                 module._modules[key] = nn.ModuleList(reversed(kinds.values()))
 
 
