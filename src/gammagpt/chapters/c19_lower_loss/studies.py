@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ...gpt.config import InitConfig, RunConfig
-from ...gpt.engine import size_of
+from ...gpt.size import size_of
 from ...lab.settings import Settings, gpt2, gpt_on_text, over_inits
 from ...lab.study import LearningRateStudy
 from ...lab.tuned import TunedStudy
