@@ -116,8 +116,7 @@ def stage(tier: str, books: bool = False) -> Path:
         shutil.copy(project.root() / name, staging)
     no_code = shutil.ignore_patterns("*.py", "__pycache__")
     shutil.copytree(project.root() / "book", staging / "book", ignore=no_code)
-    (staging / "extensions").mkdir()
-    shutil.copy(project.root() / "book" / "terms.py", staging / "extensions")
+    shutil.copy(project.root() / "book" / "terms.py", staging / "book")
     vendor_mathjax(staging / "vendor" / "mathjax")
     copy_records(tier, staging / "extra" / "records" / tier)
     found = write_generated(staging, tier)  # what pages say of verdicts and records

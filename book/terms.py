@@ -6,8 +6,10 @@ gammagpt.css at the foot of the window when the link has the keyboard's focus.
 
 import functools
 import re
+from pathlib import Path
 
 from docutils import nodes
+from sphinx.errors import ExtensionError
 
 GLOSSARY = "book/glossary"
 CHAPTERS = "notebooks/"
@@ -17,6 +19,8 @@ GREEK = {r"\gamma": "γ", r"\varepsilon": "ε", r"\sqrt\varepsilon": "√ε"}
 
 
 def setup(app) -> dict:
+    if not (Path(app.srcdir) / "vendor").is_dir():
+        raise ExtensionError("this folder is not laid out as a book: use `make book`")
     app.connect("doctree-resolved", link_terms)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 

@@ -1,15 +1,19 @@
 """What a fresh clone brings: three lists of dependencies that agree, and notebooks fit for git."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from types import SimpleNamespace
 
 import generated
 import nbformat
 import pytest
+import terms
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from sphinx.errors import ExtensionError
 
 from gammagpt import parameters, project
 
@@ -73,6 +77,44 @@ def test_importing_the_package_brings_in_none_of_the_books_tools():
     check = f"import sys, gammagpt; print([m for m in {tools.split()} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_jupyter_book_by_itself_names_make_book():
+    app = SimpleNamespace(srcdir=ROOT)
+    with pytest.raises(ExtensionError, match="this folder is not laid out as a book: use `make bo"):
+        terms.setup(app)
+
+
+# ---- make ---------------------------------------------------------------------------------------
+
+
+def make(*arguments, folder=ROOT) -> subprocess.CompletedProcess:
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "argument, words",
+    [("FRESH=yes", "got 'yes', '', allowed are 0 and 1"), ("DOWNLOADS=on", "got '', 'on', allowed"),
+     ("TEIR=gpu", "TEIR: unknown, allowed are TIER PYTHON FRESH BUDGET JOBS DOWNLOADS")],
+)  # fmt: skip
+def test_make_refuses_what_means_nothing(argument, words):
+    result = make("book", argument)
+    assert result.returncode == 2 and result.stdout == ""
+    assert words in result.stderr and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["plain", "a space", "two (1)", "it's", "you & me"])
+def test_make_notices_a_venv_that_belongs_elsewhere_whatever_the_folder_is_called(tmp_path, name):
+    here, there = tmp_path / name, tmp_path / f"{name} copied"
+    packages = here / ".venv" / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    for file in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / file, here)
+    (packages / "__editable__.gammagpt-0.1.0.pth").write_text(f"{here}/src\n")
+    (here / ".venv" / "stamp").touch()
+    assert "Nothing to be done" in make("--dry-run", "setup", folder=here).stdout
+    shutil.copytree(here, there)
+    assert "-m venv --clear .venv" in make("--dry-run", "setup", folder=there).stdout
 
 
 # ---- README ------------------------------------------------------------------------------------

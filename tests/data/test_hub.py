@@ -15,7 +15,7 @@ from gammagpt.data.corpora import read_documents
 from gammagpt.data.text import prepare
 from gammagpt.data.unigrams import own_tokens
 
-WHY = "needs the optional package `datasets` (pip install gammagpt[datasets])"
+WHY = 'needs the optional package `datasets` (pip install -e ".[datasets]")'
 
 
 def rows(count: int) -> list[dict]:
@@ -63,7 +63,7 @@ def test_without_datasets_the_error_says_how_to_get_it(monkeypatch, fresh_cache)
     monkeypatch.setitem(sys.modules, "datasets", None)
     message = refusal(load_text, DataConfig("hub:someone/tales", 300))
     assert message == (
-        "datasets: not installed, and needed for hub:someone/tales: pip install gammagpt[datasets]"
+        'datasets: not installed, and needed for hub:someone/tales: pip install -e ".[datasets]"'
     )
 
 

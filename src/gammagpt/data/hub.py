@@ -42,7 +42,7 @@ def _rows(corpus: str, count: int) -> list[dict]:
     try:
         from datasets import load_dataset
     except ImportError:
-        need = f"needed for {corpus}: pip install gammagpt[datasets]"
+        need = f'needed for {corpus}: pip install -e ".[datasets]"'
         raise UserError(f"datasets: not installed, and {need}") from None
     file = local_file(corpus)
     source = (FILES[file.suffix], None, None, str(file)) if file else _parts(corpus)[:1]

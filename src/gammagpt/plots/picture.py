@@ -48,10 +48,10 @@ class Picture:
     def _repr_html_(self) -> str:
         # Outside the book (Jupyter, Colab) one picture is shown, on a ground of its own, whatever
         # the theme and though a notebook that is not trusted loses its styles; the book's style
-        # sheet shows the other one on dark pages.
+        # sheet shows the other one on dark pages. JupyterLab takes away a `hidden` without a value.
+        hidden = {"light": "", "dark": ' hidden="hidden"'}
         images = "".join(
-            f'<img class="gg-{ground} only-{ground}"{" hidden" * (ground == "dark")} '
-            f'alt="{html.escape(self.alt)}" '
+            f'<img class="gg-{ground} only-{ground}"{hidden[ground]} alt="{html.escape(self.alt)}" '
             f'src="data:image/svg+xml,{quote(self.svg(ground), safe=PLAIN)}">'
             for ground in INK
         )
