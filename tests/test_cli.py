@@ -15,13 +15,13 @@ from helpers import made_up_record, prose, strict_json
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gammagpt import InitConfig, Record, RunConfig, Store, project
+from gammagpt import InitConfig, Record, RunConfig, Store, advise, project
 from gammagpt.cli import main
 from gammagpt.lab.bundle import pack, read_bundle
 from gammagpt.lab.study import LearningRateStudy
 from gammagpt.ledger.claims import load_ledger
 
-VERBS = ("train", "sweep", "claims", "audit", "bench", "doctor", "records import",
+VERBS = ("train", "sweep", "claims", "audit", "advise", "bench", "doctor", "records import",
          "records export", "data prepare", "sample", "quiz")  # fmt: skip
 SMALL = ["--set", "model.width=32", "--set", "model.n_layer=1"]
 
@@ -224,6 +224,26 @@ def test_the_audit_in_words_and_with_residual_scaling(call):
 def test_the_audit_of_a_matrix_with_one_column_is_strict_json_too(call):
     code, output, _ = call("audit", *SMALL, "--set", "model.hidden=1", "--json")
     assert code == 0 and len(strict_json(output)) == 9
+
+
+def test_advice_is_that_of_python_in_words_and_as_json(call):
+    given = {"width": 64, "learning_rate": 0.008, "warmup_steps": 40, "steps": 10_000}
+    arguments = [part for name, value in given.items()
+                 for part in (f"--{name.replace('_', '-')}", value)]
+    code, output, errors = call("advise", *arguments, "--json")
+    expected = advise(**given)
+    assert (code, errors) == (0, "") and strict_json(output) == {
+        **asdict(expected), "safe_gammas": list(expected.safe_gammas),
+        "untested": list(expected.untested)}
+    words = call("advise", *arguments)[1]
+    assert f"{expected.critical_gamma:.2f}" in words and "untested        steps" in words
+    assert call("advise", "--width", 0, *arguments[2:])[::2] == (
+        2, "error: width: got 0, allowed is a number above 1\n")
+
+
+def test_a_gamma_that_nobody_tried_is_advised_as_untested():
+    assert "critical gamma" in advise(64, 1.0, 40).untested
+    assert "critical gamma" not in advise(64, 0.008, 40).untested
 
 
 def test_the_doctor_says_what_is_here(call, tiny, tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "analysis": "plots lab probes gpt ledger data project",
     "chapters": "analysis bench plots lab probes gpt ledger data project",
     "registry": "chapters analysis plots lab probes gpt ledger data project",
-    "cli": "registry chapters bench lab gpt ledger data project",
+    "cli": "registry chapters analysis bench lab gpt ledger data project",
 }
 EVERYTHING = {"", "__main__"}  # the public names, and `python -m gammagpt`
 

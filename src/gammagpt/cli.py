@@ -310,6 +310,18 @@ def run_bench(options) -> None:
     _print(options, report, in_words(report))
 
 
+def run_advise(options) -> None:
+    """Say which gamma and which warm-up suit a width and a learning rate, by the laws."""
+    from dataclasses import asdict
+
+    from .analysis.plateau import advise
+
+    others = {name: value for name in ("n_layer", "vocab_size", "steps")
+              if (value := getattr(options, name)) is not None}
+    found = advise(options.width, options.learning_rate, options.warmup_steps, **others)
+    _print(options, asdict(found), found.words())
+
+
 def run_doctor(options) -> int:
     """Say what this machine has, what is missing, and how to get it."""
     checks = {name: _version(name) for name in RUNTIME + BOOK}
@@ -435,6 +447,7 @@ def _parser() -> argparse.ArgumentParser:
     quiz.add_argument("--chapter", action="append", default=[], help="its number (default: all)")
     quiz.add_argument("--out", metavar="PATH",
                       help="a file, or nbgrader's folder (default: gift is printed)")  # fmt: skip
+    _add_advise(verbs)
     _add_bench(verbs)
     _add_gpu(verbs)
     _verb(verbs, "doctor", run_doctor, "doctor")
@@ -480,6 +493,17 @@ def _add_drawing(sample) -> None:
     sample.add_argument("--top-k", type=int, help="draw among the likeliest only (default: all)")
     sample.add_argument("--seed", type=int, default=0, help="of the first text (default: 0)")
     sample.add_argument("--count", type=int, default=1, help="texts (default: 1)")
+
+
+def _add_advise(verbs) -> None:
+    """advise."""
+    advise = _verb(verbs, "advise", run_advise,
+                   "advise --width 512 --learning-rate 1e-3 --warmup-steps 300")
+    advise.add_argument("--width", type=int, required=True)
+    advise.add_argument("--learning-rate", type=float, required=True, help="at its peak")
+    advise.add_argument("--warmup-steps", type=int, required=True)
+    for name in ("n-layer", "vocab-size", "steps"):
+        advise.add_argument(f"--{name}", type=int, help="only to hear if it is untested")
 
 
 def _add_bench(verbs) -> None:

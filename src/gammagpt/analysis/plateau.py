@@ -133,7 +133,20 @@ class Advice:
     safe_gammas: tuple[float, float] | None  # this rate is not too high for these; None: for none
     least_warmup_steps: int  # for which a small start has never collapsed
     evidence: str  # how many records, of which sizes
-    untested: tuple[str, ...]  # inputs outside of those sizes
+    untested: tuple[str, ...]  # inputs outside of those sizes, or a gamma that was never tried
+
+    def words(self) -> str:
+        """The advice in five lines."""
+        best, safe = self.critical_gamma, self.safe_gammas
+        lines = {
+            "critical gamma": "none: smaller is never worse" if best is None else f"{best:.2f}",
+            "safe gammas": "none: lower the learning rate, or warm up for longer" if safe is None
+                           else f"{safe[0]:g} to {safe[1]:.2f}",
+            "least warm-up": f"{self.least_warmup_steps} steps",
+            "evidence": self.evidence,
+            "untested": ", ".join(self.untested) or "nothing of what was given",
+        }
+        return "\n".join(f"{name:15} {value}" for name, value in lines.items())
 
 
 def advise(width, learning_rate, warmup_steps, **others) -> Advice:
@@ -149,8 +162,11 @@ def advise(width, learning_rate, warmup_steps, **others) -> Advice:
     outside = [name for name, value in given.items()
                if not RANGES[name][0] <= value <= RANGES[name][1]]  # fmt: skip
     sizes = ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in RANGES.items())
+    best = critical_gamma(width, learning_rate, warmup_steps)
+    if best is not None and not TRIED[0] <= best <= TRIED[1]:
+        outside.append("critical gamma")
     return Advice(
-        critical_gamma(width, learning_rate, warmup_steps),
+        best,
         safe_gammas(width, learning_rate, warmup_steps),
         math.ceil(collapse_index(learning_rate, width, 1) / SAFE),
         f"{RECORDS} records of one text; {sizes}",
