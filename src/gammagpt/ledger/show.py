@@ -90,4 +90,6 @@ def _row(row: dict[str, Verdict], asked) -> str:
 
 def _answer(verdict: Verdict) -> str:
     words = html.escape(f"{verdict.claim.unit}, {count(verdict)}: {verdict.reason}")
-    return f"{badge(verdict)}<br>{effect(verdict)}<br><small>{words}</small>"
+    means = html.escape(meaning(verdict))
+    told = f"{badge(verdict)}<br>{effect(verdict)}<br><small>{words}</small>"
+    return f"{told}<br>{means}" if means else told

@@ -83,7 +83,7 @@ def collapse(runs, tier: str) -> Picture:
                          for low, high, part in rows)
 
     panel = Dots(table=table, x="x", y="above", hue="outcome", head="collapsed", told=told,
-                 xlabel="x = lr d² / n_w", label=f"above the best of its ladder ({NATS})",
+                 xlabel="x = lr d² / n_w", label=f"above the best\nof its ladder ({NATS})",
                  also=chance)  # fmt: skip
     caption = ("Each dot is a run of a setting that no fit has seen. Dashed: where the law, fitted "
                "before, has a collapse as likely as not.")
