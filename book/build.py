@@ -9,14 +9,28 @@ Every page comes from a notebook that ran a moment ago, in a folder that starts 
 page can be stale.
 """
 
+# ruff: noqa: E402  -- imports take seconds, in which one may have thought better of it
+import os
+import signal
+import sys
+
+
+def stop(*_) -> None:
+    """One line, and at once: the kernels end when this process does."""
+    words = "stopped: finished runs are kept; the same command goes on from here"
+    print(words, file=sys.stderr, flush=True)
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)  # a kill is a Ctrl-C
+
 import argparse
 import hashlib
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -57,7 +71,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=0, help="notebooks at once (0: one a core)")
     parser.add_argument("notebooks", nargs="*", help="with --only-run: these, and not all")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill is a Ctrl-C
+    for sent in (signal.SIGINT, signal.SIGTERM):  # from now on there is something to clear up
+        signal.signal(sent, signal.default_int_handler)
     try:
         with alone(options.tier), fresh_results(options.tier, options.fresh):
             if run_notebooks(options.tier, options.notebooks, at_once=options.jobs):
@@ -68,9 +83,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        words = "stopped: finished runs are kept; the same command goes on from here"
-        print(words, file=sys.stderr, flush=True)
-        os._exit(130)  # at once: the kernels end when this process does
+        stop()
     return 0
 
 
