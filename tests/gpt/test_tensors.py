@@ -177,6 +177,15 @@ def test_a_tensor_that_two_layers_read_in_two_ways_is_refused():
     assert_refused_and_untouched(module, "matrix.weight", "shared", "strange.weight")
 
 
+def test_a_bias_that_the_model_keeps_too_becomes_zero():
+    """As the heads of BERT and its kin have it."""
+    module = nn.ModuleDict({"decoder": nn.Linear(6, 8)})
+    module.register_parameter("bias", module["decoder"].bias)
+    nn.init.ones_(module.bias)
+    gamma_init_(module, 0.8)
+    assert not module.bias.any() and audit_init(module, 0.8).ok.all()
+
+
 # ---- rules ---------------------------------------------------------------------------------------
 
 

@@ -202,7 +202,8 @@ def _ruled(weight: Weight, rules) -> Weight:
 def _of_all_uses(same: list[Weight]) -> Weight:
     """A tensor that several layers share has one d_in, or none."""
     ruled = [weight for weight in same if weight.ruled]
-    uses = ruled or same
+    biases = [weight for weight in same if weight.zero]  # of a layer, and of who keeps it too
+    uses = ruled or (biases if biases and same[0].tensor.ndim < 2 else same)
     if len({(w.d_in, w.zero) for w in uses}) == 1:
         return replace(uses[0], name=same[0].name, why=next((w.why for w in uses if w.why), ""))
     others = " and ".join(f"{w.name} (d_in {w.d_in or 'unknown'})" for w in uses)
