@@ -37,16 +37,20 @@ from pathlib import Path
 
 import nbformat
 from about import write_about
+from agents import write_agents
 from chapters import write_costs
 from downloads import write_downloads
 from efforts import write_efforts
 from explorer import write_explorer
 from generated import write_generated
-from handout import write_handout
+from handout import notebooks_of, write_handout
+from needs import write_needs
 from play_gpt import write_play_gpt
 from polish import MOST_OF_A_SITE, mend, site_size
 from provenance import link_figures
 from runner import alone, build_folder, empty_folder, run_notebooks, staging_folder
+from samples import write_samples
+from slides import write_slides
 
 from gammagpt import project
 from gammagpt.project import UserError
@@ -108,6 +112,7 @@ def build(tier: str, books: bool = False) -> Path:
     """Render the book from the notebooks that ran. Returns the path of its first page."""
     index = render(stage(tier, books), build_folder() / tier)
     link_figures(index.parent, tier)
+    write_agents(index.parent)  # last: it reads the pages as they are
     if (size := site_size(index.parent)) > MOST_OF_A_SITE:
         print(f"warning: site: {size / 1e6:.1f} MB, it should have at most "
               f"{MOST_OF_A_SITE / 1e6:.0f} MB", file=sys.stderr)
@@ -127,7 +132,7 @@ def stage(tier: str, books: bool = False) -> Path:
             shutil.rmtree(item) if item.is_dir() else item.unlink()
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(project.root() / name, staging)
-    no_code = shutil.ignore_patterns("*.py", "__pycache__")
+    no_code = shutil.ignore_patterns("*.py", "__pycache__", "slides")
     shutil.copytree(project.root() / "book", staging / "book", ignore=no_code)
     shutil.copy(project.root() / "book" / "terms.py", staging / "book")
     vendor_mathjax(staging / "vendor" / "mathjax")
@@ -137,6 +142,9 @@ def stage(tier: str, books: bool = False) -> Path:
     write_costs(staging, tier)  # under each chapter's title
     write_efforts(staging, tier)  # behind each exercise that trains
     write_handout(staging, found)
+    write_slides(staging, notebooks_of(staging), found)
+    write_samples(staging)  # what two initializations wrote
+    write_needs(staging)  # what a class needs for each notebook
     write_explorer(staging, tier)  # the numbers behind the page to play with
     write_play_gpt(staging)  # the text that a GPT is trained on in the page
     write_downloads(staging, tier, found, books)

@@ -447,7 +447,9 @@ def _first_keys(verdict: Verdict) -> list[str]:
 
 def _cost(claim, tier: str) -> str:
     """How many runs decide a claim, those that tune too, and how long they take."""
-    asked, of_run = study(claim.experiment, tier).only(claim.settings), price()
+    asked, of_run = study(claim.experiment, tier), price()
+    if set(claim.settings) <= set(asked.settings):  # a forecast's names are those of its frame
+        asked = asked.only(claim.settings)
     runs = asked.compared()  # as many again, at the best rates, if there is a grid
     if claim.comparison["learning_rate"] == "tuned":
         runs += asked.tuning()

@@ -37,8 +37,7 @@ EXPECTED = {  # the claims that a lesson meets
 
 def write_handout(staging: Path, verdicts) -> None:
     """Write the parts of book/handout.md and book/teaching.md into `<staging>/book/_generated/`."""
-    chapters = {path.stem: nbformat.read(path, as_version=4)
-                for path in sorted((staging / "notebooks").glob("*.ipynb"))}
+    chapters = notebooks_of(staging)
     pages = {
         "handout_pictures.md": pictures(chapters),
         "handout_tasks.md": "\n".join(task(chapters, name) for name in TASKS),
@@ -46,6 +45,12 @@ def write_handout(staging: Path, verdicts) -> None:
     } | {f"expected_{lesson}.md": expected(verdicts, names) for lesson, names in EXPECTED.items()}
     for name, text in pages.items():
         (staging / "book" / "_generated" / name).write_text(f"{text}\n", encoding="utf-8")
+
+
+def notebooks_of(staging: Path) -> dict:
+    """The notebooks that ran, by name."""
+    paths = sorted((staging / "notebooks").glob("*.ipynb"))
+    return {path.stem: nbformat.read(path, as_version=4) for path in paths}
 
 
 def pictures(chapters) -> str:
@@ -58,19 +63,26 @@ def pictures(chapters) -> str:
 
 def picture(chapter, name: str, anchor: str, asked: str) -> str:
     """A figure of a chapter, its alt text put into words; nothing if the chapter lacks it."""
-    start = f'<figure class="gg-figure" id="{anchor}">'
-    outputs = "".join(o.get("data", {}).get("text/html", "") for c in chapter.cells
-                      for o in c.get("outputs", ()))
-    found = re.search(f"{re.escape(start)}(.*?)<figcaption[^>]*>(.*?)</figcaption>", outputs,
-                      re.DOTALL)
+    found = figure_of(chapter, anchor)
     if not found:
         return ""
-    images, caption = found.groups()
+    images, caption = found
     seen = re.search(r'alt="([^"]*)"', images)[1]
     caption = re.sub(r"<strong>.*?</strong> |</?small>", "", caption)  # the question is its title
     link = f'<a href="../notebooks/{name}.html#{anchor}">Chapter {int(name[:2])}</a>'
     words = f"<strong>{html.escape(asked)}</strong><br>{seen}<br><small>{caption} {link}.</small>"
-    return f"{start}{images}<figcaption>{words}</figcaption></figure>"
+    return (f'<figure class="gg-figure" id="{anchor}">{images}<figcaption>{words}</figcaption>'
+            "</figure>")
+
+
+def figure_of(chapter, anchor: str) -> tuple[str, str] | None:
+    """The pictures of a figure of a notebook that ran, and its caption; None if it is not there."""
+    cells = chapter.cells if chapter else ()
+    outputs = "".join(o.get("data", {}).get("text/html", "") for c in cells
+                      for o in c.get("outputs", ()))
+    found = re.search(f'<figure class="gg-figure" id="{anchor}">(.*?)<figcaption[^>]*>(.*?)'
+                      "</figcaption>", outputs, re.DOTALL)
+    return found.groups() if found else None
 
 
 def tasks(chapter) -> dict[int, str]:

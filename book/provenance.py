@@ -31,7 +31,7 @@ FIRST = 3  # records that a caption links to: all of them are in its table
 def link_figures(site: Path, tier: str) -> None:
     """Rework the figures of all pages of a site, which has the table of its tier's runs."""
     (site / "pictures").mkdir()
-    runs = pd.read_csv(site / "data" / f"runs-{tier}.csv", low_memory=False)
+    runs = pd.read_csv(site / "data" / f"runs-{tier}.csv.gz", low_memory=False)
     for page in sorted((site / "notebooks").glob("*.html")):
         text = page.read_text(encoding="utf-8")
 

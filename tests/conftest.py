@@ -25,8 +25,8 @@ TINY = {
     "steps": 12,
     "batch_size": 8,
 }
-OF_THE_SITE = ("test_access", "test_explorer", "test_handout", "test_play_gpt", "test_play_train",
-               "test_site")
+OF_THE_SITE = ("test_access", "test_agents", "test_explorer", "test_handout", "test_play_gpt",
+               "test_play_train", "test_site", "test_slides", "test_tour")
 
 
 def pytest_configure():

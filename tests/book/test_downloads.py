@@ -256,7 +256,7 @@ def test_every_link_to_a_download_leads_to_a_file_and_the_files_agree(site, reco
     assert [link for link in links if not (page.parent / link).resolve().is_file()] == []
     folder = site / "data"
     assert len(links) == len(set(links)) == len([*folder.glob("*-smoke.*")]) == 12
-    for read, kind in ((pd.read_csv, "csv"), (pd.read_parquet, "parquet")):
+    for read, kind in ((pd.read_csv, "csv.gz"), (pd.read_parquet, "parquet")):
         table = read(folder / f"runs-smoke.{kind}")
         assert sorted(table.key) == sorted(record.key for record in records)
     curves = pd.read_parquet(folder / "curves-smoke.parquet")

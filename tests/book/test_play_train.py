@@ -13,7 +13,7 @@ from gammagpt.lab.measures import chance_losses
 
 SCRIPT = project.root() / "book" / "static" / "embmlp.js"
 DATA = AnchorConfig(keys="21..40", tasks="memory 1..4 random, reasoning 11..14 sum",
-                    vocab_size=72, length=3, samples=0)  # fmt: skip
+                    vocab_size=72, length=3, samples=0)
 NAMES = {"embedding.weight": "embedding", "hidden.weight": "hidden", "head.weight": "head"}
 
 
@@ -23,7 +23,7 @@ def js(browser):
     page = browser.new_page()
     page.add_script_tag(path=SCRIPT)
     yield lambda body, given=None: page.evaluate(f"(given) => {{ const E = embMLP(); {body} }}",
-                                                 given)  # fmt: skip
+                                                 given)
     page.close()
 
 
@@ -34,7 +34,7 @@ def config(**changes) -> RunConfig:
         "data": {"kind": "anchors", "keys": DATA.keys, "tasks": DATA.tasks, "vocab_size": 72,
                  "length": 3, "samples": 0},
         "init": {"gamma": 0.8}, "optim": {"learning_rate": 0.03}, "steps": 50, "batch_size": 64,
-    } | changes)  # fmt: skip
+    } | changes)
 
 
 def batches(count: int, seed=0):
@@ -62,7 +62,7 @@ def test_loss_and_gradient_are_those_of_autograd(js, activation):
     loss = Loss(model)(torch.tensor(tokens), torch.tensor(labels))
     loss.backward()
     given = {"weights": as_lists(model), "activation": activation,
-             "tokens": tokens.tolist(), "labels": labels.tolist()}  # fmt: skip
+             "tokens": tokens.tolist(), "labels": labels.tolist()}
     found = js(
         f"{FROM_LISTS} const {{ loss, gradients }} = "
         "E.gradient(weights, given.tokens, given.labels, model);"
@@ -119,7 +119,7 @@ def test_clipping_is_torchs(js, largest):
     torch.nn.utils.clip_grad_norm_([parameter], largest)
     found = js("const g = { a: Float64Array.from(given[0]), b: Float64Array.from(given[1]) };"
                "E.clip(g, given[2]); return [...g.a, ...g.b];",
-               [values[:2], values[2:], largest])  # fmt: skip
+               [values[:2], values[2:], largest])
     np.testing.assert_allclose(found, parameter.grad.numpy(), rtol=1e-14)
 
 
@@ -127,7 +127,7 @@ def test_clipping_is_torchs(js, largest):
 def test_the_schedule_is_that_of_the_book(js, steps):
     expected = [learning_rate(OptimConfig(learning_rate=0.03), s, steps) for s in range(steps)]
     found = js("return Array.from({ length: given }, (_, s) => E.learningRate(0.03, s, given));",
-               steps)  # fmt: skip
+               steps)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
@@ -143,7 +143,7 @@ def test_the_sequences_are_those_of_the_anchor_functions(js):
             for key, label in zip(range(21, 41), row.tolist(), strict=True)
         }
         mine = dict(zip(map(tuple, found[task.name]["tokens"]), found[task.name]["labels"],
-                        strict=True))  # fmt: skip
+                        strict=True))
         assert mine.keys() == expected.keys()
         assert len(found[task.name]["labels"]) == len(expected)
         assert task.name == "memory" or mine == expected
@@ -157,7 +157,7 @@ def test_guessing_and_what_order_hides_are_the_chapters_measures(js):
         rows = [[k, *pair] for pair in task.combinations.tolist() for k in range(21, 41)]
         given[task.name] = {"tokens": rows, "labels": task.labels.ravel().tolist()}
     found = js("return Object.fromEntries(Object.entries(given).map(([name, set]) =>"
-               "[name, [E.guessing(set), E.guessing(set, E.unordered)]]));", given)  # fmt: skip
+               "[name, [E.guessing(set), E.guessing(set, E.unordered)]]));", given)
     for name, (guess, blind) in found.items():
         assert guess == pytest.approx(chance_losses(DATA, 3)[name], rel=1e-12)
         assert blind == pytest.approx(blind_losses(DATA, 3)[name], rel=1e-12, abs=1e-12)
@@ -165,7 +165,7 @@ def test_guessing_and_what_order_hides_are_the_chapters_measures(js):
 
 def test_weights_start_by_the_gamma_rule_and_gammas_share_a_draw(js):
     small, large = js("return [0.8, 0.3].map((g) => Object.values(E.initial(g, 7))"
-                      ".map((w) => [...w]));")  # fmt: skip
+                      ".map((w) => [...w]));")
     for a, b in zip(small, large, strict=True):
         a, b = np.array(a) / 64**-0.8, np.array(b) / 64**-0.3
         np.testing.assert_allclose(a, b, rtol=1e-12)
@@ -185,7 +185,7 @@ def test_the_generator_is_xorshift128(js):
         x, y, z, w = y, z, w, w ^ (w >> 19) ^ t ^ (t >> 8)
         expected.append(w)
     found = js("const draw = E.uniform('', Uint32Array.from(given));"
-               "return Array.from({ length: 20 }, () => draw() * 2 ** 32);", seeds)  # fmt: skip
+               "return Array.from({ length: 20 }, () => draw() * 2 ** 32);", seeds)
     assert found == expected
 
 
