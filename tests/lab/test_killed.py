@@ -9,10 +9,13 @@ import random
 import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+
+from tqdm import tqdm
 
 from gammagpt import RunConfig, Store, sweep
 from gammagpt.gpt.config import InitConfig
@@ -29,6 +32,7 @@ def kill_once(configs, folder: Path, rng) -> None:
     """Sweep in a fork of this process, and kill that at a random moment, if it lasts so long."""
     child = os.fork()
     if child == 0:
+        tqdm.set_lock(threading.RLock())  # its own is shared by forks: one killed would keep it
         sweep(configs, Store(folder), workers=1, members=1)
         os._exit(0)
     time.sleep(rng.uniform(0, LONGEST))
