@@ -224,6 +224,6 @@ def tex(element) -> str:
 
 def twin(href: str) -> str:
     """A link of the site leads to a twin too."""
-    if re.match(r"[a-z]+:", href):
+    if re.match(r"[a-z]+:", href) or "slides/" in href:  # a deck has no twin
         return href
     return re.sub(r"((?:book|notebooks|\.\.|^)[\w/.]*\.html)(?=#|$)", r"\1.md", href)
