@@ -111,8 +111,8 @@ def _quick_start() -> str:
     ]
     lines = [f"| `{c}` | {_minutes(seconds[w])} | {you_get} | `{times[w]['commit']}` |"
              for w, c, you_get in rows if w in times]
-    for options, tier, what in (("TIER=laptop ", "laptop", "two hours: most claims again"),
-                                ("", "night", "a night: every run again")):
+    for options, tier, what in (("TIER=laptop ", "laptop", "most claims again"),
+                                ("", "night", "every run again")):
         minutes = _minutes(seconds["make book"] + _from_nothing(tier))
         lines.append(f"| `make book {options}FRESH=1` | {minutes} | {what} | computed |")
     cores = times["machine"]["cores"]
