@@ -16,6 +16,7 @@ import pandas as pd
 import yaml
 from polish import typeset
 
+from gammagpt.plots.picture import WHITE
 from gammagpt.plots.style import INK, PAPER
 from gammagpt.project import PAGES, tier_parameters
 
@@ -80,7 +81,9 @@ def _as_file(image, site: Path) -> str:
 
 
 def two_inks(svg: str) -> str:
-    """A picture in light ink, or in dark ink where its address ends in `#dark`."""
+    """A picture in light ink, or in dark ink where its address ends in `#dark`; on the page's own
+    ground, not on the white one that it has outside of the book."""
+    svg = svg.replace(WHITE.decode(), "")
     for name, colour in {"currentColor": INK, "var(--paper)": PAPER}.items():
         for ground in colour.values():
             svg = svg.replace(ground, name)

@@ -89,7 +89,9 @@ def test_jupyter_book_by_itself_names_make_book():
 
 
 def make(*arguments, folder=ROOT) -> subprocess.CompletedProcess:
-    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True)
+    # Below `make test` it would say which directory it enters.
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(

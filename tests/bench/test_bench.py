@@ -139,11 +139,15 @@ def test_shapes_are_chosen_by_a_part_of_their_name_or_size(part, names):
 
 
 @pytest.mark.parametrize("arguments", [
-    {"only": "nothing"}, {"out": "no/such/folder/x.json"}, {"out": "."}, {"peer": "nowhere"},
+    {"only": "nothing"}, {"out": "."}, {"peer": "nowhere"},
 ])
 def test_bad_input_is_refused_before_anything_is_measured(here, arguments):
     ((name, value),) = arguments.items()
     assert repr(value) in refusal(bench.bench, **arguments) and here.turns == []
+
+
+def test_a_report_that_cannot_be_written_is_noticed_before_anything_is_measured(here):
+    assert "/proc/no" in refusal(bench.bench, out="/proc/no/x.json") and here.turns == []
 
 
 # ---- choice and turns --------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import least_squares, minimize
 
 from ..gpt.config import InitConfig
 from ..gpt.optim import OptimConfig, learning_rate
@@ -88,6 +87,7 @@ def coordinates(configs) -> tuple[np.ndarray, ...]:
 
 def fit_rule(rule: Rule, places, happened, exponents: bool = False) -> Rule:
     """The threshold and slope (and exponents, if asked) under which what happened is likeliest."""
+    from scipy.optimize import minimize  # not on top: what forecasts needs no scipy
 
     def made(values):
         shape = dict(zip(("width", "warmup"), values[2:], strict=False))
@@ -150,6 +150,8 @@ def fit_highest(records) -> tuple[float, float, float]:
         large, small = np.exp(logs)
         fourth = (large * std / np.sqrt(width)) ** 4 + (small * steps ** (2 / 3) / width**2) ** 4
         return np.log2(fourth) / 4 - np.log2(top)
+
+    from scipy.optimize import least_squares
 
     best = least_squares(error, [0.4, 0.9])
     return *np.exp(best.x), float(np.sqrt((best.fun**2).mean()))
@@ -241,6 +243,8 @@ def fit_early(records) -> tuple[float, float, float]:
     above = places[:, 0] - [entropy(run.config) for run, _ in found]
     rows = np.stack([np.ones(len(found)), above, np.log(places[:, 1])], axis=1)
     sign = np.where(happened, -1, 1)
+    from scipy.optimize import minimize
+
     best = minimize(lambda w: np.logaddexp(0, sign * (rows @ w)).mean(), np.zeros(3))
     level, slope, pace = best.x
     return pace / slope, float(np.exp(-level / pace)), slope
