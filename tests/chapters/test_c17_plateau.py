@@ -3,7 +3,8 @@
 import pytest
 
 from gammagpt.analysis.plateau import collapse_index
-from gammagpt.chapters.c17_plateau.interventions import BASE, EXPECTED, runs, settings
+from gammagpt.chapters.c17_plateau.interventions import BASE, EXPECTED, settings
+from gammagpt.registry.studies import studies
 
 
 def changed_fields(one, other) -> set[str]:
@@ -35,7 +36,9 @@ def test_expectations_are_shares_with_a_reason():
 
 
 def test_every_setting_brings_a_reference_at_half_the_rate():
-    made, found = settings(), runs(64, (1, 2, 3), (4,))
-    assert len({run.key for run in found}) == 4 * len(made)
-    rates = [run.optim.learning_rate for run in found]
-    assert rates.count(min(rates)) == len(made) and max(rates) == 2 * min(rates)
+    study = studies("17_plateau", "laptop", seeds=[1, 2, 3], reference_seeds=[4])["plateau_64"]
+    compared, references = study.at_common_rate(), study.tuning()
+    assert len({run.key for run in compared + references}) == 4 * len(settings())
+    assert {run.seed for run in references} == {4}
+    [rate] = {run.optim.learning_rate for run in compared}
+    assert {2 * run.optim.learning_rate for run in references} == {rate}

@@ -72,17 +72,3 @@ def settings(width: int = 64) -> dict[str, RunConfig]:
         optim = replace(base.optim, warmup=warmup_steps / steps)
         made[name] = replace(base, steps=steps, batch_size=batch_size, optim=optim)
     return made
-
-
-def runs(width: int, seeds, reference_seeds, chosen=None) -> list[RunConfig]:
-    """Every setting (or those `chosen`) on `seeds`, and on `reference_seeds` at half the rate.
-
-    A run has collapsed if it ends more than 0.1 nats above the best of its setting at its rate or
-    the lower one (lab/collapse.py), so each setting brings its own reference.
-    """
-    found = []
-    for config in (chosen or settings(width)).values():
-        half = replace(config.optim, learning_rate=config.optim.learning_rate / 2)
-        found += [replace(config, seed=seed) for seed in seeds]
-        found += [replace(config, optim=half, seed=seed) for seed in reference_seeds]
-    return found

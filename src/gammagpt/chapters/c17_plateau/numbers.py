@@ -2,47 +2,23 @@
 
 import pandas as pd
 
+from ...analysis.frames import of_role
 from ...analysis.plateau import RULES, collapse_index
-from ...lab.collapse import MARGIN
-from .interventions import EXPECTED, runs, settings
+from .interventions import EXPECTED
+from .studies import STUDIES
 
 RULE_NAMES = {
     "x": "x = lr d² / n_w", "x_vocabulary": "x √(V / 1,024)", "rate": "lr", "rate_width": "lr d",
     "rate_warmup": "lr / n_w", "power": "power law, fitted", "early": "training loss at a fifth",
 }  # fmt: skip
-COLUMNS = ["width", "setting", "seed", "loss", "reference", "collapsed", "embedding_stable_rank",
-           "head_stable_rank", "unigram_until", "key", "status", "commit"]  # fmt: skip
 
 
-def outcomes(store, widths, seeds, reference_seeds) -> pd.DataFrame:
-    """A row a run that is there and is compared: COLUMNS.
-
-    collapsed: it ends more than MARGIN (nats per token) above `reference`, the lowest loss that its
-    setting reaches at its learning rate or at half of it; a diverged run has collapsed.
+def outcomes(frames: dict) -> pd.DataFrame:
+    """The runs of the interventions that are compared, of all widths; `frames` are the studies'
+    {name: frame}. Whether a run has collapsed is a column of theirs (lab/collapse.py).
     """
-    rows = []
-    for width in widths:
-        for name, config in settings(width).items():
-            here = [store.get(run) for run in runs(width, seeds, reference_seeds, {name: config})]
-            records = [record for record in here if record]
-            if records:
-                rows += _rows(name, config, records)
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _rows(name, config, records) -> list[dict]:
-    losses = {record.key: record.final["validation_loss"] for record in records}
-    reference = min((loss for loss in losses.values() if loss is not None), default=float("nan"))
-    compared = [r for r in records
-                if r.config.optim.learning_rate == config.optim.learning_rate]  # fmt: skip
-    return [
-        {"width": config.model.width, "setting": name, "seed": record.config.seed,
-         "loss": losses[record.key], "reference": reference, "key": record.key,
-         "collapsed": losses[record.key] is None or losses[record.key] > reference + MARGIN,
-         "status": record.status, "commit": record.provenance["commit"]}
-        | {field: record.final.get(field) for field in COLUMNS[6:9]}
-        for record in compared
-    ]  # fmt: skip
+    compared = [of_role(runs, "common") for name, runs in frames.items() if name in STUDIES]
+    return pd.concat(compared, ignore_index=True)
 
 
 def shares(outcomes) -> pd.DataFrame:

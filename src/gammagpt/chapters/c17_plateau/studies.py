@@ -7,7 +7,7 @@ from ...lab.study import LearningRateStudy
 from ...lab.tuned import OneRateStudy
 from .interventions import settings
 
-WIDTHS = (64, 128)  # of the interventions' studies: their claims name them
+STUDIES = {"plateau_64": 64, "plateau_128": 128}  # of the interventions, and their widths
 TARGET = 0.05  # how near a forecast of the critical gamma should come, on average
 
 
@@ -15,9 +15,9 @@ def studies(p) -> dict[str, LearningRateStudy]:
     """plateau_64, plateau_128: every intervention, at widths that the page asks for.
     plateau_forecasts: rules beside each other, group by group, and the critical gammas."""
     found = {}
-    for width in WIDTHS:
+    for name, width in STUDIES.items():
         seeds = p.seeds if width in p.widths else []
-        found[f"plateau_{width}"] = OneRateStudy(
+        found[name] = OneRateStudy(
             settings(width), (), tuple(p.reference_seeds) if seeds else (), tuple(seeds))
     base = next(iter(found.values())).base
     return found | {"plateau_forecasts": Forecasts({"x": base}, (), (), (), asked=p.forecasts)}
