@@ -12,9 +12,10 @@ def rates(runs, tier: str) -> Picture:
     """Final loss against the learning rate, a panel a warm-up; every run a dot."""
     table = numbers.by_rate(runs)
     panels = [
-        Estimates(table=rows, x="learning_rate", y="loss", hue="start", line=True, log=2, few=True,
+        Estimates(table=rows, x="learning_rate", y="loss", hue="start", line=True, log=2,
                   apart=False, interval=False, form=".2f", title=rest, label=LOSS,
-                  place="rate {:g}".format, xlabel="peak learning rate")
+                  place="rate {:g}".format, xlabel="peak learning rate (thousandths)",
+                  ticks=lambda rate: f"{1000 * rate:g}")
         for rest, rows in table.groupby("rest", sort=False)
     ]
     caption = "Each dot is a run, tuning seeds; means with 95 % intervals."
@@ -33,6 +34,7 @@ def gains(frames: list, tier: str, size: str, treatment: str, anchor: str) -> Pi
     def band(axes):
         axes.axhspan(-numbers.MARGIN, numbers.MARGIN, **SHADE)
         axes.set_xlim(min(xs) / 1.3, max(xs) * 1.3)
+        axes.set_xticks(xs, xs)  # of all panels: they share the axis, and one may lack a size
 
     panels = [
         Estimates(table=rows, x="size", y="gain", hue="baseline", line=True, log=2, zero=0,
