@@ -162,6 +162,15 @@ def test_a_model_is_kept_and_writes_from_its_file_or_is_trained_for_it(call, tin
     assert code == 2 and "allowed is one" in errors
 
 
+@pytest.mark.parametrize("place, words", [("/proc/nope/a", "cannot be written"), (".", "a folder")])
+def test_weights_that_cannot_be_kept_are_noticed_before_training(
+    call, tiny_train, monkeypatch, place, words
+):
+    monkeypatch.setattr("gammagpt.lab.training.train", lambda *_, **__: pytest.fail("it trained"))
+    code, output, errors = call(*tiny_train, "--save", place)
+    assert (code, output) == (2, "") and "--save" in errors and words in errors
+
+
 def test_a_quiz_is_printed_or_written(call, tmp_path):
     code, output, errors = call("quiz", "--chapter", 1)
     assert (code, errors) == (0, "") and output.count("::") == 2 * 3

@@ -17,6 +17,7 @@ from .project import (
     results_folder,
     seconds,
     tier_parameters,
+    writable_file,
 )
 
 RUNTIME = ("torch", "numpy", "pandas", "tiktoken", "pyyaml", "tqdm", "scipy")
@@ -78,6 +79,8 @@ def _asked_for(options, group):
     record = None if options.save else store.get(config)  # a record keeps no weights
     if record is None:
         store.check()
+        if options.save:
+            writable_file("--save", Path(options.save))
         group.share(config.batch_size)
         load_text(config.data, config.model.block_size)
     return config, store, record
@@ -473,7 +476,7 @@ def _add_runs(verbs) -> None:
                        help="in the precision that is fastest here (bfloat16 on a GPU or CPU with "
                        "units for it), and compiled where that pays; without it float32, the "
                        "reference, of which this is another run")
-    train.add_argument("--save", metavar="FILE", help="keep the weights, as FILE.safetensors")
+    train.add_argument("--save", **FILE, help="keep the weights, as FILE.safetensors")
     sweep = _verb(verbs, "sweep", run_sweep,
                   "sweep gamma_scaling --tier gpu --budget 9m --bundle gpu.bundle")
     sweep.add_argument("experiment", help="gamma_scaling")
@@ -485,7 +488,7 @@ def _add_runs(verbs) -> None:
 
 def _add_drawing(sample) -> None:
     """How a text is drawn."""
-    sample.add_argument("--weights", metavar="FILE", help="a file of train --save: trains nothing")
+    sample.add_argument("--weights", **FILE, help="a file of train --save: trains nothing")
     sample.add_argument("--prompt", default="", help="what the text begins with")
     sample.add_argument("--tokens", type=int, default=100, help="at most so many (default: 100)")
     sample.add_argument("--temperature", type=float, default=0.8,

@@ -72,13 +72,22 @@ def writable(name: str, folder: Path) -> None:
         raise UserError(f"{name}: {folder} cannot be written ({error.strerror})") from None
 
 
+def writable_file(name: str, file: Path) -> None:
+    """The same of one file, which may be there and is then replaced."""
+    _require_file(name, file)
+    writable(name, file.absolute().parent)
+
+
+def _require_file(name: str, file: Path) -> None:
+    require(not file.is_dir(), name, str(file), "is a file, this is a folder")
+
+
 def write(name: str, file: Path, content: bytes) -> None:
     """Atomically: a reader sees the whole file, or what was there before.
 
     Raises UserError if it cannot be written, on a full disk too, and leaves nothing behind then.
     """
-    if file.is_dir():
-        raise UserError(f"{name}: {file} is a folder, allowed is a file")
+    _require_file(name, file)
     aside = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

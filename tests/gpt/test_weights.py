@@ -115,8 +115,10 @@ def test_what_is_no_such_file_is_refused_in_a_line(tiny, tmp_path):
     for content in (b"", b"hello", whole[:100], whole[:-8], whole.replace(b'"F32"', b'"I32"')):
         path.write_bytes(content)
         assert "is no file of train --save" in refusal(load_model, path)
-    missing = tmp_path / "nowhere" / "a.safetensors"
-    assert "cannot be written" in refusal(save_model, missing, build_model(tiny), tiny)
+    below_a_file = path / "b.safetensors"
+    assert "cannot be written" in refusal(save_model, below_a_file, build_model(tiny), tiny)
+    assert "is a folder" in refusal(save_model, tmp_path, build_model(tiny), tiny)
+    assert sorted(tmp_path.iterdir()) == [path]  # nothing is left behind
 
 
 def test_a_model_that_reads_no_text_writes_none(tiny, tmp_path):

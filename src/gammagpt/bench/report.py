@@ -15,7 +15,7 @@ from ..gpt.emb_mlp import EmbMLPConfig
 from ..gpt.model import GPTConfig
 from ..gpt.records import provenance
 from ..lab.sweep import cores
-from ..project import UserError, writable, write
+from ..project import UserError, writable_file, write
 from . import nanogpt as peers
 from .compare import FULL, QUICK, Comparison, say
 from .workers import Shape, Worker
@@ -83,10 +83,8 @@ def shapes_so_far(report: dict, out: str | None) -> dict:
 
 def check_file(out: str | None) -> None:
     """Refuse a file that cannot be written now: not after all the measurements."""
-    if out and Path(out).is_dir():
-        raise UserError(f"--out: got {out!r}, allowed is a file in a folder that can be written")
     if out:
-        writable("--out", Path(out).absolute().parent)
+        writable_file("--out", Path(out))
 
 
 def ask_machine(peer: str | None) -> dict:

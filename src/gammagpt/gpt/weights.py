@@ -7,7 +7,6 @@ the weights it holds the run's configuration and its tokenizer, so it can be tak
 
 import base64
 import json
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch.nn as nn
 
 from ..data.text import load_text
 from ..data.tokenizer import make_encoding
-from ..project import UserError
+from ..project import UserError, write
 from .config import RunConfig
 from .size import MODELS
 
@@ -68,15 +67,8 @@ def save_model(path, model: nn.Module, config: RunConfig) -> Path:
                         "data_offsets": [end, end := end + array.nbytes]}
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)  # the numbers begin at a multiple of eight
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(aside, "wb") as file:
-            file.write(struct.pack("<Q", len(head)) + head)
-            file.writelines(array.astype("<f4").tobytes() for array in arrays.values())
-        os.replace(aside, path)
-    except OSError as error:
-        raise UserError(f"--save: {path} cannot be written ({error.strerror})") from None
+    numbers = (array.astype("<f4").tobytes() for array in arrays.values())
+    write("--save", path := Path(path), b"".join([struct.pack("<Q", len(head)), head, *numbers]))
     return path
 
 
