@@ -33,6 +33,11 @@ class Forecasts(LearningRateStudy):
         runs = plateau_runs.prediction_runs() if self.asked else []
         return [("x", run) for run in runs]
 
+    def scored(self, store) -> tuple[list, dict]:
+        """The records that are there, and plateau_runs.score of them."""
+        records = [r for r in map(store.get, plateau_runs.prediction_runs()) if r is not None]
+        return records, plateau_runs.score(records)
+
     def collect(self, store):
         """A frame, a row for each group that is whole: setting (x, or critical), role, seed (its
         number), key (of one run), status, resolved, rules, and of setting
@@ -43,8 +48,7 @@ class Forecasts(LearningRateStudy):
         """
         import pandas as pd
 
-        records = [r for r in map(store.get, plateau_runs.prediction_runs()) if r is not None]
-        score = plateau_runs.score(records)
+        records, score = self.scored(store)
         carried = {r.key: r.provenance.get("rules", {}).items() for r in records}
         rows = [*_groups(score["collapse"]), *_grids(score["critical"])]
         for row in rows:  # a rule counts as committed before if all of the row's runs carry it
