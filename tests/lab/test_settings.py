@@ -37,7 +37,7 @@ def test_lists_may_be_text_and_hold_numbers_of_their_kind():
 @pytest.mark.parametrize(
     "name, value",
     [("ring_gammas", 0.5), ("warmups", []), ("slow_tuning_seeds", []), ("widths", [64.5]),
-     ("biting_eps", "1e-5"), ("depths", [1, 1]), ("other_steps", None), ("between", "none")],
+     ("epsilons", "1e-5"), ("depths", [1, 1]), ("other_steps", None), ("between", "none")],
 )
 def test_a_list_of_anything_else_is_refused_by_its_name(name, value):
     message = refusal(parameters, {name: value})

@@ -15,10 +15,10 @@ from .study import LearningRateStudy
 
 LISTS = {  # what a list holds, by its name or the last word of it
     "gammas": float, "stds": float, "rates": float, "between": float, "decays": float,
-    "warmups": float, "biting_eps": float, "seeds": int, "widths": int, "layers": int,
+    "warmups": float, "epsilons": float, "seeds": int, "widths": int, "layers": int,
     "depths": int, "factors": float, "lengths": int, "other_steps": int,
 }
-EMPTY = ("stds", "rates", "between", "seeds")  # those that may be
+EMPTY = ("stds", "rates", "between", "seeds", "decays", "warmups")  # those that may be
 WORDS = {"width": "width {}", "n_layer": "layers {}", "steps": "{} steps", "norm_eps": "eps {:g}",
          "warmup": "warm-up {:g}", "weight_decay": "decay {:g}"}
 

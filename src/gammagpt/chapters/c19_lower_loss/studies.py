@@ -1,17 +1,10 @@
 """A small initialization against the two usual ones, each tuned, where runs do not collapse."""
 
-from dataclasses import replace
-
 from ...gpt.config import InitConfig, RunConfig
-from ...gpt.size import size_of
+from ...lab.recipe import at_expected_rates, sized
 from ...lab.settings import Settings, gpt2, gpt_on_text, over_inits
 from ...lab.study import LearningRateStudy
 from ...lab.tuned import TunedStudy
-
-# The best rate at width 64 and 400 steps with 30 % of warm-up, and its power of the width: read off
-# the first edition's records by eye, only to know where a grid has to lie.
-LARGE, SMALL, FIXED = (0.0148, 1.0), (0.0071, 1.2), (0.0085, 1.2)
-SHORTER = 0.3  # the best rate falls with this power of the steps
 
 
 def studies(p) -> dict[str, LearningRateStudy]:
@@ -27,7 +20,7 @@ def studies(p) -> dict[str, LearningRateStudy]:
     grid, tuned = tuple(sorted(p.factors)), {"width": wide, "depth": deep, "bias": biased}
     found = {f"lower_loss_{name}": TunedStudy(dict(settings), grid, *seeds)
              for name, settings in tuned.items()}
-    curves = over_inits(_sized(p, base), *_inits(p).values()).over("optim", warmup=p.curve_warmups)
+    curves = over_inits(sized(p, base), *_inits(p).values()).over("optim", warmup=p.curve_warmups)
     return found | {"lower_loss_rates": LearningRateStudy(
         dict(curves), tuple(sorted(p.curve_rates)), tuple(p.curve_seeds), ())}
 
@@ -39,27 +32,8 @@ def _inits(p) -> dict[str, InitConfig]:
 
 def _by(p, base: RunConfig, words: str, sizes: list[dict]) -> Settings:
     """Every initialization at every size, as many tokens as its weights ask for."""
-    found = Settings()
-    for size in sizes:
-        sized = _sized(p, base, **size)
-        for name, init in _inits(p).items():
-            run = replace(sized, init=init)
-            rate = expected_rate(init, run.model.width, run.steps)
-            run = replace(run, optim=replace(run.optim, learning_rate=rate))
-            found[f"{name}, {words.format(*size.values())}"] = run
-    return found
-
-
-def _sized(p, base: RunConfig, **size) -> RunConfig:
-    """The run at another size: the recipe's warm-up, and tokens in proportion to its weights."""
-    model = replace(base.model, **size)
-    tokens = p.tokens_per_parameter * size_of(model).weights
-    steps = max(10, round(tokens / (p.batch_size * p.block_size)))
-    return replace(base, model=model, steps=steps, optim=replace(base.optim, warmup=p.warmup))
-
-
-def expected_rate(init: InitConfig, width: int, steps: int) -> float:
-    """Where the best learning rate is expected; a grid of multiples of it has to bracket it."""
-    large = init.gamma is not None and init.gamma < 0.75
-    best, power = LARGE if large else FIXED if init.gamma is None else SMALL
-    return float(f"{best * (64 / width) ** power * (400 / steps) ** SHORTER:.4g}")
+    return at_expected_rates({
+        f"{name}, {words.format(*size.values())}": run
+        for size in sizes
+        for name, run in over_inits(sized(p, base, **size), *_inits(p).values()).items()
+    })
