@@ -1,129 +1,49 @@
-"""Restraints: what eps, gate, decay and warm-up change, from fresh models and made-up records."""
+"""Restraints: where epsilon bites, and what the settings change, from made-up records."""
 
 import math
 from dataclasses import replace
-from functools import cache
 
-import pandas as pd
 import pytest
-from helpers import made_up_claim, made_up_record
-from hypothesis import given
+from helpers import made_up_record
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammagpt import InitConfig, RunConfig, frame
-from gammagpt.analysis import gains as gain_tables
+from gammagpt import RunConfig, Store
 from gammagpt.analysis import norms
-from gammagpt.analysis.gains import changes, effects, gains
 from gammagpt.analysis.norms import biting_width, first_norm
 from gammagpt.chapters.c09_restraints import figures, numbers
-from gammagpt.chapters.c09_restraints.numbers import left_by_decay, variants
+from gammagpt.chapters.c09_restraints.numbers import effects, left_by_decay
 from gammagpt.data import DataConfig
 from gammagpt.gpt.size import size_of
+from gammagpt.lab.recipe import expected_rate
+from gammagpt.ledger.claims import load_ledger
 from gammagpt.ledger.judge import judge
-from gammagpt.plots.picture import Picture
+from gammagpt.registry.studies import study
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
-EPS, GATE = {"norm_eps": 1e-12}, {"gate": True}
-CORNERS = {"": {}, ", eps 1e-12": EPS, ", gate": GATE, ", eps 1e-12, gate": EPS | GATE}
-CONTROLS = {"": {}, ", gate": GATE, ", gate, as many weights": GATE | {"hidden": 100},
-            ", gate, twice": GATE | {"gate_scale": 2.0},
-            ", gate, not trained": GATE | {"gate_trained": False}}
-HABITS = {"": {}, ", decay 0": {"weight_decay": 0.0}, ", decay 1": {"weight_decay": 1.0},
-          ", warm-up 0": {"warmup": 0.0}, ", warm-up 0.3": {"warmup": 0.3}}
-HABITS |= {f"{name}, rate 0.008": change | {"learning_rate": 0.008}
-           for name, change in HABITS.items()}
-LEVELS = pd.DataFrame(
-    [(gamma, width, eps, norm, 0.5 if (gamma, eps) == (1.0, 1e-5) else 1.0)
-     for gamma in (0.5, 1.0) for width in (64, 128) for eps in (1e-5, 1e-12)
-     for norm in ("attention 1", "MLP 1", "head")],
-    columns=["gamma", "width", "eps", "norm", "rms"],
-)
+CLAIMS = [claim for claim in load_ledger() if claim.notebook == "09_restraints"]
 
 
-def loss_of(gamma, variant, role, seed) -> float:
-    """A gain of 0.5; eps adds 0.1 to it and the gate 0.2, by making gamma 1 better."""
-    relieved = 0.1 * ("eps" in variant) + 0.2 * ("gate" in variant)
-    return 4.5 - (gamma == 1.0) * (0.5 + relieved) + 0.01 * (seed % 4) * gamma
+def loss_of(name: str, seed: int) -> float:
+    """A gain of 0.5; the gate adds 0.2 to it, and an epsilon of 0.001 takes 0.4 away."""
+    moved = 0.2 * ("gate" in name) - 0.4 * ("eps 0.001" in name)
+    return 4.5 - ("gamma 1" in name) * (0.5 + moved) + 0.003 * (seed % 5)
 
 
-def rows(variants=CORNERS, part="model", role="common", loss=loss_of, gammas=(0.5, 1.0),
-         seeds=(0, 1, 2), sinks=None) -> pd.DataFrame:
-    """Made-up runs; a loss of inf is a diverged run, sinks(gamma, variant, seed) their share."""
-    records, names = [], []
-    for seed in seeds:
-        for gamma in gammas:
-            for variant, change in variants.items():
-                fields = replace(getattr(BASE, part), **change)
-                init = InitConfig(gamma=gamma)
-                config = replace(BASE, **{part: fields}, init=init, seed=seed)
-                value = loss(gamma, variant, role, seed)
-                at = {"sink_rate": sinks(gamma, variant, seed), "first_token": 0.1} if sinks else {}
-                probes = [{"step": 400, "sinks": at}] if sinks else []
-                ended = None if value == math.inf else value
-                records.append(made_up_record(config, ended, probes=probes))
-                names.append(f"gamma {gamma:g}{variant}")
-    return frame(records).assign(setting=names, role=role, resolved=True)
-
-
-def study(**named) -> pd.DataFrame:
-    parts = [rows(role=role, **named) for role in ("tuning", "common", "tuned")]
-    return pd.concat(parts, ignore_index=True)
-
-
-def of_habits(loss=loss_of, **named) -> pd.DataFrame:
-    return rows(HABITS, "optim", loss=loss, **named)
-
-
-def with_sinks(share=lambda gamma, variant, seed: 0.25) -> pd.DataFrame:
-    return study(sinks=share)
-
-
-def interaction(baseline, treatment, *against, role="common"):
-    """A claim like those of the ledger on this chapter."""
-    comparison = {"baseline": baseline, "treatment": treatment, "against": list(against)}
-    return made_up_claim(comparison=comparison | {"learning_rate": role})
-
-
-MAKE = {
-    "norm_levels": lambda: figures.norm_levels(LEVELS, [64, 128, 256]),
-    "corners": lambda: figures.corners(study(), "laptop"),
-    "losses": lambda: figures.losses(study(), "laptop"),
-    "controls": lambda: figures.controls(rows(CONTROLS), "laptop"),
-    "curves": lambda: figures.curves(study(), "laptop"),
-    "sinks": lambda: figures.sinks(with_sinks(), "laptop"),
-    "habits": lambda: figures.habits(of_habits(), "laptop"),
-}
-
-
-@cache
-def made(name: str) -> Picture:
-    return MAKE[name]()
-
-
-# ---- where epsilon bites -------------------------------------------------------------------------
-
-
-@given(st.floats(0.3, 1.5), st.sampled_from([1e-5, 1e-3, 0.02]), st.sampled_from([32, 64, 256]))
-def test_an_epsilon_stands_for_the_width_where_the_usual_one_does_as_much(gamma, eps, width):
-    runs = pd.DataFrame({"norm_eps": [eps], "width": [width]})
-    meant = numbers.stands_for(runs, gamma, 1e-5).stands_for[0]
-    here, there = norms.first_norm(width, gamma, eps), norms.first_norm(meant, gamma, 1e-5)
-    assert here == pytest.approx(there, rel=1e-9)
-    assert (meant == pytest.approx(width)) == (eps == 1e-5)
-
-
-def test_words_that_all_settings_share_can_be_left_out():
-    runs = pd.DataFrame({"setting": ["gamma 1, warm-up 0.3", "gamma 1, warm-up 0.3, eps 1e-12"]})
-    shorter = numbers.renamed(runs, ", warm-up 0.3").setting
-    assert list(shorter) == ["gamma 1", "gamma 1, eps 1e-12"]
-    assert not len(numbers.renamed(runs[:0], ", warm-up 0.3"))
-
-
-# ---- every figure --------------------------------------------------------------------------------
-
-
-def test_the_anchors_are_those_that_the_ledger_names():
-    assert made("corners").anchor == "fig-corners" and made("habits").anchor == "fig-habits"
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """All runs of the study at tier night, made up; every best rate is the expected one."""
+    planned, store = study("restraints", "night"), Store(tmp_path_factory.mktemp("records"))
+    for name, config in planned.settings.items():
+        for run in planned.only([name]).tuning():
+            off = abs(math.log2(run.optim.learning_rate / config.optim.learning_rate))
+            store.put(made_up_record(run, loss_of(name, run.seed) + 0.02 * off))
+    at_best = planned.best_rates(planned.collect(store))
+    for name in planned.settings:
+        for run in planned.only([name]).at_best_rate(at_best):
+            sinks = [{"step": run.steps, "sinks": {"sink_rate": 0.25, "first_token": 0.1}}]
+            store.put(made_up_record(run, loss_of(name, run.seed), probes=sinks))
+    return planned.collect(store)
 
 
 # ---- before any training -------------------------------------------------------------------------
@@ -138,12 +58,26 @@ def test_epsilon_takes_what_the_formula_says():
     assert first_norm(width, 0.8, 1e-5) == pytest.approx(math.sqrt(0.5))
 
 
+@settings(deadline=None)
+@given(st.integers(16, 4096), st.floats(1.1, 1000))
+def test_with_gamma_1_an_epsilon_stands_for_a_width(width, times):
+    """An epsilon `times` the usual does at a width what the usual one does at sqrt(times) of it."""
+    here = first_norm(width, 1.0, 1e-5 * times)
+    assert here == pytest.approx(first_norm(width * math.sqrt(times), 1.0, 1e-5))
+
+
+def test_the_epsilon_that_bites_is_the_one_that_the_claim_says():
+    assert first_norm(64, 1.0, 0.001) == pytest.approx(first_norm(640, 1.0, 1e-5))
+    assert first_norm(64, 1.0, 0.001) < 0.5 < 0.95 < first_norm(64, 1.0, 1e-5)
+
+
 def test_the_first_norm_of_a_fresh_model_does_what_the_formula_says():
     levels = norms.norm_levels(BASE, (64, 256), (0.5, 1.0), (1e-5, 1e-12))
     assert list(levels.norm.unique()) == ["attention 1", "MLP 1", "attention 2", "MLP 2", "head"]
     for row in levels[levels.norm == "attention 1"].itertuples():
         assert row.rms == pytest.approx(first_norm(row.width, row.gamma, row.eps), rel=0.02)
     assert levels[levels.eps == 1e-12].rms.between(0.999, 1.001).all()
+    assert figures.norm_levels(levels, [64, 128, 256]).anchor == "fig-norms"
 
 
 def test_a_gate_has_a_matrix_for_each_layer():
@@ -157,34 +91,73 @@ def test_what_decay_leaves_is_an_exponential_of_the_summed_rate():
     assert left_by_decay(replace(BASE, optim=flat, steps=100)) == pytest.approx(math.exp(-0.5))
 
 
-# ---- gains and changes ---------------------------------------------------------------------------
+# ---- the study -----------------------------------------------------------------------------------
 
 
-def test_a_gain_is_that_of_the_largest_gamma_over_the_smallest_by_seed():
-    found = gains(rows(gammas=(0.5, 0.7, 1.0)))
-    usual = found[found.variant == gain_tables.PLAIN]
-    assert list(usual.gain) == pytest.approx([0.5, 0.495, 0.49])
-    assert list(found.variant.unique()) == ["as usual", "eps 1e-12", "gate", "eps 1e-12, gate"]
+def test_a_setting_changes_what_its_name_says_and_its_rate():
+    every = study("restraints", "night").settings
+    for name, fields in {", gate": {"gate": True}, ", eps 0.001": {"norm_eps": 0.001}}.items():
+        base, other = every["gamma 1"], every[f"gamma 1{name}"]
+        assert other.model == replace(base.model, **fields)
+        assert replace(other, model=base.model, optim=base.optim) == base
+        assert other.optim.learning_rate != base.optim.learning_rate
+    slow = every["gamma 1, decay 0"]
+    assert slow.optim == replace(every["gamma 1"].optim, weight_decay=0.0)
 
 
-@pytest.mark.parametrize("role", ["common", "tuned"])
-def test_a_change_of_the_gain_is_what_the_ledger_judges(role):
-    claim = interaction("gamma 0.5, gate", "gamma 1, gate", "gamma 0.5", "gamma 1", role=role)
-    found = changes(study())
-    mine = found[(found.variant == "gate") & (found.role == role)].change
-    assert mine.mean() == pytest.approx(judge(claim, study(), "laptop").effect)
+def test_the_plain_settings_are_tuned_in_chapter_19():
+    known = {run.key for run in study("lower_loss_width", "night").tuning()}
+    plain = study("restraints", "night").only(["gamma 0.5", "gamma 1"])
+    assert {run.key for run in plain.tuning()} <= known
 
 
-def test_effects_tell_which_side_has_moved():
-    found = effects(rows()).groupby(["init", "variant"]).effect.mean()
-    assert found["gamma 0.5", "gate"] == 0 and found["gamma 1", "gate"] == pytest.approx(-0.2)
-    gate = variants(rows()).set_index(["question", "variant"]).loc["at one learning rate", "gate"]
-    assert gate["loss of gamma 0.5"].startswith("+0.000") and gate.gain.startswith("+0.200")
+@settings(deadline=None)
+@given(st.sampled_from([0.5, 1.0]), st.floats(0.05, 0.6), st.floats(1.1, 4))
+def test_a_longer_warm_up_lets_only_a_small_initialization_go_faster(gamma, warmup, times):
+    short = replace(BASE, init=replace(BASE.init, gamma=gamma),
+                    optim=replace(BASE.optim, warmup=warmup / 4))
+    long = replace(short, optim=replace(short.optim, warmup=warmup / 4 * times))
+    ratio = expected_rate(long) / expected_rate(short)
+    assert ratio == pytest.approx(times**0.54 if gamma == 1 else 1)
 
 
-def test_a_run_of_two_settings_is_counted_once():
-    twice = {"": {}, ", rate 0.002": {"learning_rate": BASE.optim.learning_rate}}
-    assert len(gains(rows(twice, "optim"))) == 3
+# ---- gains and their changes ---------------------------------------------------------------------
 
 
-# ---- the reading ---------------------------------------------------------------------------------
+def test_every_claim_is_judged_by_the_change_that_the_page_shows(runs):
+    shown = effects(runs).set_index(["variant", "what"]).effect
+    found = {claim.id: judge(claim, runs, "night") for claim in CLAIMS}
+    assert found["hides-eps"].effect == pytest.approx(-shown["eps 0.001", "change"])
+    assert found["hides-sinks"].effect == pytest.approx(shown["gate", "change"])
+    assert found["hides-eps-usual"].effect == pytest.approx(shown["eps 1e-12", "change"])
+    assert shown["as usual", "gain"] == pytest.approx(0.5)
+
+
+def test_verdicts_follow_the_losses(runs):
+    found = {claim.id: judge(claim, runs, "night").verdict for claim in CLAIMS}
+    assert found == {
+        "hides-eps": "better", "hides-sinks": "better",
+        "hides-decay": "equivalent", "hides-warmup": "equivalent",
+        "hides-eps-usual": "equivalent", "hides-sinks-loss": "better",
+    }
+
+
+def test_a_setting_without_one_of_the_gammas_has_no_gain(runs):
+    lost = runs[runs.setting != "gamma 1, gate"]
+    assert "gate" in set(effects(runs).variant) and "gate" not in set(effects(lost).variant)
+    assert not len(effects(runs[:0]))
+
+
+def test_a_collapsed_run_makes_a_gain_hollow(runs):
+    one = runs.index[(runs.setting == "gamma 1, gate") & (runs.role == "tuned")][0]
+    marked = runs.assign(collapsed=runs.collapsed | (runs.index == one))
+    hollow = effects(marked).groupby("variant").resolved.all()
+    assert not hollow["gate"] and hollow["decay 0"]
+
+
+def test_the_figures_name_every_setting_and_count_sinks(runs):
+    picture = figures.restraints(runs, "night")
+    assert picture.anchor == "fig-restraints"
+    assert all(variant in picture.alt for variant in ("gate", "eps 0.001", "warm-up 0.05"))
+    assert "25%" in figures.sinks(runs, "night").alt
+    assert not len(numbers.sinks(runs.drop(columns="sink_rate")))

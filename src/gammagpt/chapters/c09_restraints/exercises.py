@@ -57,18 +57,14 @@ EXERCISES = {
         },
         tolerance=0.05,
     ),
-    "09.5": Function(
-        lambda s, rho: 2 * s * math.sqrt(1 - rho),
-        "Write the change as a sum of four losses with signs, and take its variance: four squares "
-        "and six products.",
+    "09.4": Function(
+        lambda s, runs: 2 * s / math.sqrt(runs),
+        "Write the change as a sum of four means with signs; the variances of the four add up.",
         (
-            (lambda s, rho: 2 * s, "That is without what the runs of a seed share."),
-            (lambda s, rho: 4 * s * math.sqrt(1 - rho), "Variances add up, not standard "
-                                                        "deviations."),
-            (lambda s, rho: s * math.sqrt(2 * (1 - rho)), "That is one difference, of two runs."),
+            (lambda s, runs: s * math.sqrt(2 / runs), "That is one difference, of two means."),
+            (lambda s, runs: 4 * s / math.sqrt(runs), "Variances add up, not standard errors."),
+            (lambda s, runs: 2 * s, "That is of four runs; a mean of more is less noisy."),
         ),
-        inputs=lambda rng: {
-            "s": draw(rng, 0.01, 0.1, digits=3), "rho": draw(rng, 0, 0.9, digits=2),
-        },
+        inputs=lambda rng: {"s": draw(rng, 0.01, 0.1, digits=3), "runs": int(rng.integers(3, 20))},
     ),
 }

@@ -1,26 +1,18 @@
-"""Figures of what may hold small initialization back: epsilon, sinks and gate, decay, warm-up.
-
-Runs are rows of a frame (lab.frame, with roles); analysis/gains.py says what a variant and a
-gain are.
-"""
-
-from itertools import product
+"""Figures of what may hide the gain of small initialization: norms, gains, sinks."""
 
 import numpy as np
 
-from ...analysis.gains import changes, ends, gains, parted
+from ...analysis.gains import ends, parted
 from ...analysis.norms import first_norm
-from ...analysis.pictures import by_question, loss_by_tokens
-from ...ledger.estimate import QUESTIONS, Estimate
-from ...plots import GREY, LOSS, NATS, Curves, Estimates, Picture, Ways, compose, points, provenance
-from ...plots.style import LOOKS, stroke, style
-from .numbers import HABITS, habit_changes, habit_gains, only
+from ...plots import EDGE, GREY, LOSS, NATS, SHADE, Curves, Estimates, Picture, compose, provenance
+from ...plots.style import style
+from . import numbers
 
+MARGIN = 0.03  # nats: what the claims call equivalent
 SINKS = {
     "sink_rate": "share of heads that are sinks",
     "first_token": "attention to the first token",
 }
-PAIRS = "Means with 95 % intervals; each dot is a run or a pair of one seed."
 
 
 def norm_levels(levels, widths) -> Picture:
@@ -65,134 +57,47 @@ def _range(levels) -> str:
                      for eps, group in levels.groupby("eps"))
 
 
-# ---- gains and losses of variants ----------------------------------------------------------------
+def restraints(runs, tier: str) -> Picture:
+    """A row a setting: the losses of both gammas, the gain, and how the setting changes it."""
+    shown, effects = parted(runs), numbers.effects(runs)
+    shown = shown[shown.role == "tuned"]
+    first, last = ends(shown) or ("the first gamma", "the last")
+
+    def band(axes):
+        axes.axvspan(-MARGIN, MARGIN, **SHADE)
+
+    panels = [_by_variant(shown, "loss", LOSS, hue="init", form=".2f", title="loss")]
+    for what, words in {"gain": f"gain of {last}", "change": "change of the gain"}.items():
+        rows = effects[effects.what == what]
+        panels.append(_by_variant(rows, "effect", f"{words} ({NATS})", form="+.3f", zero=0,
+                                  also=band, order=tuple(shown.variant.unique()), title=words))
+    caption = (f"Each at its own best learning rate. Gain: loss of {first} less that of {last}. "
+               f"Change: this gain less the one as usual. Dots are runs; 95 % intervals (Welch). "
+               f"Grey: equivalent; {EDGE}, or a run collapsed.")
+    return compose("fig-restraints", "Final loss, gain and its change with each setting", [panels],
+                   caption=caption, size=(7.2, 4.6), share=("none", "all"),
+                   source=provenance(shown, tier))
 
 
-def _variants(table, value: str, words: str, hue: str = "question", **more) -> Estimates:
+def _by_variant(table, value: str, words: str, hue: str | None = None, **more) -> Estimates:
     """A row a variant, from the top down."""
-    more = {"form": "+.3f", "zero": 0} | more if value in ("gain", "change") else more
     return Estimates(table=table, x="variant", y=value, hue=hue, upright=False, xlabel=words,
                      **more)
 
 
-def corners(runs, tier: str, anchor="fig-corners") -> Picture:
-    """The gain of the largest gamma over the smallest of every variant, and what changes it."""
-    gain, change = by_question(gains(runs)), by_question(changes(runs))
-    first, last = ends(parted(runs)) or ("", "")
-    rows = [max(1, table.variant.nunique()) for table in (gain, change)]
-    return compose(
-        anchor, f"Gain of {last} over {first} in validation loss, and its change when a restraint "
-        f"is relaxed, in {NATS}",
-        [[_variants(gain, "gain", f"gain of {last} over {first} ({NATS})", head="Gain")],
-         [_variants(change, "change", f"change of this gain ({NATS})", head="Change")]],
-        caption="Above: right of the dotted line the larger gamma ends lower. Below: right of it, "
-        f"relaxing lets its gain grow, which the rules judge. {PAIRS}", ratios=rows,
-        share=(False, False), source=provenance(parted(runs), tier),
-        size=(7.2, 2.0 + 0.46 * sum(rows)),
-    )
-
-
-def losses(runs, tier: str, anchor="fig-corner-losses") -> Picture:
-    """Final loss of every variant and gamma; a panel for each of the two questions."""
-    runs = parted(runs)
-    panels = [_variants(rows, "loss", LOSS, "init", title=question, interval=False)
-              for question, rows in by_question(runs).groupby("question", sort=False)]
-    return compose(anchor, "Final validation loss of every variant", panels, caption=PAIRS,
-                   source=provenance(runs, tier), size=(7.2, 4.0))
-
-
-def controls(runs, tier: str) -> Picture:
-    """The gate and its controls at the common rate: losses of every gamma, and the gain."""
-    runs, gain = parted(runs), by_question(gains(runs))
-    first, last = ends(runs) or ("", "")
-    left = _variants(runs, "loss", f"validation loss\n({NATS})", "init", interval=False,
-                     head="Final validation loss")
-    right = _variants(gain, "gain", f"gain of {last} over {first}\n({NATS})", head="Gain",
-                      told=lambda: _variants(gain, "gain", "", None).describe())
-    return compose("fig-gate-controls", f"The gate and its controls, {QUESTIONS['common']}",
-                   [[left, right]], caption=f"Right: right of the dotted line {last} ends lower. "
-                   f"{PAIRS}", share=(False, "all"), source=provenance(runs, tier), size=(7.2, 4.2))
-
-
 def sinks(runs, tier: str) -> Picture:
     """Attention sinks at the end of training: share of heads, and what the first token gets."""
-    runs = parted(runs)
-    runs = runs[runs.sink_rate.notna()] if "sink_rate" in runs else runs[:0]
+    runs = numbers.sinks(runs)
     even = np.mean(1 / np.arange(1, runs.block_size.iloc[0] + 1)) if len(runs) else 0
     more = {
         "sink_rate": {"axes": {"xlim": (-0.03, 1.03)}, "interval": False, "form": ".0%"},
         "first_token": {"also": lambda axes: axes.axvline(even, color=GREY, linestyle=":"),
                         "told": lambda: ""},
     }
-    by = list(by_question(runs).groupby("question", sort=False))
-    grid = [[_variants(rows, measure, words, "init", head=question,
-                       title=question if measure == "sink_rate" else "", **more[measure])
-             for question, rows in by] for measure, words in SINKS.items()]
+    panels = [_by_variant(runs, measure, words, "init", **more[measure])
+              for measure, words in SINKS.items()]
     caption = ("A sink gives the first token more than 0.3 of its attention, mean over all tokens "
-               f"that look. Dotted: what it gets from a head that looks at all alike, {even:.2f}. "
-               f"{PAIRS}")
+               f"that look. Dotted: what it gets from a head that looks at all alike, {even:.2f}.")
     return compose("fig-sinks", "Share of heads that are attention sinks at the end of training",
-                   grid, caption=caption, share=("row", "all"), source=provenance(runs, tier),
-                   size=(7.2, 5.2))
-
-
-def curves(runs, tier: str, anchor="fig-fast-curves") -> Picture:
-    """Validation loss against tokens, a line a run at the common rate; a panel a variant."""
-    runs = parted(runs)
-    runs = runs[(runs.role == "common") & (runs.curve.map(len) > 1)] if len(runs) else runs
-    panels = []
-    for variant, rows in runs.groupby("variant", sort=False):
-        table = points(rows.assign(setting=rows.init), loss_by_tokens)
-        panels.append(Ways(table=table, title=variant, look=stroke, xlabel="tokens (millions)",
-                           label=f"validation loss\n({NATS})",
-                           told=lambda rows=rows: _end_ranges(rows)))
-    return compose(anchor, "Validation loss of every run against tokens. Ends, least to most",
-                   panels, caption="A line is a run; none is a mean.",
-                   source=provenance(runs, tier))
-
-
-def _end_ranges(runs) -> str:
-    """'gamma 0.5 3.85 to 3.92, gamma 1 3.70 to 4.44 (1 diverged)'."""
-    words = []
-    for init, values in runs.groupby("init", sort=False).loss:
-        ended = values[np.isfinite(values)]
-        lost = f" ({len(values) - len(ended)} diverged)" * (len(ended) < len(values))
-        words.append(f"{init} {ended.min():.2f} to {ended.max():.2f}{lost}" if len(ended)
-                     else f"{init}{lost}")
-    return ", ".join(words)
-
-
-# ---- decay and warm-up ---------------------------------------------------------------------------
-
-
-def habits(runs, tier: str) -> Picture:
-    """Gain, and losses, against weight decay and against warm-up, at both learning rates."""
-    first, last = ends(parted(runs)) or ("", "")
-    rates = sorted(parted(runs).learning_rate.unique()) if len(runs) else []
-    above = [_habit(habit_gains(runs, habit), habit, "gain", zero=0, head=words,
-                    label=f"gain of {last}\nover {first} ({NATS})",
-                    told=lambda habit=habit: _changes(runs, habit))
-             for habit, words in HABITS.items()]
-    below = [_habit(only(runs, habit), habit, "loss", label=f"validation loss\n({NATS})",
-                    told=lambda: "", xlabel=words) for habit, words in HABITS.items()]
-    inits = {f"{init}, rate {rate:g}": LOOKS.get(init, 0) + 6 * k
-             for init, (k, rate) in product((first, last), enumerate(rates))}
-    head = (f"Gain of {last} over {first} against two habits: by how much that at the least value "
-            "exceeds that at the largest")
-    return compose("fig-habits", head, [above, below], caption="The values are spaced evenly, not "
-                   f"to scale. {PAIRS}", share=("col", "row"), legend=3, first=inits,
-                   source=provenance(parted(runs), tier), size=(7.2, 6.0))
-
-
-def _habit(table, habit: str, value: str, **more) -> Estimates:
-    """Along the values of a habit, by learning rate, and for losses by gamma."""
-    table = table.sort_values([habit, "learning_rate"], kind="stable")
-    of = [value] * len(table) if value == "gain" else table.reindex(columns=["init"]).init
-    hue = [f"{name}, rate {rate:g}" for name, rate in zip(of, table.learning_rate, strict=True)]
-    table = table.assign(at=[f"{x:g}" for x in table[habit]], hue=hue)
-    return Estimates(table=table, x="at", y=value, hue="hue", line=True, dots=False, **more)
-
-
-def _changes(runs, habit: str) -> str:
-    return ", ".join(f"{Estimate.of(change):+.3f} at the rate {rate:g}"
-                     for rate, change in habit_changes(runs, habit).items())
+                   [panels], caption=caption, share=("none", "all"),
+                   source=provenance(runs, tier), size=(7.2, 4.2))

@@ -1,10 +1,9 @@
-"""Tables of chapter 19: what was tuned, and what one initialization gains over another."""
+"""Tables of chapter 19: what one initialization gains over another."""
 
 import math
 
 import pandas as pd
 
-from ...analysis.plateau import collapse_index
 from ...ledger.welch import Welch
 
 MARGIN = 0.03  # nats: what the claims call equivalent
@@ -16,20 +15,6 @@ def split(setting: str) -> tuple[str, str]:
     """('gamma 1', 'width 64, unigram bias') of 'gamma 1, width 64, unigram bias'."""
     name, _, rest = setting.partition(", ")
     return name, rest
-
-
-def tuned(runs) -> pd.DataFrame:
-    """A row a setting at its best rate: x = lr d^2 / n_w, and the spread that the recipe is judged
-    by (sd of the final loss, in nats per token, over the runs that are compared)."""
-    rows = []
-    for setting, group in runs[runs.role == "tuned"].groupby("setting", sort=False):
-        first = group.iloc[0]
-        x = collapse_index(first.learning_rate, first.width, round(first.warmup * first.steps))
-        rows.append({"setting": setting, "learning rate": first.learning_rate, "x": x,
-                     "steps": int(first.steps), "runs": len(group), "loss": group.loss.mean(),
-                     "sd": group.loss.std(), "collapsed": int(group.collapsed.sum()),
-                     "inside its grid": "yes" if first.resolved else "no"})
-    return pd.DataFrame(rows)
 
 
 def gains(runs, size: str, treatment: str) -> pd.DataFrame:
