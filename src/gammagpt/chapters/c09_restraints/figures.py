@@ -4,7 +4,7 @@ import numpy as np
 
 from ...analysis.gains import ends, parted
 from ...analysis.norms import first_norm
-from ...plots import EDGE, GREY, LOSS, NATS, SHADE, Curves, Estimates, Picture, compose, provenance
+from ...plots import EDGE, GREY, NATS, SHADE, Curves, Estimates, Picture, compose, provenance
 from ...plots.style import style
 from . import numbers
 
@@ -66,11 +66,11 @@ def restraints(runs, tier: str) -> Picture:
     def band(axes):
         axes.axvspan(-MARGIN, MARGIN, **SHADE)
 
-    panels = [_by_variant(shown, "loss", LOSS, hue="init", form=".2f", title="loss")]
+    panels = [_by_variant(shown, "loss", NATS, hue="init", form=".2f", title="validation loss")]
     for what, words in {"gain": f"gain of {last}", "change": "change of the gain"}.items():
         rows = effects[effects.what == what]
-        panels.append(_by_variant(rows, "effect", f"{words} ({NATS})", form="+.3f", zero=0,
-                                  also=band, order=tuple(shown.variant.unique()), title=words))
+        panels.append(_by_variant(rows, "effect", NATS, form="+.3f", zero=0, also=band,
+                                  order=tuple(shown.variant.unique()), title=words))
     caption = (f"Each at its own best learning rate. Gain: loss of {first} less that of {last}. "
                f"Change: this gain less the one as usual. Dots are runs; 95 % intervals (Welch). "
                f"Grey: equivalent; {EDGE}, or a run collapsed.")
