@@ -15,12 +15,12 @@ from gammagpt.gpt.records import provenance
 from gammagpt.gpt.size import size_of
 from gammagpt.ledger.claims import DECIDED
 from gammagpt.ledger.judge import standing
-from gammagpt.ledger.show import badge, effect, sides
+from gammagpt.ledger.show import badge, count, effect, meaning, sides
 from gammagpt.ledger.statistics import holm
 from gammagpt.project import UserError, results_folder, root
 from gammagpt.registry.studies import study
 
-# pages with `<!-- claims: id id -->`, which become verdicts, or with the answer, `<!-- lead -->`
+# pages with `<!-- claims: id id -->` and the like, which become verdicts: see with_verdicts
 PAGES = ("intro.md", "faq.md", "handout.md", "limitations.md")
 PROGRAMS = ("torch", "numpy", "pandas", "matplotlib", "papermill", "jupyter-book", "Sphinx")
 PAPERS = ("hang2026small", "yao2025reasoning", "yao2026staircase")
@@ -46,43 +46,53 @@ def write_about(staging: Path, tier: str, verdicts) -> None:
 def with_verdicts(text: str, verdicts, line=None) -> str:
     """A page with each `<!-- claims: id id -->` as a list of what the records say of them.
 
-    `line(verdict)` writes an item of the list. `<!-- lead -->` becomes the landing page's answer.
+    `line(verdict)` writes an item of the list. `<!-- answers: id id -->` becomes a table, and
+    `<!-- means: id id -->` the sentences that were written beforehand for what came out.
     """
     known = {verdict.claim.id: verdict for verdict in verdicts}
     corrected = holm(verdicts)
+    kinds = {
+        "claims": lambda found: "\n".join((line or _line)(v) + _alone(v, corrected) for v in found),
+        "answers": answers,
+        "means": lambda found: " ".join(filter(None, map(meaning, found))),
+    }
 
-    def listed(comment) -> str:
-        lost = [name for name in comment[1].split() if name not in known]
+    def told(comment) -> str:
+        lost = [name for name in comment[2].split() if name not in known]
         if lost:
             raise UserError(f"claims: got {lost[0]!r}, allowed are the ids of claims/")
-        found = [known[name] for name in comment[1].split()]
-        return "\n".join((line or _line)(v) + _alone(v, corrected) for v in found)
+        return kinds[comment[1]]([known[name] for name in comment[2].split()])
 
-    for mark, words in {"<!-- lead -->": lead, "<!-- bias -->": bias}.items():
-        text = text.replace(mark, words(known)) if mark in text else text
-    return re.sub(r"<!-- claims: ([^>]*)-->", listed, text)
+    text = text.replace("<!-- bias -->", bias(known)) if "<!-- bias -->" in text else text
+    return re.sub(rf"<!-- ({'|'.join(kinds)}): ([^>]*)-->", told, text)
 
 
-def lead(known: dict) -> str:
-    """Does it train better? In sentences, from {claim id: Verdict}."""
-    asked = ("rule-usual-common", "rule-usual-tuned", "lasting-there-tuned", "fresh-wide-tuned",
-             "slow-wide-tuned", "depth-there-tuned", "patient-there-tuned", "rule-gpt2-tuned",
-             "slow-gpt2-slow-tuned")
-    words = {known[name].verdict for name in asked}
-    head = "Partly" if len(words) > 1 else "Yes" if words == {"supported"} else "Not here"
-    corrected = holm(known.values())
-    found = (_ends(known[name], corrected) for name in asked)
-    common, tuned, long, wide, slow, deep, deep_slow, gpt2, gpt2_slow = found
-    return (
-        f"**{head}.** Beside the usual $\\gamma = 0.5$ a GPT that starts with $\\gamma = 1$ "
-        f"{common} at one learning rate, {tuned} with each start at its own best, and {long} "
-        f"after eight times the training. At twice the width it {wide} with the usual warm-up, "
-        f"and {slow} with a longer one; with eight layers instead of two it {deep} with the usual "
-        f"warm-up, and {deep_slow} with a longer one. Beside GPT-2's initialization, whose fixed "
-        f"0.02 is small too at these widths, it {gpt2}, and {gpt2_slow} if both have the "
-        "longer warm-up. (Validation loss in nats per token, means over seeds; *hint*: not certain "
-        "among so many questions.)"
-    )
+def answers(found) -> str:
+    """A row a claim: what came out, the largest model that it was asked of, and what could turn it.
+
+    Each at its own best learning rate, where it was asked in that way.
+    """
+    names = ("Claim", "Verdict", "Effect, 95 % interval", "Largest model", "What would change it")
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    for verdict in found:
+        claim = verdict.claim
+        known = math.isfinite(verdict.shown[0])
+        words = f"{effect(verdict)} {claim.unit}, {count(verdict)}" if known else verdict.reason
+        cells = (f"[{claim.question}](../notebooks/{claim.notebook}.ipynb)", badge(verdict), words,
+                 _largest(verdict), claim.would_change)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _largest(verdict) -> str:
+    """The largest of the models that a claim compares, in words."""
+    runs = study(verdict.claim.experiment, verdict.tier).settings
+    models = [runs[name].model for name in verdict.claim.settings if name in runs]
+    if not models:
+        return "–"
+    model = max(models, key=lambda model: size_of(model).weights)
+    layers = getattr(model, "n_layer", 0)
+    return f"width {model.width}" + f", {layers} layer{'s' * (layers != 1)}" * bool(layers)
 
 
 def bias(known: dict) -> str:
@@ -127,17 +137,6 @@ def _exchanged(runs) -> str:
         f"(Beside 0.3 it leaves {own:+.2f} more of memory with each at its best rate, "
         f"{first:+.2f} with both at that of 0.3, and {other:+.2f} at that of 0.8.)"
     )
-
-
-def _ends(verdict, corrected: dict) -> str:
-    """How the treatment ends beside the baseline, in words; and whether that is but a hint."""
-    value, low, high = verdict.shown
-    if not math.isfinite(low):
-        return "has no such comparison"
-    ends = f"{abs(value):.2f} {'lower' if value > 0 else 'higher'}"
-    if low <= 0 <= high:
-        return f"is not told apart ({ends} on average)"
-    return f"ends {ends}{' (a hint)' * bool(_alone(verdict, corrected))}"
 
 
 def _alone(verdict, corrected: dict) -> str:

@@ -15,7 +15,7 @@ from chapters import span
 from gammagpt import Store, verdicts
 from gammagpt.bench.compare import MANY, ONE
 from gammagpt.bench.nanogpt import NAME as PEER
-from gammagpt.chapters.c02_gamma_scaling.figures import loss_against_gamma
+from gammagpt.chapters.c19_lower_loss.figures import answer
 from gammagpt.gpt.config import InitConfig, RunConfig
 from gammagpt.ledger.claims import DECIDED
 from gammagpt.ledger.judge import EDGE, Verdict, standing
@@ -23,7 +23,7 @@ from gammagpt.ledger.show import ASKED, SIGNS, badge, by_question, count, effect
 from gammagpt.ledger.statistics import holm
 from gammagpt.project import PAGES, TIERS, results_folder, root
 from gammagpt.registry.costs import measured, needed, price, seconds_of_chapters
-from gammagpt.registry.studies import study
+from gammagpt.registry.studies import studies, study
 
 COSTED = ("laptop", "night")  # tiers whose cost from nothing is told
 OPPOSITE = ({"supported", "contradicted"}, {"better", "worse"})
@@ -37,6 +37,7 @@ def write_generated(staging: Path, tier: str) -> list[Verdict]:
     found = verdicts(tier)
     pages = {
         "totals.md": _totals(found),
+        "answer.md": answer_picture(tier)._repr_html_() + "\n",
         "summary.md": _glance(found, "../notebooks/{notebook}.ipynb", _chip),
         "ledger.md": _ledger(found),
         "tier.md": _tier_words(tier),
@@ -55,11 +56,18 @@ def update_readme() -> None:
     """Bring the README's tables, and its picture in both schemes, up to date."""
     for path in (root() / "README.md", root() / "benchmarks" / "README.md"):
         path.write_text(readme_text(path.read_text(encoding="utf-8")), encoding="utf-8")
-    runs = study("gamma_scaling", PAGES).collect(Store(results_folder(PAGES)))
-    picture = loss_against_gamma(runs, PAGES)
+    picture = answer_picture(PAGES)
     for ground in ("light", "dark"):
-        target = root() / "book" / "static" / f"loss-against-gamma-{ground}.svg"
-        target.write_bytes(picture.svg(ground))
+        (root() / "book" / "static" / f"answer-{ground}.svg").write_bytes(picture.svg(ground))
+
+
+def answer_picture(tier: str):
+    """The figure of the landing page and of the README."""
+    store = Store(results_folder(tier))
+    asked = studies("19_lower_loss", tier)
+    small = max(init.gamma for init in asked["lower_loss_width"].inits if init.gamma)
+    frames = {name: planned.collect(store) for name, planned in asked.items()}
+    return answer(frames, tier, f"gamma {small:g}")
 
 
 def readme_text(text: str) -> str:
@@ -254,14 +262,13 @@ def _readme_claims(found) -> str:
 
 
 def _what_held(found, page: str, mark) -> str:
-    """A row for each tuned claim of the landing page: what was found, and the verdict."""
+    """A row for each claim of the landing page's table: what was found, and the verdict."""
     landing = (root() / "book" / "intro.md").read_text(encoding="utf-8")
-    named = " ".join(re.findall(r"<!-- claims: ([^>]*)-->", landing)).split()
+    named = " ".join(re.findall(r"<!-- answers: ([^>]*)-->", landing)).split()
     known = {verdict.claim.id: verdict for verdict in found}
     lines = ["| Claim | Effect, 95 % interval | Verdict |", "|---|---|---|"]
-    for verdict in (known[name] for name in named if name.endswith("-tuned")):
-        title = verdict.claim.title.partition(", each at its own")[0]
-        link = f"[{title}]({page.format(notebook=verdict.claim.notebook)})"
+    for verdict in (known[name] for name in named):
+        link = f"[{verdict.claim.question}]({page.format(notebook=verdict.claim.notebook)})"
         lines.append(f"| {link} | {_found(verdict)} | {mark(verdict)} |")
     return "\n".join(lines) + "\n"
 

@@ -19,7 +19,7 @@ from gammagpt.registry.quiz import tasks_in
 # What a picture of the handout is asked, and where it comes from.
 PICTURES = {
     "Which gamma is a fixed standard deviation?": ("01_gamma", "fig-std-dictionary"),
-    "Does a smaller initialization train better?": ("02_gamma_scaling", "fig-loss-against-gamma"),
+    "Does a smaller initialization train better?": ("19_lower_loss", "fig-lower-loss-rates"),
     "Would another common rate have said the same?": ("02_gamma_scaling", "fig-gain-by-rate"),
     "Can a learning rate take its place?": ("08_disguise", "fig-exchange"),
     "Is reasoning learned before memory?": ("03_bias", "fig-tasks-gpt"),

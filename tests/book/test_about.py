@@ -1,6 +1,5 @@
 """The pages about the book: what they say is computed, and what cannot be computed is an error."""
 
-import inspect
 import json
 import re
 import shutil
@@ -20,7 +19,7 @@ from helpers import made_up_claim
 from gammagpt import project, verdicts
 from gammagpt.ledger.claims import load_ledger
 from gammagpt.ledger.judge import CHANGED, Verdict
-from gammagpt.project import UserError
+from gammagpt.project import UserError, root
 from gammagpt.registry.costs import price
 
 
@@ -39,21 +38,35 @@ def test_a_comment_becomes_what_the_records_say(found):
     assert "+0.250 [+0.125, +0.375] nats per token" in text and text.endswith("\nb")
 
 
-def test_the_answer_says_who_ends_lower_and_what_is_not_told_apart():
-    """All in the lead's claims alike, but for one that turns round and one that decides nothing."""
-    names = [name for name in re.findall(r'"([a-z0-9-]+-(?:common|tuned))"',
-                                         inspect.getsource(about.lead))]
-    ends = dict.fromkeys(names, (0.25, 0.125, 0.375))
-    ends |= {"fresh-wide-tuned": (-0.5, -0.6, -0.4), "rule-gpt2-tuned": (0.1, -0.1, 0.3)}
-    known = {name: Verdict(replace(made_up_claim(), id=name), "night",
-                           "supported" if low > 0 else "inconclusive", "x", effect, low, high)
-             for name, (effect, low, high) in ends.items()}
-    text = about.lead(known)
-    assert text.startswith("**Partly.**") and text.count("ends 0.25 lower") == len(names) - 2
-    assert "At twice the width it ends 0.50 higher" in text
-    assert "it is not told apart (0.10 lower on average)" in text
-    alike = {name: known["rule-usual-common"] for name in names}
-    assert about.lead(alike).startswith("**Yes.**")
+def test_the_answer_is_the_sentences_that_were_written_for_what_came_out(found):
+    means = {"supported": "It helps.", "contradicted": "It does not."}
+    one = replace(found[0], claim=replace(found[0].claim, means=means))
+    silent = replace(found[0], claim=replace(found[0].claim, id="silent"))
+    text = about.with_verdicts("So: <!-- means: a-claim silent --> End.", [one, silent])
+    assert text == "So: It helps. End."
+
+
+def test_the_table_of_answers_says_how_large_and_what_would_change_it():
+    claims = {claim.id: replace(claim, would_change="A GPU.") for claim in load_ledger()}
+    asked = [Verdict(claims[name], "laptop", "better", "x", 0.25, 0.125, 0.375)
+             for name in ("lower-loss", "lower-loss-deep", "bias-emb-tuned")]
+    rows = about.with_verdicts(
+        "<!-- answers: lower-loss lower-loss-deep bias-emb-tuned -->", asked).splitlines()[2:]
+    assert all("better</span> | +0.250 [+0.125, +0.375]" in row and "A GPU." in row for row in rows)
+    assert "width 64, 2 layers" in rows[0] and "../notebooks/19_lower_loss.ipynb" in rows[0]
+    assert "| – |" in rows[1]  # eight layers are a night's
+    assert "| width 200 |" in rows[2]
+
+
+def test_the_landing_page_answers_in_at_most_120_words():
+    """Whatever comes out: the longest sentence of every claim."""
+    known = {claim.id: claim for claim in load_ledger()}
+    page = (root() / "book" / "intro.md").read_text(encoding="utf-8")
+    asked = " ".join(re.findall(r"<!-- means: ([^>]*)-->", page)).split()
+    longest = [max(len(text.split()) for text in known[name].means.values()) for name in asked]
+    own = re.search(r"## The answer\n(.*?)```", page, re.DOTALL)[1]
+    own = re.sub(r"<!--.*?-->", "", own)
+    assert len(asked) >= 8 and sum(longest) + len(own.split()) <= 120
 
 
 def test_a_verdict_that_many_claims_would_undo_says_so():

@@ -419,33 +419,14 @@ def test_an_unknown_tier_is_refused():
 def test_chapters_share_the_tuning_runs_of_the_first():
     """None trains twice: what is plain in a later chapter is a run of chapter 2."""
     known = {config.key for config in study("gamma_scaling", "laptop").tuning()}
-    for name in ("disguise_relative", "disguise_parts", "restraints", "development"):
+    for name in ("disguise_relative", "disguise_parts", "development"):
         planned = study(name, "laptop")
         plain = [s for s in planned.settings if s.replace("gamma ", "").replace(".", "").isdigit()]
         assert plain and {config.key for config in planned.only(plain).tuning()} <= known
 
 
-def test_a_setting_changes_what_its_name_says_and_nothing_else():
-    plain = study("restraints", "laptop").settings
-    base, gated = plain["gamma 1"], plain["gamma 1, eps 1e-12, gate"]
-    assert gated.model == replace(base.model, norm_eps=1e-12, gate=True)
-    assert replace(gated, model=base.model) == base
-    habits = study("restraints_habits", "laptop").settings
-    slow, fast = habits["gamma 1, decay 0"], habits["gamma 1, decay 0, rate 0.008"]
-    assert slow == replace(base, optim=replace(base.optim, weight_decay=0.0))
-    assert fast == replace(slow, optim=replace(slow.optim, learning_rate=0.008))
-
-
-def test_a_gate_with_as_many_weights_has_as_many_weights():
-    settings = study("restraints_controls", "laptop").settings
-    sizes = {name: sum(w.numel() for w in build_model(settings[f"gamma 1{name}"]).parameters())
-             for name in ("", ", gate", ", gate, as many weights")}
-    plain, gated, fair = sizes.values()
-    assert gated > 1.03 * plain and fair == pytest.approx(plain, rel=0.005)
-
-
 def test_what_is_not_tuned_has_no_tuned_runs(tmp_path):
-    planned = study("restraints_habits", "smoke")
+    planned = study("critical_sizes", "smoke")
     store = Store(tmp_path)
     for config in planned.at_common_rate():
         store.put(made_up_record(config, 4.0 + config.seed))

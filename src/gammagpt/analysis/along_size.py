@@ -1,8 +1,8 @@
 """Gains, slopes and best learning rates along an axis of size.
 
 Runs are rows of a frame (lab.frame, with roles). An axis is a column that grows from setting to
-setting: width, n_layer, tokens (trained on), or stands_for (of epsilon: c09_restraints). A
-setting is relaxed if its attention has a gate (and its norms a smaller epsilon).
+setting: width, n_layer, or tokens (trained on). A setting is relaxed if its
+attention has a gate (and its norms a smaller epsilon).
 """
 
 import math
@@ -19,7 +19,6 @@ PLACE = ["role", "relaxed", "x"]
 LINE = ["role", "relaxed", "init"]  # what one line of a picture has in common
 AXES = {  # a column of a frame -> its name in a figure, and its unit
     "width": ("width", 1), "tokens": ("training tokens (millions)", 1e6), "n_layer": ("layers", 1),
-    "stands_for": ("width that epsilon stands for", 1),
 }
 
 
@@ -40,7 +39,7 @@ def place(x: float, axis: str = "width") -> str:
     """'width 64', '8 layers', '1.6 million tokens'."""
     return {
         "width": f"width {x:,.0f}", "n_layer": f"{x:g} layer{'s' * bool(x != 1)}",
-        "stands_for": f"an epsilon as at width {x:,.0f}", "tokens": f"{x / 1e6:.2g} million tokens",
+        "tokens": f"{x / 1e6:.2g} million tokens",
     }[axis]
 
 

@@ -58,23 +58,6 @@ def gains(runs) -> pd.DataFrame:
     return less(one, other, PAIR, "loss", "gain")
 
 
-def changes(runs, against: str = PLAIN) -> pd.DataFrame:
-    """By how much each variant's gain exceeds that of `against`: role, variant, seed, change."""
-    table = gains(runs)
-    plain = table.variant == against
-    return less(table[~plain], table[plain], ["role", "seed"], "gain", "change")
-
-
-def effects(runs) -> pd.DataFrame:
-    """Loss of a variant minus that of the same gamma as usual: init, role, variant, seed, effect.
-
-    Below zero the variant trains better. It tells which side of a gain has moved.
-    """
-    runs = parted(runs).reindex(columns=["init", *PAIR, "loss"])
-    plain = runs.variant == PLAIN
-    return less(runs[~plain], runs[plain], ["init", "role", "seed"], "loss", "effect")
-
-
 def over(runs, role: str, baseline: str) -> pd.DataFrame:
     """Loss of a baseline less that of each other setting: a row a seed, a column a setting.
 

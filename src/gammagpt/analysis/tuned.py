@@ -1,4 +1,4 @@
-"""What was tuned in a study by the second edition's rules: each setting's best rate, and its runs."""
+"""What was tuned by the second edition's rules: the best rate of each setting, and its runs."""
 
 import pandas as pd
 

@@ -50,6 +50,7 @@ class Claim:
     expected: dict  # tier -> [low, high] of the effect, before the runs
     caveat: str = ""  # what the verdict alone would not say; wording, like title and statement
     means: dict = field(default_factory=dict)  # verdict -> what we would say then; wording too
+    would_change: str = ""  # what could turn the answer; wording
     primary: bool = False  # one of the few questions that the book is about
 
     @property

@@ -12,7 +12,8 @@ BITES = 1e-4  # read off the first edition's records; so large an epsilon bites 
 
 def studies(p) -> dict[str, LearningRateStudy]:
     """restraints: the gammas with each value of the four settings, all tuned, by the recipe of
-    chapter 19. Attention sinks are counted in the runs that are compared. Raises UserError for bad values."""
+    chapter 19; attention sinks are counted in the compared runs. Raises UserError for bad values.
+    """
     plain = over_inits(sized(p, gpt_on_text(p, 400, sinks=p.sinks)), gammas=p.gammas)
     settings = (
         plain | plain.over("model", norm_eps=p.epsilons)

@@ -5,11 +5,36 @@ import pandas as pd
 from ...plots import EDGE, LOSS, NATS, SHADE, Estimates, Picture, compose, provenance
 from . import numbers
 
-SIZES = {"width": "width", "n_layer": "layers"}
+SIZES = {"width": "width", "n_layer": "layers"}  # a column, in words
+STUDIES = {"width": "lower_loss_width", "n_layer": "lower_loss_depth"}  # along it
+GREY = f"Grey: equivalent; {EDGE}."
+
+
+def answer(frames: dict, tier: str, treatment: str) -> Picture:
+    """The landing page's: losses over the learning rate, and the tuned gains by size."""
+    by_rate = _rates(frames["lower_loss_rates"])
+    by_size = [panel for size, name in STUDIES.items()
+               for panel in _gains([frames[name]], size, treatment, title="tuned")]
+    caption = (f"Above: each dot is a run, at two lengths of the warm-up. Below: loss of the "
+               f"baseline less that of {treatment}, each at its own best learning rate, with 95 % "
+               f"intervals (Welch). {GREY}")
+    return compose("fig-answer", "Final validation loss against the learning rate, and what "
+                   f"{treatment} gains when every learning rate is tuned", [by_rate, by_size],
+                   caption=caption, size=(7.2, 6.4), share=("none", "row"), legend=3,
+                   source=provenance([frames["lower_loss_rates"],
+                                      *_tuned([frames[name] for name in STUDIES.values()])], tier))
 
 
 def rates(runs, tier: str) -> Picture:
     """Final loss against the learning rate, a panel a warm-up; every run a dot."""
+    caption = "Each dot is a run, tuning seeds; means with 95 % intervals."
+    return compose("fig-lower-loss-rates", "Final validation loss against the learning rate",
+                   [_rates(runs)], caption=caption, size=(7.2, 4), legend=3,
+                   source=provenance(runs, tier))
+
+
+def _rates(runs) -> list[Estimates]:
+    """A panel a warm-up; at least one."""
     table = numbers.by_rate(runs)
     panels = [
         Estimates(table=rows, x="learning_rate", y="loss", hue="start", line=True, log=2,
@@ -18,14 +43,20 @@ def rates(runs, tier: str) -> Picture:
                   ticks=lambda rate: f"{1000 * rate:g}")
         for rest, rows in table.groupby("rest", sort=False)
     ]
-    caption = "Each dot is a run, tuning seeds; means with 95 % intervals."
-    return compose("fig-lower-loss-rates", "Final validation loss against the learning rate",
-                   [panels or [Estimates(table=table, x="learning_rate", y="loss")]],
-                   caption=caption, size=(7.2, 4), legend=3, source=provenance(runs, tier))
+    return panels or [Estimates(table=table, x="learning_rate", y="loss")]
 
 
 def gains(frames: list, tier: str, size: str, treatment: str, anchor: str) -> Picture:
     """What the treatment gains over each baseline by size, a panel a recipe; tuned."""
+    caption = (f"Loss of the baseline less that of {treatment}, each at its own best learning "
+               f"rate, with 95 % intervals (Welch). {GREY}")
+    return compose(anchor, f"Gain of {treatment} by {SIZES[size]}",
+                   [_gains(frames, size, treatment)], caption=caption, size=(7.2, 3.8), legend=2,
+                   source=provenance(_tuned(frames), tier))
+
+
+def _gains(frames: list, size: str, treatment: str, title: str = "") -> list[Estimates]:
+    """A panel a recipe; at least one."""
     tables = [numbers.gains(runs, size, treatment) for runs in frames]
     table = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
     table = table.drop_duplicates(["size", "recipe", "baseline"])
@@ -38,15 +69,12 @@ def gains(frames: list, tier: str, size: str, treatment: str, anchor: str) -> Pi
 
     panels = [
         Estimates(table=rows, x="size", y="gain", hue="baseline", line=True, log=2, zero=0,
-                  form="+.3f", title=recipe, also=band, place=f"{SIZES[size]} {{:g}}".format,
-                  label=f"gain of {treatment} ({NATS})", xlabel=SIZES[size])
+                  form="+.3f", title=title or recipe, also=band,
+                  place=f"{SIZES[size]} {{:g}}".format, label=f"gain of {treatment} ({NATS})",
+                  xlabel=SIZES[size])
         for recipe, rows in table.groupby("recipe", sort=False)
     ]
-    caption = (f"Loss of the baseline less that of {treatment}, each at its own best learning "
-               f"rate, with 95 % intervals (Welch). Grey: equivalent; {EDGE}.")
-    return compose(anchor, f"Gain of {treatment} by {SIZES[size]}",
-                   [panels or [Estimates(table=table, x="size", y="gain")]], caption=caption,
-                   size=(7.2, 3.8), legend=2, source=provenance(_tuned(frames), tier))
+    return panels or [Estimates(table=table, x="size", y="gain")]
 
 
 def _tuned(frames: list):
