@@ -80,7 +80,8 @@ def paths(frames: dict, tier: str, done="reasoning", left="memory", anchor="fig-
     if not len(every):
         return nothing(anchor)
     numbers = looks(every.sort_values("gamma").setting.unique())
-    grid = [[_path(runs, title, role, done, left, known, numbers) for role in QUESTIONS]
+    roles = [role for role in QUESTIONS if (every.role == role).any()]
+    grid = [[_path(runs, title, role, done, left, known, numbers) for role in roles]
             for title, runs in frames.items()]
     ahead = "what was seen" if left == "unseen" else done
     line = f" Dotted: what is left of {done} when only its labels' law is known." * bool(known)

@@ -24,6 +24,7 @@ from ..probes.geometry import full_matrix
 REASONING = ("logic", "arithmetic")  # the texts whose next words follow from what is given
 HALF = 0.5  # of a task is left: it is half learned
 EARLY = 0.1  # of the steps
+LEAST = 0.1  # of two tasks together must be learned before their order can be told
 
 
 def measures(record) -> dict:
@@ -135,6 +136,7 @@ def of_anchors(record) -> dict:
     if reasoning and "unseen_loss" in record.final:
         gap = record.final["unseen_loss"] - record.final[f"{reasoning[0]}_loss"]
         numbers["unseen_gap"] = gap
+    numbers |= orders(record, reasoning)
     probes = [probe for probe in record.probes if "geometry" in probe]
     if probes:
         early = early_probe(record, probes)
@@ -143,6 +145,46 @@ def of_anchors(record) -> dict:
         numbers |= first_steps(record, probes[0]["geometry"], early["geometry"], probes[-1])
         numbers |= ranks(probes[0]["geometry"], probes[-1]["geometry"])
     return numbers
+
+
+def orders(record, reasoning) -> dict[str, float]:
+    """reasoning_first: how far reasoning is learned before memory. unseen_behind: how far trained
+    pairs are learned before those that were held out. See `ahead`."""
+    chance = chance_losses(record.config.data, record.config.seed)
+    others = [name for name in chance if name not in reasoning]
+    if not reasoning:
+        return {}
+    own = shares_left(record.curves, reasoning[0], chance[reasoning[0]])
+    numbers = {}
+    if others:
+        memory = shares_left(record.curves, others[0], chance[others[0]])
+        numbers["reasoning_first"] = ahead(own, memory)
+    if "unseen" in record.curves:
+        unseen = shares_left(record.curves, "unseen", chance[reasoning[0]])
+        numbers["unseen_behind"] = ahead(own, unseen)
+    return numbers
+
+
+def shares_left(curves: dict, name: str, chance: float) -> np.ndarray:
+    """(probes,) what is left of a task: its loss over that of guessing, at most 1."""
+    return np.array([min(1, value / chance) for _, value in curves[name]])
+
+
+def ahead(one, other) -> float:
+    """How far one task is learned before another, from -1 (all of the other first) over 0 (both
+    alike) to 1; nan if the two together never get to a tenth.
+
+    one, other: (probes,) what is left of each. No clock is in it: it is the area between what is
+    left of the other and of the one, over their common progress (the mean share learned, as far
+    as it got), divided by the area of a run that learns the one entirely before the other.
+    """
+    progress = np.maximum.accumulate(1 - (one + other) / 2)
+    reached = progress[-1]
+    if not reached >= LEAST:
+        return nan
+    most = 2 * reached**2 if reached < 0.5 else 1 - 2 * (1 - reached) ** 2
+    between = other - one
+    return float((np.diff(progress) * (between[1:] + between[:-1])).sum() / most)
 
 
 @cache

@@ -7,7 +7,7 @@ from ..gpt.config import InitConfig, RunConfig
 from ..gpt.scores import ProbeConfig
 from ..probes.token_losses import class_losses, classes
 from ..project import UserError, require_one_of, training_budget
-from .collapse import collapsed
+from .collapse import MARGIN, collapsed
 from .frame import frame
 from .store import Store
 from .sweep import sweep
@@ -27,6 +27,7 @@ class LearningRateStudy:
     tuning_seeds: tuple[int, ...]
     seeds: tuple[int, ...]
     reference: RunConfig | None = None  # never compared: it tells classes of tokens apart
+    collapse: float = MARGIN  # nats above the best: lab/collapse.py; inf where each seed has a task
 
     def __post_init__(self):
         both = set(self.seeds) & set(self.tuning_seeds)
@@ -108,7 +109,7 @@ class LearningRateStudy:
         runs = pd.concat([part for part in parts if len(part)] or [tuning], ignore_index=True)
         edge = set(best[~best.resolved].setting)
         runs["resolved"] = ~((runs.role == "tuned") & runs.setting.isin(edge))
-        runs["collapsed"] = _collapsed(runs)
+        runs["collapsed"] = _collapsed(runs, self.collapse)
         return self._with_class_losses(runs, store) if self.reference else runs
 
     def _with_class_losses(self, runs, store: Store):
@@ -167,11 +168,11 @@ class LearningRateStudy:
         return [(n, _at(c, rates[n], seed)) for seed in self.seeds for n, c in known]
 
 
-def _collapsed(runs):
+def _collapsed(runs, margin: float):
     """Which runs of a frame have collapsed, each compared with all of its setting."""
     import pandas as pd
 
-    parts = [pd.Series(collapsed(group.learning_rate, group.loss), group.index)
+    parts = [pd.Series(collapsed(group.learning_rate, group.loss, margin), group.index)
              for _, group in runs.groupby("setting")]
     return pd.concat(parts or [pd.Series(dtype=bool)]).reindex(runs.index)
 

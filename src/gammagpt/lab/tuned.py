@@ -21,7 +21,7 @@ class TunedStudy(LearningRateStudy):
         tuning = runs[runs.role == "tuning"]
         for setting, group in tuning.groupby("setting", sort=False):
             grid = group.learning_rate
-            bad = grid[collapsed(grid, group.loss)]
+            bad = grid[collapsed(grid, group.loss, self.collapse)]
             middle = group[~grid.isin(bad)].groupby("learning_rate").loss.median()
             if len(group) == len(self.tuning_seeds) * len(self.learning_rates) and len(middle):
                 best = middle.idxmin()
