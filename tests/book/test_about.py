@@ -49,9 +49,9 @@ def test_the_answer_is_the_sentences_that_were_written_for_what_came_out(found):
 def test_the_table_of_answers_says_how_large_and_what_would_change_it():
     claims = {claim.id: replace(claim, would_change="A GPU.") for claim in load_ledger()}
     asked = [Verdict(claims[name], "laptop", "better", "x", 0.25, 0.125, 0.375)
-             for name in ("lower-loss", "lower-loss-deep", "bias-emb-tuned")]
+             for name in ("lower-loss", "lower-loss-deep", "first-emb")]
     rows = about.with_verdicts(
-        "<!-- answers: lower-loss lower-loss-deep bias-emb-tuned -->", asked).splitlines()[2:]
+        "<!-- answers: lower-loss lower-loss-deep first-emb -->", asked).splitlines()[2:]
     assert all("better</span> | +0.250 [+0.125, +0.375]" in row and "A GPU." in row for row in rows)
     assert "width 64, 2 layers" in rows[0] and "../notebooks/19_lower_loss.ipynb" in rows[0]
     assert "| – |" in rows[1]  # eight layers are a night's

@@ -18,7 +18,9 @@ from gammagpt.data.anchors import training_sequences
 from gammagpt.lab import measures as module
 from gammagpt.lab.measures import (
     HALF,
+    LEAST,
     REASONING,
+    ahead,
     chance_losses,
     closed_form_cosines,
     correlation,
@@ -226,7 +228,7 @@ def test_without_geometry_there_is_progress_only():
     final = {"validation_loss": 3.0, "reasoning_loss": 0.25, "unseen_loss": 1.0}
     found = measures(replace(record, curves=curves, final=final))
     names = {"steps_to_memory", "steps_to_reasoning", "reasoning_left_at_memory",
-             "memory_left_at_reasoning", "unseen_gap"}
+             "memory_left_at_reasoning", "unseen_gap", "reasoning_first"}
     assert set(found) == names and found["unseen_gap"] == 0.75
     assert found["memory_left_at_reasoning"] == 1 and math.isnan(found["steps_to_memory"])
 
@@ -349,3 +351,42 @@ def test_what_fell_and_rose_is_what_lies_between_start_and_end(ranks):
 
 def test_without_enough_spectra_there_is_no_expansion():
     assert expansion([]) == {} == expansion(spectra_probes(**{"embedding.weight": [3, 2]}))
+
+
+# ---- the order of two tasks ----------------------------------------------------------------------
+
+LEFT = st.lists(st.floats(0, 1), min_size=2, max_size=12).map(
+    lambda parts: np.array(sorted([1.0, *parts], reverse=True)))  # what is left only falls
+
+
+@given(LEFT, LEFT)
+def test_the_order_of_two_tasks_is_antisymmetric_and_within_one(one, other):
+    one, other = (np.interp(np.linspace(0, 1, 15), np.linspace(0, 1, len(c)), c)
+                  for c in (one, other))
+    found = ahead(one, other)
+    if 1 - (one[-1] + other[-1]) / 2 < LEAST:
+        assert math.isnan(found)
+    else:
+        assert found == pytest.approx(-ahead(other, one)) and -1 - 1e-9 <= found <= 1 + 1e-9
+        assert ahead(one, one) == 0 or math.isnan(ahead(one, one))
+
+
+@given(st.floats(0.25, 1), st.integers(2, 40), st.integers(2, 40))
+def test_a_task_that_is_learned_entirely_first_is_one_ahead_however_long_either_takes(
+    learned, slow, fast
+):
+    """Also where the other is never learned to the end: a run that is too short has a number."""
+    one = np.concatenate([np.linspace(1, 0, slow), np.zeros(fast)])
+    other = np.concatenate([np.ones(slow), np.linspace(1, 1 - learned, fast)])
+    assert ahead(one, other) == pytest.approx(1)
+    short = np.ones(slow)
+    assert ahead(np.linspace(1, 1 - learned, slow), short) == pytest.approx(1)
+
+
+def test_the_order_has_no_clock():
+    one, other = np.array([1, 0.7, 0.2, 0]), np.array([1, 0.95, 0.8, 0.3])
+    later = np.repeat(one, 3), np.repeat(other, 3)
+    assert ahead(*later) == pytest.approx(ahead(one, other))
+    # by hand: progress 0, .175, .5, .85; difference 0, .25, .6, .3; most 1 - 2 * .15^2
+    area = 0.175 * 0.25 + 0.325 * 0.85 + 0.35 * 0.9
+    assert ahead(one, other) == pytest.approx(area / (1 - 2 * 0.15**2))

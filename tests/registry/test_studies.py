@@ -11,7 +11,6 @@ from gammagpt import InitConfig, RunConfig, Store, verdicts
 from gammagpt.chapters.c02_gamma_scaling.studies import studies as of_chapter_2
 from gammagpt.data.corpora import FIVE
 from gammagpt.data.text import PINNED
-from gammagpt.gpt.engine import build_model
 from gammagpt.lab.settings import parameters
 from gammagpt.lab.study import LearningRateStudy
 from gammagpt.ledger.claims import load_ledger
