@@ -1,5 +1,7 @@
 """Writes what the pages about the book take from records, from files and from the build itself."""
 
+import hashlib
+import json
 import math
 import platform
 import re
@@ -17,7 +19,7 @@ from gammagpt.ledger.claims import DECIDED
 from gammagpt.ledger.judge import standing
 from gammagpt.ledger.show import badge, count, effect, meaning, sides
 from gammagpt.ledger.statistics import holm
-from gammagpt.project import UserError, results_folder, root
+from gammagpt.project import UserError, read_yaml, results_folder, root
 from gammagpt.registry.studies import study
 
 # pages with `<!-- claims: id id -->` and the like, which become verdicts: see with_verdicts
@@ -35,6 +37,7 @@ def write_about(staging: Path, tier: str, verdicts) -> None:
         "cite.md": citation(),
         "changelog.md": (root() / "CHANGELOG.md").read_text(encoding="utf-8"),
         "flagged.md": flagged(verdicts),
+        "superseded.md": superseded(verdicts),
     }
     for name, text in parts.items():
         (staging / "book" / "_generated" / name).write_text(text, encoding="utf-8")
@@ -211,6 +214,27 @@ def citation() -> str:
     library = (root() / "book" / "references.bib").read_text(encoding="utf-8")
     papers = [re.search(rf"^@\w+{{{key},.*?^}}", library, re.M | re.S)[0] for key in PAPERS]
     return "\n\n".join(["```bibtex\n@software{gammagpt,\n" + body + "}", *papers]) + "\n```\n"
+
+
+def superseded(verdicts) -> str:
+    """A row a question that the second edition asks anew: both verdicts, and why it was asked."""
+    folder = root() / "results" / "first_edition"
+    old = {row["id"]: row for row in json.loads((folder / "ledger.json").read_text("utf-8"))}
+    known = {verdict.claim.id: verdict for verdict in verdicts}
+    lines = ["| First edition | Then | Now | Why it was asked anew |", "|---|---|---|---|"]
+    for new, row in read_yaml(root() / "book" / "superseded.yml").items():
+        then = [" ".join([old[name]["verdict"], _number(old[name]["effect"])])
+                for name in row["old"]]
+        verdict = known[new]
+        now = f"[{verdict.claim.title}](claim-{new}): {badge(verdict)} {effect(verdict)}"
+        names = "<br>".join(f"`{name}`" for name in row["old"])
+        lines.append(f"| {names} | {'<br>'.join(then)} | {now} | {row['why']} |")
+    bundle = hashlib.sha256((folder / "records.jsonl.gz").read_bytes()).hexdigest()
+    return "\n".join(lines) + f"\n\nSHA-256 of the bundle: `{bundle}`\n"
+
+
+def _number(value) -> str:
+    return "" if value is None else f"{value:+.3f}"
 
 
 def flagged(verdicts) -> str:

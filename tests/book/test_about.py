@@ -58,6 +58,15 @@ def test_the_table_of_answers_says_how_large_and_what_would_change_it():
     assert "| width 200 |" in rows[2]
 
 
+def test_what_is_asked_anew_shows_both_ledgers():
+    """Every old claim is one of the first edition's, and every new one of today's."""
+    text = about.superseded([Verdict(claim, "night", "better", "x", 0.095, 0.058, 0.131)
+                             for claim in load_ledger()])
+    row = next(line for line in text.splitlines() if "biting-eps-tuned" in line)
+    assert "supported +0.635" in row and "better</span> +0.095 [+0.058, +0.131]" in row
+    assert "(claim-hides-eps)" in row and "SHA-256" in text
+
+
 def test_the_landing_page_answers_in_at_most_120_words():
     """Whatever comes out: the longest sentence of every claim."""
     known = {claim.id: claim for claim in load_ledger()}

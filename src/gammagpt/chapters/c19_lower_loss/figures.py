@@ -7,14 +7,14 @@ from . import numbers
 
 SIZES = {"width": "width", "n_layer": "layers"}  # a column, in words
 STUDIES = {"width": "lower_loss_width", "n_layer": "lower_loss_depth"}  # along it
-GREY = f"Grey: equivalent; {EDGE}."
+GREY = f"Grey: equivalent; {EDGE}, or a run collapsed."
 
 
 def answer(frames: dict, tier: str, treatment: str) -> Picture:
     """The landing page's: losses over the learning rate, and the tuned gains by size."""
     by_rate = _rates(frames["lower_loss_rates"])
-    by_size = [panel for size, name in STUDIES.items()
-               for panel in _gains([frames[name]], size, treatment, title="tuned")]
+    by_size = [_gains([frames[name]], size, treatment, title=f"tuned, by {SIZES[size]}")[0]
+               for size, name in STUDIES.items()]
     caption = (f"Above: each dot is a run, at two lengths of the warm-up. Below: loss of the "
                f"baseline less that of {treatment}, each at its own best learning rate, with 95 % "
                f"intervals (Welch). {GREY}")

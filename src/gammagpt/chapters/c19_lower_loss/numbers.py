@@ -19,7 +19,8 @@ def split(setting: str) -> tuple[str, str]:
 
 def gains(runs, size: str, treatment: str) -> pd.DataFrame:
     """A row a size, recipe and baseline: what `treatment` gains, in nats per token, with Welch's
-    95 % interval; `size` is the column that varies. GAINS are its columns."""
+    95 % interval; `size` is the column that varies. GAINS are its columns; resolved is False if a
+    best rate lies at an edge, or a run collapsed."""
     rows = []
     for rest, group in _compared(runs).groupby("rest", sort=False):
         small = group[group.start == treatment]
@@ -35,11 +36,12 @@ def _gain(rest: str, small, usual, size: str) -> dict:
     recipe = "with a unigram bias" if "bias" in rest else "as usual"
     return {"size": small[size].iat[0], "recipe": recipe, "gain": found.effect, "low": low,
             "high": high, "runs": min(len(small), len(usual)),
-            "resolved": bool(small.resolved.all() and usual.resolved.all())}
+            "resolved": all(side.resolved.all() and not side.collapsed.any()
+                            for side in (small, usual))}
 
 
 def _compared(runs) -> pd.DataFrame:
-    """The tuned runs that did not collapse; start and rest are the two parts of their names."""
+    """The tuned runs; start and rest are the two parts of their names."""
     found = runs[runs.role == "tuned"] if len(runs) else runs.assign(setting="")
     parts = pd.DataFrame([split(name) for name in found.setting], found.index, ["start", "rest"])
     return found.join(parts)
