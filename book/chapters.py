@@ -1,4 +1,4 @@
-"""A line under each chapter's title: which runs it rests on, and what it costs to make them again.
+"""A line under each chapter's title: its runs, what they cost to make again, and whose rules judge.
 
 It is computed from the records and from the measured time of each kind of run (costs.py), and
 written into the staged copy of the notebook.
@@ -10,20 +10,25 @@ from pathlib import Path
 import nbformat
 
 from gammagpt import Store
+from gammagpt.ledger.claims import load_ledger
 from gammagpt.project import results_folder
 from gammagpt.registry.costs import price
 from gammagpt.registry.studies import homes, study
 
 LINE = re.compile(r'\n<p class="gg-cost">.*</p>\n')  # of an earlier staging of the same copy
+ANEW = (" · judged by the first edition's rules "
+        '(<a href="../book/errata.html">what was asked anew</a>)')
 SHOWN = re.compile(r'data-runs="([^"]*)"')  # the runs of a figure (plots/picture.py)
 
 
 def write_costs(staging: Path, tier: str) -> None:
     """Put the line under the title of every staged notebook."""
+    old = {claim.notebook for claim in load_ledger() if claim.first_edition}
     for path in sorted((staging / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         title, _, rest = LINE.sub("", notebook.cells[0].source).partition("\n")
         line = cost_line(tier, runs_of(path.stem, notebook, tier), notebook.metadata.get("seconds"))
+        line += ANEW * (path.stem in old)
         notebook.cells[0].source = f'{title}\n\n<p class="gg-cost">{line}</p>\n{rest}'
         nbformat.write(notebook, path)
 
