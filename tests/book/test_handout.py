@@ -21,7 +21,7 @@ FIGURE = (
     '<figcaption data-runs="01 23">Tier smoke; 2 runs.</figcaption></figure>'
 )
 LIST = "## Exercises\n\n1. **First one?** Do this.\n2. **Second.** Do that."
-SOLUTIONS = "```{admonition} Solutions\n:class: dropdown\n\n1. So.\n2. Thus.\n```"
+SOLUTIONS = "<details>\n<summary>Solutions</summary>\n\n1. So.\n2. Thus.\n\n</details>"
 
 
 @pytest.fixture(scope="module")

@@ -269,7 +269,7 @@ def test_readers_may_name_the_arguments_of_their_functions():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_chapter_has_three_exercises_to_check_and_solutions(path):
     text = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells)
-    tasks = text.partition("## Exercises")[2].partition("{admonition} Solutions")
+    tasks = text.partition("## Exercises")[2].partition("<summary>Solutions</summary>")
     asked, solved = (re.findall(r"^\d\. ", tasks[side], re.M) for side in (0, 2))
     assert asked == solved
     assert len(cells(path)) >= 3

@@ -73,7 +73,7 @@ def exercise_cells() -> dict[str, tuple[str, str]]:
 
 def tasks_in(text: str) -> dict[int, str]:
     """Number -> words of each task in a chapter's list of exercises; none where there is no list"""
-    listed = text.partition("## Exercises")[2].partition("{admonition}")[0]
+    listed = text.partition("## Exercises")[2].partition("<details>")[0]
     return {int(number): words for number, words in re.findall(r"^(\d+)\. (.+)$", listed, re.M)}
 
 

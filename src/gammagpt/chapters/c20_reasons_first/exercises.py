@@ -17,6 +17,11 @@ def corner() -> float:
     return ahead(one, other)
 
 
+def stopped() -> float:
+    """A run that learns half of the one, then a quarter of the other, and stops."""
+    return ahead(np.array([1, 0.5, 0.5]), np.array([1, 1, 0.75]))
+
+
 EXERCISES = {
     "20.1": Function(
         most,
@@ -31,7 +36,12 @@ EXERCISES = {
     ),
     "20.2": Number(
         corner,
-        "Three straight pieces: the difference is 0, then 0.5, then 0, then 0, at a progress of 0, "
-        "0.25, 0.5 and 1. What is the largest area there can be?",
+        "Three straight pieces: the difference rises, falls as far, and stays. And what is the "
+        "largest area there can be at the end?",
+    ),
+    "20.3": Number(
+        stopped,
+        "It stopped early: divide by what could have been until there.",
+        ((lambda: 0.21875, "That is twice the area, not yet divided by the most there can be."),),
     ),
 }
