@@ -73,18 +73,26 @@ def with_verdicts(text: str, verdicts, line=None) -> str:
 def answers(found) -> str:
     """A row a claim: what came out, the largest model that it was asked of, and what could turn it.
 
-    Each at its own best learning rate, where it was asked in that way.
+    Those that were not run are named below the table.
     """
     names = ("Claim", "Verdict", "Effect, 95 % interval", "Largest model", "What would change it")
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    for verdict in found:
+    asked = [verdict for verdict in found if verdict.verdict != "not run"]
+    for verdict in asked:
         claim = verdict.claim
         known = math.isfinite(verdict.shown[0])
         words = f"{effect(verdict)} {claim.unit}, {count(verdict)}" if known else verdict.reason
         cells = (f"[{claim.question}](../notebooks/{claim.notebook}.ipynb)", badge(verdict), words,
                  _largest(verdict), claim.would_change)
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines * bool(asked)) + "\n" + not_run(found)
+
+
+def not_run(found, page="../notebooks/{}.ipynb") -> str:
+    """A line that names the claims without runs."""
+    left = [f"[{v.claim.question}]({page.format(v.claim.notebook)})"
+            for v in found if v.verdict == "not run"]
+    return f"\nAsked, with rules that stand, and not run yet: {'; '.join(left)}.\n" if left else ""
 
 
 def _largest(verdict) -> str:

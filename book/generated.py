@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import architectures
+from about import not_run
 from chapters import span
 
 from gammagpt import Store, verdicts
@@ -258,7 +259,7 @@ def _tier_words(tier: str) -> str:
 
 
 def _readme_claims(found) -> str:
-    return _what_held(found, "notebooks/{notebook}.ipynb", _plain_badge)
+    return _what_held(found, "notebooks/{}.ipynb", _plain_badge)
 
 
 def _what_held(found, page: str, mark) -> str:
@@ -267,10 +268,12 @@ def _what_held(found, page: str, mark) -> str:
     named = " ".join(re.findall(r"<!-- answers: ([^>]*)-->", landing)).split()
     known = {verdict.claim.id: verdict for verdict in found}
     lines = ["| Claim | Effect, 95 % interval | Verdict |", "|---|---|---|"]
-    for verdict in (known[name] for name in named):
-        link = f"[{verdict.claim.question}]({page.format(notebook=verdict.claim.notebook)})"
-        lines.append(f"| {link} | {_found(verdict)} | {mark(verdict)} |")
-    return "\n".join(lines) + "\n"
+    found = [known[name] for name in named]
+    for verdict in found:
+        if verdict.verdict != "not run":
+            link = f"[{verdict.claim.question}]({page.format(verdict.claim.notebook)})"
+            lines.append(f"| {link} | {_found(verdict)} | {mark(verdict)} |")
+    return "\n".join(lines) + "\n" + not_run(found, page)
 
 
 def _glance(found, link: str, mark) -> str:
@@ -341,7 +344,7 @@ def _ledger(found) -> str:
         told = f"{_found(verdict)}<br><small>{'<br>'.join(words)}</small>"
         return f"{badge(verdict)}{_edge(verdict)}<br>{told}"
 
-    parts = ["## What held", _what_held(found, "../notebooks/{notebook}.ipynb", badge)]
+    parts = ["## What held", _what_held(found, "../notebooks/{}.ipynb", badge)]
     parts += ["## All claims, by chapter"]
     for notebook in dict.fromkeys(v.claim.notebook for v in found):
         own = [v for v in found if v.claim.notebook == notebook]

@@ -56,6 +56,10 @@ def test_the_table_of_answers_says_how_large_and_what_would_change_it():
     assert "width 64, 2 layers" in rows[0] and "../notebooks/19_lower_loss.ipynb" in rows[0]
     assert "| – |" in rows[1]  # eight layers are a night's
     assert "| width 200 |" in rows[2]
+    left = replace(asked[1], verdict="not run")
+    text = about.with_verdicts("<!-- answers: lower-loss lower-loss-deep -->", [asked[0], left])
+    assert "not run yet: [The gain over gamma 0.5 holds with depth]" in text.splitlines()[-1]
+    assert text.count("| [") == 1
 
 
 def test_what_is_asked_anew_shows_both_ledgers():
