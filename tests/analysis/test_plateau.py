@@ -24,7 +24,7 @@ BASE = RunConfig(init=InitConfig(gamma=1.0), data=DataConfig(fingerprint="f" * 6
 
 @pytest.fixture(scope="module")
 def records():
-    return gammagpt.load_records("laptop")
+    return plateau_fit.all_records()
 
 
 @given(RATES, WIDTHS, STEPS)

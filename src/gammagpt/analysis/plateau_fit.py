@@ -8,7 +8,10 @@ import numpy as np
 from ..gpt.config import InitConfig
 from ..gpt.optim import OptimConfig, learning_rate
 from ..gpt.scores import ProbeConfig
+from ..lab.bundle import read_bundle
 from ..lab.collapse import MARGIN, collapsed
+from ..lab.frame import load_records
+from ..project import root
 from .plateau import (
     ENTROPIES,
     NONE_BELOW,
@@ -23,6 +26,11 @@ LAST_DAY = "2026-11-26"  # of the first edition: what was trained later tests th
 SMALL = 0.9  # gammas from here on have the plateau that collapses
 NONE_MARGIN = 0.05  # nats; the sd of a difference of means of two seeds is 0.03
 FEWEST = 3  # rates of a setting: with fewer there is nothing to compare a run with
+
+
+def all_records() -> list:
+    """What pages read still, and what the first edition had besides (results/first_edition)."""
+    return load_records("laptop") + read_bundle(root() / "results/first_edition/records.jsonl.gz")
 
 
 def first_edition(records) -> list:
