@@ -151,17 +151,18 @@ def orders(record, reasoning) -> dict[str, float]:
     """reasoning_first: how far reasoning is learned before memory. unseen_behind: how far trained
     pairs are learned before those that were held out. See `ahead`."""
     chance = chance_losses(record.config.data, record.config.seed)
-    others = [name for name in chance if name not in reasoning]
-    if not reasoning:
+    known = [name for name in chance if name in record.curves and chance[name] > 0]
+    own = [name for name in known if name in reasoning][:1]
+    if not own:
         return {}
-    own = shares_left(record.curves, reasoning[0], chance[reasoning[0]])
-    numbers = {}
+    left = {name: shares_left(record.curves, name, chance[name]) for name in known}
+    first, numbers = left[own[0]], {}
+    others = [left[name] for name in known if name not in reasoning]
     if others:
-        memory = shares_left(record.curves, others[0], chance[others[0]])
-        numbers["reasoning_first"] = ahead(own, memory)
+        numbers["reasoning_first"] = ahead(first, others[0])
     if "unseen" in record.curves:
-        unseen = shares_left(record.curves, "unseen", chance[reasoning[0]])
-        numbers["unseen_behind"] = ahead(own, unseen)
+        unseen = shares_left(record.curves, "unseen", chance[own[0]])
+        numbers["unseen_behind"] = ahead(first, unseen)
     return numbers
 
 
