@@ -18,7 +18,8 @@ LISTS = {  # what a list holds, by its name or the last word of it
     "warmups": float, "epsilons": float, "seeds": int, "widths": int, "layers": int,
     "depths": int, "factors": float, "lengths": int, "other_steps": int,
 }
-EMPTY = ("stds", "rates", "between", "seeds", "decays", "warmups")  # those that may be
+EMPTY = ("stds", "rates", "between", "seeds")  # those that may be, by the last word
+ABSENT = ("decays", "warmups")  # and by the whole name
 WORDS = {"width": "width {}", "n_layer": "layers {}", "steps": "{} steps", "norm_eps": "eps {:g}",
          "warmup": "warm-up {:g}", "weight_decay": "decay {:g}"}
 
@@ -66,7 +67,7 @@ def _plain_values(source: str) -> dict:
 def _value(name: str, value):
     last = name.split("_")[-1]
     kind = LISTS.get(name) or LISTS.get(last)
-    empty = last in EMPTY and not name.endswith("tuning_seeds")
+    empty = name in ABSENT or (last in EMPTY and not name.endswith("tuning_seeds"))
     return check_list(name, value, kind, empty) if kind else value
 
 
