@@ -155,6 +155,13 @@ def test_a_collapsed_run_makes_a_gain_hollow(runs):
     assert not hollow["gate"] and hollow["decay 0"]
 
 
+def test_a_collapse_as_usual_makes_every_change_hollow_and_no_other_gain(runs):
+    one = runs.index[(runs.setting == "gamma 1") & (runs.role == "tuned")][0]
+    marked = runs.assign(collapsed=runs.collapsed | (runs.index == one))
+    found = effects(marked).set_index(["what", "variant"]).resolved
+    assert not found["change"].any() and found["gain", "gate"]
+
+
 def test_the_figures_name_every_setting_and_count_sinks(runs):
     picture = figures.restraints(runs, "night")
     assert picture.anchor == "fig-restraints"

@@ -1,9 +1,12 @@
-"""What was tuned by the second edition's rules: the best rate of each setting, and its runs."""
+"""What was tuned by the second edition's rules: best rates, and differences of compared runs."""
 
 import pandas as pd
 
+from ..ledger.welch import Welch
 from .plateau import collapse_index
 
+MARGIN = 0.03  # nats: what the claims call equivalent
+CONFIDENCE = 0.95
 FORMS = {"learning rate": "{:.2g}", "x": "{:.2f}", "loss": "{:.3f}", "sd": "{:.3f}"}
 
 
@@ -19,6 +22,19 @@ def best(runs) -> pd.DataFrame:
                      "sd": group.loss.std(), "collapsed": int(group.collapsed.sum()),
                      "inside its grid": "yes" if first.resolved else "no"})
     return pd.DataFrame(rows)
+
+
+def difference(*sides) -> dict:
+    """Of the losses of frames of compared runs (two, or four): first less second [less third, plus
+    fourth], in nats per token.
+
+    Keys: effect, low, high (Welch's interval), resolved: False if a best rate lies at a grid's edge
+    or a run collapsed, of whichever side.
+    """
+    found = Welch.of([list(side.loss) for side in sides])
+    low, high = found.interval(CONFIDENCE)
+    sound = all(side.resolved.all() and not side.collapsed.any() for side in sides)
+    return {"effect": found.effect, "low": low, "high": high, "resolved": bool(sound)}
 
 
 def table(*frames):

@@ -203,7 +203,8 @@ def progress(curves: dict, chance: dict[str, float]) -> dict:
     """Steps until each task is half learned, and what is left of each other one just then."""
     numbers = {}
     names = [name for name in chance if name in curves and chance[name] > 0]  # else: one label
-    left = {n: np.array([(s, min(1, v / chance[n])) for s, v in curves[n]]) for n in names}
+    left = {n: np.column_stack([[step for step, _ in curves[n]], shares_left(curves, n, chance[n])])
+            for n in names}
     for name in names:
         step = crossing(left[name], HALF)
         numbers[f"steps_to_{name}"] = step

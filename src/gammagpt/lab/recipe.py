@@ -27,7 +27,8 @@ def expected_rate(run: RunConfig) -> float:
     """Where the best learning rate is expected; a grid of multiples of it has to bracket it."""
     init, large = run.init, is_large(run.init)
     best, power = LARGE if large else FIXED if init.gamma is None else SMALL
-    warmer = 1 if large else (run.optim.warmup / 0.3) ** WARMER
+    share = max(run.optim.warmup, 1 / run.steps)  # no warm-up is one of a step
+    warmer = 1 if large else (share / 0.3) ** WARMER
     return best * (64 / run.model.width) ** power * (400 / run.steps) ** SHORTER * warmer
 
 

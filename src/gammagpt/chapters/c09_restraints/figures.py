@@ -4,11 +4,11 @@ import numpy as np
 
 from ...analysis.gains import ends, parted
 from ...analysis.norms import first_norm
+from ...analysis.tuned import MARGIN
 from ...plots import EDGE, GREY, NATS, SHADE, Curves, Estimates, Picture, compose, provenance
 from ...plots.style import style
 from . import numbers
 
-MARGIN = 0.03  # nats: what the claims call equivalent
 SINKS = {
     "sink_rate": "share of heads that are sinks",
     "first_token": "attention to the first token",

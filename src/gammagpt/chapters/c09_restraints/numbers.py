@@ -9,10 +9,9 @@ import math
 import pandas as pd
 
 from ...analysis.gains import PLAIN, ends, parted
+from ...analysis.tuned import difference
 from ...gpt.optim import learning_rate
-from ...ledger.welch import Welch
 
-CONFIDENCE = 0.95
 COLUMNS = ["variant", "what", "effect", "low", "high", "resolved"]
 
 
@@ -27,30 +26,19 @@ def effects(runs) -> pd.DataFrame:
     """A row a variant and what is measured of it, in nats per token, with Welch's 95 % interval.
 
     gain: loss of the smallest gamma less that of the largest. change: this gain less the one as
-    usual. COLUMNS are those of the table; resolved is False if a best rate lies at a grid's edge
-    or a compared run collapsed.
+    usual. COLUMNS are those of the table; resolved: see `difference`.
     """
     runs = parted(runs)
-    runs, pair, rows = runs[runs.role == "tuned"], ends(runs), []
-    plain = [_losses(runs, init, PLAIN) for init in pair or ()]
-    for variant, group in runs.groupby("variant", sort=False):
-        sides = [_losses(group, init, variant) for init in pair or ()]
-        if not (sides and all(sides)):
-            continue
-        good = bool(group.resolved.all() and not group.collapsed.any())
-        rows.append(_row(variant, "gain", sides, good))
-        if variant != PLAIN and all(plain):
-            rows.append(_row(variant, "change", sides + plain, good))
+    runs, pair, rows = runs[runs.role == "tuned"], ends(runs) or (), []
+    sides = {variant: [group[group.init == init] for init in pair]
+             for variant, group in runs.groupby("variant", sort=False)}
+    whole = {variant: both for variant, both in sides.items() if both and all(map(len, both))}
+    for variant, both in whole.items():
+        rows.append({"variant": variant, "what": "gain"} | difference(*both))
+        if variant != PLAIN and PLAIN in whole:
+            change = difference(*both, *whole[PLAIN])
+            rows.append({"variant": variant, "what": "change"} | change)
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _losses(runs, init: str, variant: str) -> list[float]:
-    return list(runs.loss[(runs.init == init) & (runs.variant == variant)])
-
-
-def _row(variant: str, what: str, sides: list, good: bool) -> tuple:
-    found = Welch.of(sides)
-    return (variant, what, found.effect, *found.interval(CONFIDENCE), good)
 
 
 def sinks(runs) -> pd.DataFrame:

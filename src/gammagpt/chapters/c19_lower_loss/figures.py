@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from ...analysis.tuned import MARGIN
 from ...plots import EDGE, LOSS, NATS, SHADE, Estimates, Picture, compose, provenance
 from . import numbers
 
@@ -63,18 +64,18 @@ def _gains(frames: list, size: str, treatment: str, title: str = "") -> list[Est
     xs = sorted(table["size"].unique())
 
     def band(axes):
-        axes.axhspan(-numbers.MARGIN, numbers.MARGIN, **SHADE)
+        axes.axhspan(-MARGIN, MARGIN, **SHADE)
         axes.set_xlim(min(xs) / 1.3, max(xs) * 1.3)
         axes.set_xticks(xs, xs)  # of all panels: they share the axis, and one may lack a size
 
     panels = [
-        Estimates(table=rows, x="size", y="gain", hue="baseline", line=True, log=2, zero=0,
+        Estimates(table=rows, x="size", y="effect", hue="baseline", line=True, log=2, zero=0,
                   form="+.3f", title=title or recipe, also=band,
                   place=f"{SIZES[size]} {{:g}}".format, label=f"gain of {treatment} ({NATS})",
                   xlabel=SIZES[size])
         for recipe, rows in table.groupby("recipe", sort=False)
     ]
-    return panels or [Estimates(table=table, x="size", y="gain")]
+    return panels or [Estimates(table=table, x="size", y="effect")]
 
 
 def _tuned(frames: list):

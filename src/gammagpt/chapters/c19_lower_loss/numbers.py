@@ -4,11 +4,9 @@ import math
 
 import pandas as pd
 
-from ...ledger.welch import Welch
+from ...analysis.tuned import difference
 
-MARGIN = 0.03  # nats: what the claims call equivalent
-CONFIDENCE = 0.95
-GAINS = ["size", "recipe", "baseline", "gain", "low", "high", "runs", "resolved"]
+GAINS = ["size", "recipe", "baseline", "effect", "low", "high", "resolved"]
 
 
 def split(setting: str) -> tuple[str, str]:
@@ -19,25 +17,16 @@ def split(setting: str) -> tuple[str, str]:
 
 def gains(runs, size: str, treatment: str) -> pd.DataFrame:
     """A row a size, recipe and baseline: what `treatment` gains, in nats per token, with Welch's
-    95 % interval; `size` is the column that varies. GAINS are its columns; resolved is False if a
-    best rate lies at an edge, or a run collapsed."""
+    95 % interval; `size` is the column that varies. GAINS are its columns; see `difference`."""
     rows = []
     for rest, group in _compared(runs).groupby("rest", sort=False):
         small = group[group.start == treatment]
         for baseline, usual in group[group.start != treatment].groupby("start", sort=False):
             if len(small):
-                rows.append(_gain(rest, small, usual, size) | {"baseline": baseline})
+                recipe = "with a unigram bias" if "bias" in rest else "as usual"
+                rows.append({"size": small[size].iat[0], "recipe": recipe, "baseline": baseline}
+                            | difference(usual, small))
     return pd.DataFrame(rows, columns=GAINS)
-
-
-def _gain(rest: str, small, usual, size: str) -> dict:
-    found = Welch.of([list(usual.loss), list(small.loss)])
-    low, high = found.interval(CONFIDENCE)
-    recipe = "with a unigram bias" if "bias" in rest else "as usual"
-    return {"size": small[size].iat[0], "recipe": recipe, "gain": found.effect, "low": low,
-            "high": high, "runs": min(len(small), len(usual)),
-            "resolved": all(side.resolved.all() and not side.collapsed.any()
-                            for side in (small, usual))}
 
 
 def _compared(runs) -> pd.DataFrame:
