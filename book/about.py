@@ -226,8 +226,8 @@ def citation() -> str:
 
 def superseded(verdicts) -> str:
     """A row a question that the second edition asks anew: both verdicts, and why it was asked."""
-    folder = root() / "results" / "first_edition"
-    old = {row["id"]: row for row in json.loads((folder / "ledger.json").read_text("utf-8"))}
+    ledger = json.loads((root() / "book" / "first_edition.json").read_text("utf-8"))
+    old = {row["id"]: row for row in ledger}
     known = {verdict.claim.id: verdict for verdict in verdicts}
     lines = ["| First edition | Then | Now | Why it was asked anew |", "|---|---|---|---|"]
     for new, row in read_yaml(root() / "book" / "superseded.yml").items():
@@ -237,8 +237,9 @@ def superseded(verdicts) -> str:
         now = f"[{verdict.claim.title}](claim-{new}): {badge(verdict)} {effect(verdict)}"
         names = "<br>".join(f"`{name}`" for name in row["old"])
         lines.append(f"| {names} | {'<br>'.join(then)} | {now} | {row['why']} |")
-    bundle = hashlib.sha256((folder / "records.jsonl.gz").read_bytes()).hexdigest()
-    return "\n".join(lines) + f"\n\nSHA-256 of the bundle: `{bundle}`\n"
+    bundle = root() / "results" / "first_edition" / "records.jsonl.gz"
+    sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
+    return "\n".join(lines) + f"\n\nSHA-256 of the bundle: `{sha256}`\n"
 
 
 def _number(value) -> str:

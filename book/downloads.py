@@ -42,7 +42,7 @@ def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> 
     rules = [f"--- # {file.name}\n{file.read_text(encoding='utf-8')}"
              for file in sorted((root() / "claims").glob("*.yml"))]
     (folder / "claims.yml").write_text("".join(rules), encoding="utf-8")
-    first = root() / "results" / "first_edition" / "ledger.json"
+    first = root() / "book" / "first_edition.json"
     (folder / "first-edition.json").write_bytes(first.read_bytes())
     page = staging / "book" / "_generated" / "downloads.md"
     page.write_text(_page(folder, tier, tables, books), encoding="utf-8")
