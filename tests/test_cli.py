@@ -200,6 +200,10 @@ def test_claims_are_strict_json_with_every_id_of_the_ledger(tmp_path, monkeypatc
     content = strict_json(output)
     assert [entry["id"] for entry in content] == [claim.id for claim in load_ledger()]
     assert {entry["tier"] for entry in content} == {project.PAGES}
+    for entry, claim in zip(content, load_ledger(), strict=True):
+        said = [entry[name] for name in ("paper", "question", "primary", "unit")]
+        assert said == [claim.paper or None, claim.statement, claim.primary, claim.unit]
+        assert {"verdict", "effect", "low", "high", "n", "means"} <= set(entry)
 
 
 def test_claims_in_words_are_one_line_each(call, tmp_path, monkeypatch):

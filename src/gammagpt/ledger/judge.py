@@ -53,11 +53,14 @@ class Verdict:
                 for setting in self.claim.settings]
 
     def to_dict(self) -> dict:
-        """Strict JSON content; numbers that do not exist are null."""
+        """Strict JSON content, of every claim the same fields; what does not exist is null."""
         expected = self.claim.expected_at(self.tier)
         numbers = {n: _or_none(getattr(self, n)) for n in ("effect", "low", "high", "p")}
         return numbers | {
             "id": self.claim.id,
+            "paper": self.claim.paper or None,  # a key of references.bib
+            "question": self.claim.statement,
+            "primary": self.claim.primary,
             "tier": self.tier,
             "verdict": self.verdict,
             "reason": self.reason,
@@ -71,14 +74,9 @@ class Verdict:
             "as_expected": expected[0] <= self.effect <= expected[1]
             if expected and math.isfinite(self.effect)
             else None,
+            "means": self.claim.means.get(self.verdict),
             "runs": [list(pair[:-1]) for pair in self.pairs or self.compared],
-        } | self._optional
-
-    @property
-    def _optional(self) -> dict:
-        """Fields of the claim which only some have: whether it is primary, and what it means."""
-        fields = {"primary": self.claim.primary, "means": self.claim.means.get(self.verdict)}
-        return {name: value for name, value in fields.items() if value}
+        }
 
 
 def judge(claim: Claim, runs, tier: str) -> Verdict:
