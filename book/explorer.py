@@ -15,14 +15,16 @@ from gammagpt import Store
 from gammagpt.analysis.anchors import data_of
 from gammagpt.analysis.spectra import EMBEDDING, kinds, over_runs, probed
 from gammagpt.analysis.tokens import GAP, shown
-from gammagpt.chapters.c11_tokens.numbers import compare, measured
 from gammagpt.data.anchors import parse_tasks
+from gammagpt.data.text import load_text
 from gammagpt.ledger.estimate import QUESTIONS
 from gammagpt.plots import COLOURS, provenance
+from gammagpt.probes.token_losses import windows
 from gammagpt.project import results_folder
 from gammagpt.registry.studies import study
 
 PASSAGES = 6
+USUAL = 0.5  # the gamma that tokens are compared with
 RATES = dict(zip(QUESTIONS, ("one learning rate for all gammas", "the rate tuned for this gamma"),
                  strict=True))
 
@@ -53,7 +55,7 @@ def explorer(tier: str) -> dict:
         "loss": panel(frames[0], losses),
         "ranks": panel(frames[1], ranks),
         "map": map_panel(frames[2]),
-        "tokens": tokens_panel(frames[1], store.get(along.reference)),
+        "tokens": tokens_panel(frames[1], along.base),
     }
     entries = [e for p in panels.values() if p for own in p["roles"].values() for e in own]
     used = [runs[runs.role.isin(QUESTIONS)] for runs in frames if len(runs)]
@@ -151,26 +153,41 @@ def plane(ended) -> dict | None:
     }
 
 
-def tokens_panel(runs, reference) -> dict | None:
+def tokens_panel(runs, config) -> dict | None:
     """Passages of held-out text with the loss of every token, with a gamma and with the usual one.
 
-    The passages are those whose mean gain, as chapter 11 compares, is nearest to that of all.
+    `config` is that of a run: its windows are those of all. The passages are those whose mean gain
+    over all gammas is nearest to that of all windows.
     """
-    compared = compare(runs, reference)
-    if compared is None:
+    known = measured(runs)
+    usual = known[known.gamma == USUAL] if len(known) else known
+    if not len(usual) or not known.gamma.nunique() > 1:
         return None
-    shape = compared.tokens.targets.shape
-    means = compared.gains(next(iter(compared.losses))).mean(0).reshape(shape).mean(1)
+    inputs, targets = windows(config)
+    gains = _token_losses(usual) - _token_losses(known[known.gamma != USUAL])
+    means = gains.reshape(targets.shape).mean(1)
     chosen = np.abs(means - means.mean()).argsort(kind="stable")[:PASSAGES]
-    usual = measured(runs)[lambda known: known.setting == compared.usual]
-    found = panel(runs, lambda ended: token_losses(ended, usual, chosen, shape))
-    pieces = [[compared.tokens.inputs[w, 0], *compared.tokens.targets[w]] for w in chosen]
-    found["usual"], found["gap"], found["count"] = float(usual.gamma.iloc[0]), GAP, means.size
+    found = panel(runs, lambda ended: token_losses(ended, usual, chosen, targets.shape))
+    text = load_text(config.data)
+    found["usual"], found["gap"], found["count"] = USUAL, GAP, means.size
     found["passages"] = [
-        {"number": int(window), "pieces": [shown(compared.tokens.text, t) for t in tokens]}
-        for window, tokens in zip(chosen, pieces, strict=True)
+        {"number": int(w), "pieces": [shown(text, t) for t in (inputs[w, 0], *targets[w])]}
+        for w in chosen
     ]
     return found
+
+
+def measured(runs) -> pd.DataFrame:
+    """The compared runs that hold the losses of tokens."""
+    if not len(runs):
+        return runs
+    known = runs.probes.map(lambda probes: bool(probes) and "tokens" in probes[-1])
+    return runs[known & (runs.status == "ok") & runs.role.isin(QUESTIONS)]
+
+
+def _token_losses(runs) -> np.ndarray:
+    """(N,) nats, mean over runs."""
+    return np.mean([probes[-1]["tokens"]["whole"] for probes in runs.probes], 0)
 
 
 def token_losses(ended, usual, chosen, shape) -> dict | None:

@@ -1,72 +1,149 @@
-"""Figures of tokens, from made-up losses on a real tokenizer: what they say and warn of."""
+"""Which tokens gain: a gain that is put into made-up losses of a real text is found again."""
 
-import math
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
-import pandas as pd
 import pytest
 from helpers import made_up_record
 
-from gammagpt import InitConfig, frame
-from gammagpt.analysis import tokens as analysis_tokens
+from gammagpt import Store
 from gammagpt.analysis.tokens import shown
 from gammagpt.chapters.c11_tokens import figures, numbers
-from gammagpt.chapters.c11_tokens.figures import Passage
-from gammagpt.chapters.c11_tokens.numbers import binned, class_gains, compare, tokens_of
-from gammagpt.ledger.estimate import QUESTIONS
-from gammagpt.probes.token_losses import CLASSES, CONTEXT, TRIVIAL, class_losses, classes
+from gammagpt.ledger.claims import load_ledger
+from gammagpt.ledger.judge import judge
+from gammagpt.plots import Picture
+from gammagpt.probes.token_classes import CLASSES, classes, deciles
+from gammagpt.registry.studies import studies
 
-WINDOWS = 24
-GAIN = 0.25  # nats, of the small initialization on every token
-
-
-def record(base, gamma, seed, gain=0.0, noise=0.1, rate=0.002):
-    """Losses that all runs share, less a gain, with noise of the run's own."""
-    size = WINDOWS * base.model.block_size
-    shared, more = np.random.default_rng(0).uniform(0.5, 6, (2, size))
-    own = np.random.default_rng([seed, int(100 * gamma)]).normal(0, noise, size)
-    whole = (shared - gain + own).round(3)
-    losses = {"whole": whole.tolist(), "short": (whole + more - 3).round(3).tolist()}
-    config = replace(
-        base, init=InitConfig(gamma=gamma), seed=seed,
-        probes=replace(base.probes, tokens=WINDOWS, spectra=0),
-        optim=replace(base.optim, learning_rate=rate),
-    )
-    return made_up_record(config, 5.0, probes=[{"step": 12, "tokens": losses}])
+CLAIMS = {c.id: c for c in load_ledger() if c.notebook == "11_tokens"}
+GAIN = {"trivial": 0.05, "constrained": 0.35, "rest": 0.2}  # of gamma 1 over gamma 0.5, in nats
+MAKE = (figures.token_weights, figures.token_gains, figures.token_deciles, figures.thresholds)
 
 
-def rows(base, role, gammas=(0.5, 0.8), seeds=(0, 1, 2), gain=GAIN, **named) -> pd.DataFrame:
-    made = [record(base, g, s, gain * (g > 0.5), **named) for g in gammas for s in seeds]
-    return frame(made).assign(role=role, resolved=True)
+def with_losses(config, losses, short=None):
+    kept = {"whole": losses.tolist(), "short": (losses if short is None else short).tolist()}
+    return made_up_record(config, float(losses.mean()),
+                          probes=[{"step": config.steps, "tokens": kept}])
 
 
-def both(base, **named) -> pd.DataFrame:
-    tuned = rows(base, "tuned", rate=0.004, **{**named, "gain": 0.0})
-    return pd.concat([rows(base, "common", **named), tuned], ignore_index=True)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(study, store, frame, what is known of the tokens) of tier laptop with 32 windows."""
+    study = studies("11_tokens", "laptop", tokens=32)["tokens"]
+    store, random = Store(tmp_path_factory.mktemp("records")), np.random.default_rng(0)
+    base = random.uniform(1, 6, 32 * study.base.model.block_size)
+    third = with_losses(study.reference, base, base + random.uniform(-1, 1.5, base.size))
+    store.put(third)
+    gain = np.array([GAIN[name] for name in CLASSES])[classes(third)]
+    for name, config in study.settings.items():
+        for run in study.only([name]).tuning():
+            off = abs(np.log2(run.optim.learning_rate / config.optim.learning_rate))
+            store.put(made_up_record(run, 4 + off))
+    best = study.best_rates(study.collect(store))
+    for name in study.settings:
+        for run in study.only([name]).at_best_rate(best):
+            own = np.random.default_rng([run.seed, len(name)]).normal(0, 0.3, base.size)
+            store.put(with_losses(run, base - gain * ("gamma 0.5" not in name) + own))
+    return study, store, study.collect(store), numbers.tokens_of(third)
 
 
-@pytest.fixture
-def reference(tiny):
-    return record(tiny, 0.65, 3000)
+@pytest.fixture(scope="module")
+def pairs(made):
+    return numbers.pairs(made[2], "gamma 1")
 
 
-@pytest.fixture
-def made(tiny, reference):
-    return compare(both(tiny), reference)
+# ---- the claims ----------------------------------------------------------------------------------
 
 
-MAKE = {
-    "token_classes": figures.token_classes,
-    "token_weights": figures.token_weights,
-    "gain_by_loss": figures.gain_by_loss,
-    "thresholds": figures.thresholds,
-}
+def test_the_gains_that_were_put_in_are_found_and_judged(made):
+    effects = {name: judge(claim, made[2], "laptop") for name, claim in CLAIMS.items()}
+    assert effects["tokens-constrained"].effect == pytest.approx(0.3, abs=0.03)
+    assert effects["tokens-matched"].effect == pytest.approx(0.3, abs=0.04)
+    assert effects["tokens-constrained-rest"].effect == pytest.approx(0.15, abs=0.03)
+    for name in ("tokens-constrained", "tokens-matched", "tokens-constrained-bias"):
+        assert effects[name].verdict == "better", name
+    assert abs(effects["tokens-gpt2"].effect) < 0.03 and effects["tokens-gpt2"].n == 8
+
+
+def test_a_gain_on_a_class_is_what_its_claim_is_judged_by(made, pairs):
+    shown_ = numbers.by_threshold(pairs, made[3]).set_index(["recipe", "baseline", "kind"])
+    row = shown_.loc["as usual", "gamma 0.5", "as on this page"]
+    judged = judge(CLAIMS["tokens-constrained"], made[2], "laptop")
+    assert (row.effect, row.low, row.high) == pytest.approx(judged.shown)
+
+
+def test_gains_of_the_classes_add_up_to_that_of_all(made, pairs):
+    table = numbers.by_class(pairs, made[3])
+    masks = made[3].masks()
+    assert len(table) == 3 * len(masks)
+    for _, rows in table.groupby(["recipe", "baseline"]):
+        gain = rows.set_index("kind").effect
+        parts = sum(gain[kind] * masks[kind].mean() for kind in CLASSES)
+        assert parts == pytest.approx(gain["all"])
+    shares = numbers.weights(pairs[0], made[3])
+    assert shares.sum().tolist() == pytest.approx([1, 1, 1])
+
+
+def test_a_collapse_makes_every_gain_hollow(made):
+    runs = made[2]
+    one = (runs.role == "tuned") & (runs.setting == "gamma 1")
+    found = numbers.by_class(numbers.pairs(runs.assign(collapsed=one), "gamma 1"), made[3])
+    assert not found[found.recipe == "as usual"].resolved.any()
+    assert found[found.recipe == "unigram bias"].resolved.all()
+
+
+def test_the_third_model_is_neither_side_and_tuning_is_chapter_19s(made):
+    study = made[0]
+    others = studies("19_lower_loss", "night")
+    known = {run.key for name in ("width", "bias") for run in others[f"lower_loss_{name}"].tuning()}
+    tuning = studies("11_tokens", "night")["tokens"].tuning()
+    assert {run.key for run in tuning} <= known
+    compared = [run for run in study.at_common_rate() + study.tuning()]
+    assert study.reference.init not in {run.init for run in compared}
+    assert study.reference.seed not in {run.seed for run in compared}
+
+
+# ---- by frequency, and by a loss -----------------------------------------------------------------
+
+
+def test_within_a_tenth_only_tokens_that_are_as_frequent_are_compared(made, pairs):
+    table = numbers.by_tenth(pairs[:1], made[3])
+    row = table[(table.tenth == 4) & (table.kind == "rest")].iloc[0]
+    mask = (deciles(made[0].reference) == 3) & (made[3].kinds == 2)
+    one, other = (losses.mean(0)[mask].mean() for losses in pairs[0].losses)
+    assert row.effect == pytest.approx(one - other)
+
+
+def test_sorted_by_its_own_loss_a_setting_seems_to_gain_on_itself(made, pairs):
+    """Noise alone tilts the line; sorted by the third model's, the same runs show none."""
+    noisy = tuple(values + np.random.default_rng(1).normal(0, 1, values.shape)
+                  for values in pairs[0].losses)
+    fair, own = numbers.by_loss(replace(pairs[0], losses=noisy), made[3]).values()
+    tilt = [tables["gamma 0.5 over itself"].gain for tables in (fair, own)]
+    assert tilt[1].iloc[-1] - tilt[1].iloc[0] > 0.5 > abs(tilt[0].iloc[-1] - tilt[0].iloc[0])
+    assert (np.diff(own["gamma 0.5 over itself"].base) > 0).all()
+
+
+# ---- the figures, and the passage ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_every_figure_says_its_numbers_and_stands_without_records(made, pairs, make):
+    picture = make(pairs, made[3], "laptop")
+    assert isinstance(picture, Picture) and "unigram bias" in picture.alt.lower()
+    assert b"nan" not in picture.svg() and "nan" not in picture.alt
+    assert "Nothing is shown" in make([], None, "laptop").alt
+
+
+def test_a_line_a_loss_is_in_the_figure_of_the_trap(made, pairs):
+    alt = figures.gain_by_loss(pairs[0], made[3], "laptop").alt.lower()
+    assert "sorted by the third model's loss" in alt and "gamma 0.5 over itself" in alt
+    assert "Nothing is shown" in figures.gain_by_loss(None, None, "laptop").alt
 
 
 class Spans(HTMLParser):
-    """The elements and titles of all tokens, and all text of the marked paragraphs."""
+    """The elements and titles of all tokens, and all text of the passage."""
 
     def __init__(self, page):
         super().__init__()
@@ -80,153 +157,37 @@ class Spans(HTMLParser):
         self.text += data
 
 
-# ---- every figure ------------------------------------------------------------------------------
-
-
-# ---- what is compared --------------------------------------------------------------------------
-
-
-def test_nothing_can_be_compared_without_reference_records_or_a_second_setting(tiny, reference):
-    runs = both(tiny)
-    assert compare(runs, None) is None
-    assert compare(runs, replace(reference, probes=[])) is None
-    assert compare(runs.iloc[:0], reference) is None
-    assert compare(rows(tiny, "common", gammas=(0.5,)), reference) is None
-    assert compare(runs.assign(role="tuning"), reference) is None
-
-
-def test_the_settings_are_those_of_the_claims_or_else_the_outermost(tiny, reference):
-    many = compare(rows(tiny, "common", gammas=(0.3, 0.5, 0.8, 1.0)), reference)
-    assert (many.usual, many.small) == ("gamma 0.5", "gamma 0.8")
-    others = compare(rows(tiny, "common", gammas=(0.3, 0.6, 1.0)), reference)
-    assert (others.usual, others.small) == ("gamma 0.3", "gamma 1")
-
-
-def test_only_seeds_that_both_settings_have_are_compared(tiny, reference):
-    runs = pd.concat([rows(tiny, "common", gammas=(0.5,), seeds=(0, 1, 2)),
-                      rows(tiny, "common", gammas=(0.8,), seeds=(2, 1, 5))])
-    made = compare(runs, reference)
-    assert list(made.losses) == ["common"] and len(made.gains("common")) == 2
-    assert made.gains("common").mean() == pytest.approx(GAIN, abs=0.02)
-
-
-def test_a_document_ends_with_its_end_token(made):
-    tokens = made.tokens
-    ends = (tokens.targets == len(tokens.text.ranks)).ravel()
-    after = np.diff(tokens.documents.reshape(tokens.targets.shape), axis=1)
-    inside = ends.reshape(tokens.targets.shape)[:, :-1]
-    assert (after == inside).all() and len(set(tokens.documents)) > 1
-    assert tokens.documents[0] == 0 and (np.diff(tokens.documents) >= 0).all()
-
-
-def test_the_classes_are_those_that_claims_are_about(made, reference):
-    assert (made.tokens.classes == classes(reference)).all()
-    assert (made.tokens.classes_at(TRIVIAL, CONTEXT) == made.tokens.classes).all()
-
-
-# ---- gains -------------------------------------------------------------------------------------
-
-
-def test_gains_are_differences_of_the_class_losses_of_the_frame(made, reference):
-    found = classes(reference)
-    first = made.runs[(made.runs.role == "common") & (made.runs.seed == 0)]
-    usual, small = (class_losses(probes[-1], found) for probes in first.probes)
-    gains = class_gains(made)
-    mine = gains[(gains.role == "common") & (gains.seed == 0)].set_index("kind")
-    for kind in CLASSES:
-        expected = usual[f"loss_{kind}"] - small[f"loss_{kind}"]
-        assert mine.gain[kind] == pytest.approx(expected)
-        assert mine["share"][kind] == pytest.approx(expected / usual[f"loss_{kind}"])
-
-
-def test_parts_add_up_to_the_gain_of_all(made):
-    for _, mine in class_gains(made).groupby(["role", "seed"]):
-        mine = mine.set_index("kind")
-        assert mine.part.drop("all").sum() == pytest.approx(mine.gain["all"])
-
-
-def test_the_weights_of_classes_add_up_to_one(made):
-    table = numbers.weights(made.tokens)
-    assert table.tokens.sum() == len(made.tokens.classes)
-    assert table[["share", "loss"]].sum().tolist() == pytest.approx([1, 1])
-
-
-def test_intervals_over_documents_hold_the_gain_that_was_put_in(made):
-    many = np.arange(len(made.tokens.classes)) // 16  # a document a window
-    made = replace(made, tokens=replace(made.tokens, documents=many))
-    found = numbers.by_documents(made, "common")
-    (low, high), (low_share, high_share) = found["all"]
-    assert low < made.gains("common").mean() < high and high - low < 0.1
-    assert low_share < GAIN / 3.25 < high_share
-
-
-def test_one_document_has_no_interval_over_documents(made):
-    tokens = replace(made.tokens, documents=0 * made.tokens.documents)
-    assert numbers.by_documents(replace(made, tokens=tokens), "common") == {}
-
-
-def test_the_main_difference_is_that_of_context_and_trivial(made):
-    gains = class_gains(made).query("role == 'common'").pivot(
-        index="seed", columns="kind", values="gain")
-    mean, low, high = numbers.difference(made, "common", made.tokens.classes)
-    assert mean == pytest.approx((gains.context - gains.trivial).mean()) and low < mean < high
-    assert math.isnan(numbers.difference(made, "common", 0 * made.tokens.classes)[0])
-
-
-def test_thresholds_make_classes_larger_and_smaller(made):
-    found = numbers.variants(made.tokens)
-    trivial = [(found[f"trivial below {limit:g} nats"] == 0).sum() for limit in (0.5, 2)]
-    assert trivial[0] <= (found["as it is"] == 0).sum() <= trivial[1] and len(found) == 6
-    merged = found["copied tokens are context"]
-    assert not (merged == 1).any()
-    assert (merged == 2).sum() == np.isin(found["as it is"], [1, 2]).sum()
-
-
-# ---- regression to the mean --------------------------------------------------------------------
-
-
-def test_bins_are_of_the_same_size_and_in_order():
-    base = np.random.default_rng(0).uniform(0, 8, 800)
-    middles, means = binned(base, np.stack([base, 2 * base]))
-    assert (np.diff(middles) > 0).all() and means == pytest.approx(np.stack([middles, 2 * middles]))
-    assert middles == pytest.approx(np.arange(0.5, 8), abs=0.4)
-
-
-def test_binned_by_its_own_loss_a_setting_seems_to_gain_on_itself(tiny, reference):
-    """Noise alone tilts the line; binned by the reference, the same runs show none."""
-    runs = rows(tiny, "common", gain=0.0, noise=1.0)
-    made = compare(runs, reference)
-    own = numbers.by_own_loss(made)[figures.ITSELF][1].mean(0)
-    fair = numbers.by_reference(made)["at one learning rate"][1].mean(0)
-    assert own[-1] - own[0] > 0.5 > abs(fair[-1] - fair[0])
-
-
-# ---- the passage -------------------------------------------------------------------------------
-
-
-def test_the_passage_is_chosen_by_its_mean_gain(made):
-    means = made.gains("common").mean(0).reshape(WINDOWS, -1).mean(1)
+def test_the_passage_is_chosen_by_its_mean_gain(made, pairs):
+    means = pairs[0].gains().reshape(32, -1).mean(1)
     away = abs(means - means.mean())
-    assert away[numbers.chosen_window(made)] == away.min()
+    assert away[numbers.chosen_window(pairs[0], made[3])] == away.min()
 
 
-def test_a_passage_holds_the_whole_text_and_marks_who_is_better(made):
-    found = figures.passage(made, "laptop", window=3)
-    assert isinstance(found, Passage) and [*found.paragraphs] == [*QUESTIONS.values()]
-    body = Spans(found.paragraphs["at one learning rate"])
-    tokens = [made.tokens.inputs[3, 0], *made.tokens.targets[3]]
-    assert body.text == "".join(shown(made.tokens.text, token) for token in tokens)
-    gains = made.gains("common").mean(0).reshape(WINDOWS, -1)[3]
+def test_a_passage_holds_the_whole_text_and_marks_who_is_better(made, pairs):
+    known = made[3]
+    body = Spans(figures.passage(pairs[0], known, "laptop", window=3).body)
+    tokens = [known.inputs[3, 0], *known.targets[3]]
+    assert body.text == "".join(shown(known.text, token) for token in tokens)
+    gains = pairs[0].gains().reshape(32, -1)[3]
     marks = ["mark" if g > 0.1 else "u" if g < -0.1 else "span" for g in gains]
-    assert [token["tag"] for token in body.found] == marks
-    assert all(token["title"].split(":")[0] in CLASSES for token in body.found)
+    outer = [token for token in body.found if "title" in token]
+    assert [token["tag"] for token in outer] == marks
+    kinds = [CLASSES[kind] for kind in known.kinds.reshape(32, -1)[3]]
+    assert [token["title"].split(",")[0] for token in outer] == kinds
+    inner = [token["tag"] for token in body.found if "title" not in token]
+    assert inner.count("b") == kinds.count("constrained")
+    assert inner.count("i") == kinds.count("trivial")
 
 
-def test_a_passage_has_words_for_those_who_cannot_see_it_and_needs_no_colour(made):
-    page = figures.passage(made, "laptop")._repr_html_()
-    assert 'role="group" aria-label="Text of 16 tokens' in page and "Tier laptop; " in page
+def test_a_passage_has_words_for_those_who_cannot_see_it_and_needs_no_colour(made, pairs):
+    page = figures.passage(pairs[0], made[3], "laptop")._repr_html_()
+    assert 'role="group" aria-label="Text of 64 tokens' in page and "Tier laptop; " in page
     assert "<u>Underlined: gamma 0.5 is better</u>" in page and "<style" not in page
-    assert "nan" not in page and 'id="fig-passage"' in page
+
+
+def test_markup_in_the_text_is_text(made, pairs, monkeypatch):
+    monkeypatch.setattr(figures, "shown", lambda text, token: "<em>&")
+    assert "<em>" not in figures.passage(pairs[0], made[3], "laptop").body
 
 
 def test_tokens_are_shown_as_people_can_read_them(text):
@@ -235,13 +196,9 @@ def test_tokens_are_shown_as_people_can_read_them(text):
     assert shown(text, len(text.ranks)) == "⟨end of document⟩"
 
 
-def test_markup_in_the_text_is_text(made, monkeypatch):
-    monkeypatch.setattr(analysis_tokens, "shown", lambda text, token: "<b>&")
-    assert "<b>" not in figures.passage(made, "laptop").paragraphs["at one learning rate"]
-
-
-def test_tokens_of_a_reference_are_those_of_its_record(reference):
-    found = tokens_of(reference)
-    losses = reference.probes[-1]["tokens"]
-    assert found.reference_losses.tolist() == losses["whole"]
-    assert found.reference_gains == pytest.approx(np.subtract(losses["short"], losses["whole"]))
+def test_nothing_is_known_without_the_third_models_losses(made):
+    study, store, runs, _ = made
+    assert numbers.tokens_of(None) is None
+    assert numbers.tokens_of(replace(store.get(study.reference), probes=[])) is None
+    assert numbers.pairs(runs[:0], "gamma 1") == [] == numbers.pairs(runs, "gamma 7")
+    assert numbers.pairs(runs[runs.role == "tuning"], "gamma 1") == []

@@ -15,7 +15,7 @@ from gammagpt.lab.settings import parameters
 from gammagpt.lab.study import LearningRateStudy
 from gammagpt.ledger.claims import load_ledger
 from gammagpt.ledger.judge import judge
-from gammagpt.probes.token_losses import CLASSES, classes
+from gammagpt.probes.token_classes import CLASSES, classes
 from gammagpt.project import TIERS, check_list, root, tier_parameters
 from gammagpt.registry.studies import at_tiers, homes, studies, study
 
@@ -434,16 +434,16 @@ def test_what_is_not_tuned_has_no_tuned_runs(tmp_path):
     assert set(runs.setting) == set(planned.settings) and runs.resolved.all()
 
 
-def test_the_reference_of_development_is_never_compared():
+def test_the_run_that_tells_classes_of_tokens_apart_is_never_compared():
     for tier in TIERS:
-        planned = study("development", tier)
+        planned = study("tokens", tier)
         compared = planned.tuning() + planned.at_common_rate()
         assert planned.reference.key not in {config.key for config in compared}
         assert planned.reference.seed not in planned.seeds + planned.tuning_seeds
 
 
 def test_classes_of_tokens_are_those_of_the_reference(tmp_path):
-    planned = study("development", "smoke")
+    planned = study("tokens", "smoke")
     runs = planned.run(Store(tmp_path), workers=1)
     compared = runs[runs.role != "tuning"]
     columns = [f"loss_{name}" for name in CLASSES]

@@ -25,10 +25,11 @@ class ProbeConfig:
     tokens: int = 0  # validation windows whose every token's loss is kept at the end
     sinks: int = 0  # validation windows on which attention sinks are looked for, at the end
     norms: int = 0  # validation windows on which the norms' outputs are measured, at the end
+    short: int = 4  # tokens of context with which each token's loss is taken once more
 
     def __post_init__(self):
         check_fields(self, "probes.")
-        require_least(1, self, ("losses", "windows", "final_windows"), "probes.")
+        require_least(1, self, ("losses", "windows", "final_windows", "short"), "probes.")
         require_least(0, self, self.OPTIONAL, "probes.")
 
 

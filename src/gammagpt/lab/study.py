@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ..gpt.config import InitConfig, RunConfig
 from ..gpt.scores import ProbeConfig
-from ..probes.token_losses import class_losses, classes
+from ..probes.token_classes import class_losses, classes, deciles
 from ..project import UserError, require_one_of, training_budget
 from .collapse import MARGIN, collapsed
 from .frame import frame
@@ -113,14 +113,14 @@ class LearningRateStudy:
         return self._with_class_losses(runs, store) if self.reference else runs
 
     def _with_class_losses(self, runs, store: Store):
-        """Columns of tokens.class_losses, for the runs that have token losses."""
+        """Columns of token_classes.class_losses, for the runs that have token losses."""
         import pandas as pd
 
         reference = store.get(self.reference)
         if reference is None or "tokens" not in (reference.probes or [{}])[-1]:
             return runs
-        kinds = classes(reference)
-        rows = [class_losses(p[-1], kinds) if p and "tokens" in p[-1] else {} for p in runs.probes]
+        known = classes(reference), deciles(reference.config)
+        rows = [class_losses(p[-1], *known) if p and "tokens" in p[-1] else {} for p in runs.probes]
         return runs.join(pd.DataFrame(rows, index=runs.index))
 
     def best_rates(self, runs):

@@ -1,28 +1,30 @@
 """Which tokens gain?"""
 
-import itertools
 import math
 
-from ...ledger.exercise_kinds import Function, Number, draw
-
-DIE = range(1, 7)
+from ...ledger.exercise_kinds import Function, draw
 
 
-def improvement_of_the_worst_third() -> float:
-    """Mean second throw less mean first throw, of those whose first was among the lowest two."""
-    pairs = [(a, b) for a, b in itertools.product(DIE, DIE) if a <= len(DIE) // 3]
-    return sum(b - a for a, b in pairs) / len(pairs)
-
-
-def same_factor(context, trivial, share) -> tuple[float, float]:
-    """Gain on context less gain on trivial tokens: in nats, and as ln of the factor."""
-    gains = [loss - share * loss for loss in (context, trivial)]
-    factors = [math.log(loss / (share * loss)) for loss in (context, trivial)]
+def same_factor(constrained, trivial, share) -> tuple[float, float]:
+    """Gain on constrained less gain on trivial tokens: in nats, and as ln of the factor."""
+    gains = [loss - share * loss for loss in (constrained, trivial)]
+    factors = [math.log(loss / (share * loss)) for loss in (constrained, trivial)]
     return gains[0] - gains[1], factors[0] - factors[1]
 
 
+def matched(rare, frequent) -> float:
+    """The mean of two differences, each weighed by what its numbers of tokens can tell."""
+    weights = [a * b / (a + b) for a, b, _ in (rare, frequent)]
+    gains = [gain for *_, gain in (rare, frequent)]
+    return sum(w * g for w, g in zip(weights, gains, strict=True)) / sum(weights)
+
+
 def losses(rng) -> dict:
-    return {"context": draw(rng, 3, 6, digits=2), "trivial": draw(rng, 0.3, 2, digits=2)}
+    return {"constrained": draw(rng, 3, 6, digits=2), "trivial": draw(rng, 0.3, 2, digits=2)}
+
+
+def a_half(rng) -> tuple:
+    return int(rng.integers(20, 400)), int(rng.integers(20, 400)), draw(rng, -0.5, 0.5, digits=2)
 
 
 EXERCISES = {
@@ -30,22 +32,27 @@ EXERCISES = {
         same_factor,
         "A gain is the loss before less the loss after; as a share it is ln(before / after).",
         (
-            (lambda context, trivial, share: (0, 0), "A larger loss loses more nats by the same "
-                                                     "factor."),
-            (lambda context, trivial, share: (share * (context - trivial), 0),
+            (lambda constrained, trivial, share: (0, 0), "A larger loss loses more nats by the "
+                                                         "same factor."),
+            (lambda constrained, trivial, share: (share * (constrained - trivial), 0),
              "That is the difference that is left, not the one that is gained."),
         ),
         inputs=lambda rng: losses(rng) | {"share": draw(rng, 0.5, 0.95, digits=2)},
     ),
-    "11.3": Number(
-        improvement_of_the_worst_third,
-        "What have the worst third thrown on average, and what will they throw?",
+    "11.2": Function(
+        matched,
+        "A difference of two means of a and b tokens has the variance (1/a + 1/b) times that of a "
+        "token; the weight is one over that.",
         (
-            (lambda: 0, "That holds for all students together; these were chosen."),
-            (lambda: sum(DIE) / len(DIE), "That is the second exam alone."),
+            (lambda rare, frequent: (rare[2] + frequent[2]) / 2,
+             "That lets a half with hardly a trivial token say as much as any other."),
+            (lambda rare, frequent: sum((a + b) * g for a, b, g in (rare, frequent))
+             / sum(a + b for a, b, _ in (rare, frequent)),
+             "A half with many tokens of one class and few of the other tells little."),
         ),
+        inputs=lambda rng: {"rare": a_half(rng), "frequent": a_half(rng)},
     ),
-    "11.6": Function(
+    "11.3": Function(
         lambda x, spread, luck: x * luck**2 / (spread**2 + luck**2),
         "Of a token's distance from the mean only a part is the token's own: the share of the "
         "variance that is not luck.",

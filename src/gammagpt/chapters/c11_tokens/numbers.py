@@ -1,25 +1,24 @@
-"""Numbers of the chapter on tokens: gains class by class, and token by token.
+"""Gains by class of tokens, by frequency, and token by token: Welch, all compared runs.
 
-Runs are rows of a frame (LearningRateStudy.collect with a reference). What the classes are,
-probes/token_losses.py says. Shapes in comments: S seeds, N tokens in all. Pictures: figures.py.
+A gain is a baseline's loss less that of the treatment, in nats per token. Runs are rows of a frame
+(TunedStudy.collect with a reference). Shapes in comments: S runs, N tokens in all.
 """
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from ...analysis.frames import compared as of_questions
-from ...analysis.frames import contrast
+from ...analysis.gains import parted
+from ...analysis.tuned import difference
 from ...data.text import Text, load_text
-from ...ledger.estimate import QUESTIONS, Estimate
-from ...probes.token_losses import CLASSES, CONTEXT, TRIVIAL, classes, copied, count_losses, windows
+from ...probes.token_classes import CLASSES, CONSTRAINED, DECILES, TRIVIAL, classes, deciles
+from ...probes.token_losses import windows
 
-BINS = 8  # of the base loss, with about as many tokens in each
-DRAWS = 2000  # of the bootstrap over documents
-PAIR = ("gamma 0.5", "gamma 0.8")  # baseline and treatment, as in the claims
-ITSELF = "another seed"
+ALL = "all"
+BINS = 8  # of a base loss, with about as many tokens in each
+FEWEST = 20  # tokens of a class and tenth that are worth a dot
+GAIN = ["recipe", "baseline", "kind", "effect", "low", "high", "resolved"]
 
 
 @dataclass(frozen=True)
@@ -29,187 +28,140 @@ class Tokens:
     text: Text
     inputs: np.ndarray  # (windows, tokens)
     targets: np.ndarray
-    classes: np.ndarray  # (N,): indices of CLASSES
-    documents: np.ndarray  # (N,): the number of the document that a target is in
-    count_losses: np.ndarray  # (N,): nats, of the count model
-    reference_losses: np.ndarray  # (N,): nats, of the reference run with the whole window
-    reference_gains: np.ndarray  # (N,): nats, that the reference gains by the whole window
-
-    def classes_at(self, trivial: float, context: float) -> np.ndarray:
-        """The classes with other thresholds, in nats."""
-        again = copied(self.inputs, self.targets).ravel()
-        conditions = [self.count_losses < trivial, again, self.reference_gains > context]
-        return np.select(conditions, range(3), 3)
+    kinds: np.ndarray  # (N,): indices of CLASSES
+    tenths: np.ndarray  # (N,): by frequency, 0 the rarest
+    losses: np.ndarray  # (N,): nats, of the reference run
+    variants: dict  # thresholds in words -> (N,) the classes that they make
 
     def masks(self) -> dict[str, np.ndarray]:
         """{"all" and each class that is there: (N,) whether a token belongs to it}."""
-        masks = {"all": np.full(len(self.classes), True)}
-        masks |= {name: self.classes == i for i, name in enumerate(CLASSES)}
-        return {name: mask for name, mask in masks.items() if mask.any()}
+        found = {ALL: np.full(len(self.kinds), True)}
+        found |= {name: self.kinds == i for i, name in enumerate(CLASSES)}
+        return {name: mask for name, mask in found.items() if mask.any()}
 
 
 def tokens_of(reference) -> Tokens | None:
     """From the record of the reference run; None if there is none with the losses of tokens."""
     if reference is None or "tokens" not in (reference.probes or [{}])[-1]:
         return None
-    config, losses = reference.config, reference.probes[-1]["tokens"]
-    text = load_text(config.data)
-    inputs, targets = windows(config)
-    ends = text.validation == len(text.ranks)
-    numbers = replace(text, validation=np.cumsum(ends) - ends)  # an end belongs to what it ends
-    _, documents = numbers.validation_windows(*targets.shape)
-    whole, short = np.array(losses["whole"]), np.array(losses["short"])
-    return Tokens(text, inputs, targets, classes(reference), documents.numpy().ravel(),
-                  count_losses(config).ravel(), whole, short - whole)
+    variants = {"as on this page": classes(reference)}
+    for factor in (0.5, 2):
+        trivial, constrained = factor * TRIVIAL, factor * CONSTRAINED
+        variants[f"trivial below {trivial:g} nats"] = classes(reference, trivial)
+        variants[f"constrained above {constrained:g}"] = classes(reference, TRIVIAL, constrained)
+    config = reference.config
+    return Tokens(load_text(config.data), *windows(config), classes(reference), deciles(config),
+                  np.array(reference.probes[-1]["tokens"]["whole"]), variants)
 
 
 @dataclass(frozen=True)
-class Compared:
-    """Two settings, token by token, on the seeds that both have."""
+class Pair:
+    """Two settings that are compared, with the losses of all their runs."""
 
-    usual: str
-    small: str
-    losses: dict[str, tuple[np.ndarray, np.ndarray]]  # role -> (usual (S, N), small (S, N)), nats
-    runs: pd.DataFrame  # of both settings, those that diverged too
-    tokens: Tokens
+    recipe: str  # "as usual" or "unigram bias"
+    baseline: str
+    treatment: str
+    runs: tuple  # of the two, frames
+    losses: tuple  # of the two, (S, N) nats
 
-    def gains(self, role: str) -> np.ndarray:
-        """(S, N): the loss of the baseline less that of the treatment, in nats."""
-        usual, small = self.losses[role]
-        return usual - small
+    def gain(self, weights) -> dict:
+        """Of a weighted sum of the tokens, weights (N,): effect, low, high, resolved."""
+        return difference(*(rows.assign(loss=values @ weights)
+                            for rows, values in zip(self.runs, self.losses, strict=True)))
 
-
-def compare(runs, reference) -> Compared | None:
-    """The two settings of the claims, or else the outermost gammas; None if that cannot be."""
-    tokens, there = tokens_of(reference), measured(runs)
-    if tokens is None or len(contrast(there, PAIR)) < 2:
-        return None
-    usual, small = contrast(there, PAIR)
-    losses = {role: _both(there[there.role == role], usual, small) for role in QUESTIONS}
-    losses = {role: pair for role, pair in losses.items() if len(pair[0])}
-    asked = runs[runs.setting.isin([usual, small]) & runs.role.isin(QUESTIONS)]
-    return Compared(usual, small, losses, asked, tokens) if losses else None
+    def gains(self) -> np.ndarray:
+        """(N,) the gain of each token: mean less mean, over the runs of each side."""
+        one, other = (values.mean(0) for values in self.losses)
+        return one - other
 
 
-def measured(runs) -> pd.DataFrame:
-    """The compared runs that hold the losses of tokens."""
-    if not len(runs):
-        return runs
-    known = runs.probes.map(lambda probes: bool(probes) and "tokens" in probes[-1])
-    return of_questions(runs[known & (runs.status == "ok")])
+def pairs(runs, treatment: str) -> list[Pair]:
+    """The treatment against every other initialization, recipe by recipe."""
+    known = parted(runs)
+    measured = known.probes.map(lambda p: bool(p) and "tokens" in p[-1]) if len(known) else []
+    known = known[measured] if len(known) else known
+    found = []
+    for recipe, group in known.groupby("variant", sort=False):
+        sides = {init: rows for init, rows in group.groupby("init", sort=False)}
+        mine = sides.pop(treatment, None)
+        for baseline, rows in sides.items() if mine is not None else ():
+            both = rows, mine
+            found.append(Pair(recipe, baseline, treatment, both, tuple(map(_losses, both))))
+    return found
 
 
-def class_gains(compared: Compared) -> pd.DataFrame:
-    """The gain of the small initialization: a row a role, seed and class, "all" among them.
+def _losses(rows) -> np.ndarray:
+    return np.array([probes[-1]["tokens"]["whole"] for probes in rows.probes])
 
-    Columns: role, seed (counted from 0), kind, gain (nats per token), share (of the baseline's
-    loss), part (of the gain of a mean token: these add up).
-    """
+
+def by_class(found: list[Pair], tokens: Tokens) -> pd.DataFrame:
+    """A row a pair and class, "all" among them: GAIN."""
+    rows = [{"recipe": pair.recipe, "baseline": pair.baseline, "kind": kind}
+            | pair.gain(mask / mask.sum())
+            for pair in found for kind, mask in tokens.masks().items()]
+    return pd.DataFrame(rows, columns=GAIN)
+
+
+def by_tenth(found: list[Pair], tokens: Tokens) -> pd.DataFrame:
+    """GAIN and tenth (1, the rarest, to 10): of each class among tokens that are as frequent."""
     rows = []
-    for role, (usual, _) in compared.losses.items():
-        gains = compared.gains(role)
-        for kind, mask in compared.tokens.masks().items():
-            gain, base = gains[:, mask].mean(1), usual[:, mask].mean(1)
-            rows += [(role, seed, kind, g, g / b, g * mask.mean())
-                     for seed, (g, b) in enumerate(zip(gain, base, strict=True))]
-    return pd.DataFrame(rows, columns=["role", "seed", "kind", "gain", "share", "part"])
+    for pair in found:
+        for tenth in range(DECILES):
+            masks = {kind: mask & (tokens.tenths == tenth) for kind, mask in tokens.masks().items()}
+            rows += [{"recipe": pair.recipe, "baseline": pair.baseline, "kind": kind,
+                      "tenth": tenth + 1} | pair.gain(mask / mask.sum())
+                     for kind, mask in masks.items() if kind != ALL and mask.sum() >= FEWEST]
+    return pd.DataFrame(rows, columns=[*GAIN, "tenth"])
 
 
-def by_documents(compared: Compared, role: str) -> dict[str, tuple]:
-    """{class: (low, high) of the gain, (low, high) of the share}: 95 %, a bootstrap over documents.
-
-    The mean over seeds is taken first: these intervals say what other texts would have said of
-    these very runs. Empty if there are not three documents.
-    """
-    usual, gain = compared.losses[role][0].mean(0), compared.gains(role).mean(0)
-    numbers, where = np.unique(compared.tokens.documents, return_inverse=True)
-    if len(numbers) < 3:
-        return {}
-    random, intervals = np.random.default_rng(0), {}
-    draws = random.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), DRAWS)
-    for kind, mask in compared.tokens.masks().items():
-        sums = [np.bincount(where, mask * x, len(numbers)) for x in (gain, usual, 1.0)]
-        total, base, count = (draws @ part for part in sums)
-        present = count > 0
-        intervals[kind] = tuple(
-            tuple(np.percentile(total[present] / below[present], [2.5, 97.5]))
-            for below in (count, base)
-        )
-    return intervals
+def by_threshold(found: list[Pair], tokens: Tokens) -> pd.DataFrame:
+    """GAIN, kind being the thresholds: gain on constrained less gain on trivial tokens."""
+    rows = []
+    for pair in found:
+        for words, kinds in tokens.variants.items():
+            one, other = ((kinds == CLASSES.index(name)) for name in ("constrained", "trivial"))
+            if one.any() and other.any():
+                weights = one / one.sum() - other / other.sum()
+                rows.append({"recipe": pair.recipe, "baseline": pair.baseline, "kind": words}
+                            | pair.gain(weights))
+    return pd.DataFrame(rows, columns=GAIN)
 
 
-def difference(compared: Compared, role: str, found) -> Estimate:
-    """Mean and 95 % interval over seeds of the gain on context tokens less that on trivial ones.
-
-    `found` (N,) are the classes; nan if one of the two has no token.
-    """
-    context, trivial = (found == CLASSES.index(name) for name in ("context", "trivial"))
-    if not (context.any() and trivial.any()):
-        return Estimate(math.nan)
-    gains = compared.gains(role)
-    return Estimate.of(gains[:, context].mean(1) - gains[:, trivial].mean(1))
-
-
-def variants(tokens: Tokens) -> dict[str, np.ndarray]:
-    """Name of a variant of the classes -> the classes: each threshold halved and doubled."""
-    classes, context = {"as it is": tokens.classes}, CLASSES.index("context")
-    for limit in (TRIVIAL / 2, TRIVIAL * 2):
-        classes[f"trivial below {limit:g} nats"] = tokens.classes_at(limit, CONTEXT)
-    for limit in (CONTEXT / 2, CONTEXT * 2):
-        classes[f"context above {limit:g} nats"] = tokens.classes_at(TRIVIAL, limit)
-    copied = tokens.classes == CLASSES.index("copied")
-    return classes | {"copied tokens are context": np.where(copied, context, tokens.classes)}
-
-
-def binned(base, gains) -> tuple[np.ndarray, np.ndarray]:
-    """Mean base loss (BINS,) and mean gain of each seed (S, BINS), by a base loss (N,) or (S, N).
-
-    Bins have about as many tokens each: of all tokens, ordered by the base loss of that seed.
-    """
-    base = np.broadcast_to(base, gains.shape)
-    order = np.argsort(base, axis=1, kind="stable")
-    cut = [np.array_split(np.take_along_axis(x, order, 1), BINS, 1) for x in (base, gains)]
-    middles, means = (np.stack([part.mean(1) for part in parts], 1) for parts in cut)
-    return middles.mean(0), means
-
-
-def chosen_window(compared: Compared) -> int:
-    """The window whose mean gain is nearest to that over all windows: a rule, not a hand."""
-    gains = compared.gains(next(iter(compared.losses))).mean(0)
-    means = gains.reshape(compared.tokens.targets.shape).mean(1)
-    return int(np.abs(means - means.mean()).argmin())
-
-
-def weights(tokens: Tokens) -> pd.DataFrame:
-    """A row a class that is there: tokens, their share, and the share of the reference's loss."""
-    rows = {}
+def weights(pair: Pair, tokens: Tokens) -> pd.DataFrame:
+    """A row a class: its share of the tokens, of the reference's loss, and of the pair's gain."""
+    gains, rows = pair.gains(), {}
     for kind, mask in list(tokens.masks().items())[1:]:
-        loss = tokens.reference_losses[mask].sum() / tokens.reference_losses.sum()
-        rows[kind] = {"tokens": mask.sum(), "share": mask.mean(), "loss": loss}
+        rows[kind] = {"of the tokens": mask.mean(),
+                      "of the loss": tokens.losses[mask].sum() / tokens.losses.sum(),
+                      "of the gain": gains[mask].sum() / gains.sum()}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def by_reference(compared: Compared) -> dict:
-    """{label: (middles (BINS,), means (S, BINS))} of each role."""
-    base = compared.tokens.reference_losses
-    return {QUESTIONS[role]: binned(base, compared.gains(role)) for role in compared.losses}
+def binned(base, gains) -> pd.DataFrame:
+    """base and gain, means over runs, of bins of about as many tokens each; base, gains (S, N).
+
+    Each run's tokens are put in the order of its own base.
+    """
+    order = np.argsort(base, axis=1, kind="stable")
+    cut = [np.array_split(np.take_along_axis(x, order, 1), BINS, 1) for x in (base, gains)]
+    base, gain = ([part.mean() for part in parts] for parts in cut)
+    return pd.DataFrame({"base": base, "gain": gain})
 
 
-def by_own_loss(compared: Compared) -> dict:
-    """The same by the baseline's own loss, and of the baseline against its next seed."""
-    lines = {QUESTIONS[role]: binned(usual, compared.gains(role))
-             for role, (usual, _) in compared.losses.items()}
-    usual, _ = next(iter(compared.losses.values()))
-    if len(usual) > 1:
-        lines[ITSELF] = binned(usual, usual - np.roll(usual, 1, 0))
-    return lines
+def by_loss(pair: Pair, tokens: Tokens) -> dict[str, dict[str, pd.DataFrame]]:
+    """Gains from easy to hard tokens: {sorted by what: {of what: `binned`}}. Of runs of the
+    baseline against each other, too, where there is nothing to gain."""
+    usual, small = pair.losses
+    runs = min(map(len, pair.losses))
+    of = {f"{pair.treatment} over {pair.baseline}": usual[:runs] - small[:runs]}
+    of |= {f"{pair.baseline} over itself": usual[:runs] - np.roll(usual[:runs], 1, 0)}
+    bases = {"the third model's loss": np.tile(tokens.losses, (runs, 1)),
+             f"the loss of {pair.baseline} itself": usual[:runs]}
+    return {by: {name: binned(base, gains) for name, gains in of.items()}
+            for by, base in bases.items()}
 
 
-def _both(runs, usual: str, small: str) -> tuple[np.ndarray, np.ndarray]:
-    """(S, N) losses of both settings, on the seeds that both have, in their order."""
-    sides = []
-    for setting in (usual, small):
-        rows = runs[runs.setting == setting].itertuples()
-        sides.append({run.seed: run.probes[-1]["tokens"]["whole"] for run in rows})
-    seeds = sorted(sides[0].keys() & sides[1].keys())
-    return tuple(np.array([side[seed] for seed in seeds]) for side in sides)
+def chosen_window(pair: Pair, tokens: Tokens) -> int:
+    """The window whose mean gain is nearest to that over all windows: a rule, not a hand."""
+    means = pair.gains().reshape(tokens.targets.shape).mean(1)
+    return int(np.abs(means - means.mean()).argmin())
