@@ -15,10 +15,11 @@ SHORTER = 0.3  # the best rate falls with this power of the steps
 WARMER = 0.54  # and that of a small initialization grows with this one of the steps of warm-up
 
 
-def sized(p, base: RunConfig, **size) -> RunConfig:
-    """The run at another size: the recipe's warm-up, and tokens in proportion to its weights."""
+def sized(p, base: RunConfig, longer: float = 1, **size) -> RunConfig:
+    """The run at another size: the recipe's warm-up, and tokens in proportion to its weights, or
+    `longer` times as many."""
     model = replace(base.model, **size)
-    tokens = p.tokens_per_parameter * size_of(model).weights
+    tokens = longer * p.tokens_per_parameter * size_of(model).weights
     steps = max(10, round(tokens / (p.batch_size * p.block_size)))
     return replace(base, model=model, steps=steps, optim=replace(base.optim, warmup=p.warmup))
 
@@ -28,8 +29,9 @@ def expected_rate(run: RunConfig) -> float:
     init, large = run.init, is_large(run.init)
     best, power = LARGE if large else FIXED if init.gamma is None else SMALL
     share = max(run.optim.warmup, 1 / run.steps)  # no warm-up is one of a step
-    warmer = 1 if large else (share / 0.3) ** WARMER
-    return best * (64 / run.model.width) ** power * (400 / run.steps) ** SHORTER * warmer
+    # That of a large one is in proportion to its std; of a small one, the warm-up limits it.
+    own = run.model.width ** (0.5 - init.gamma) if large else (share / 0.3) ** WARMER
+    return best * (64 / run.model.width) ** power * (400 / run.steps) ** SHORTER * own
 
 
 def is_large(init: InitConfig) -> bool:

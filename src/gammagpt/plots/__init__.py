@@ -2,6 +2,7 @@
 
 from .bars import Bars
 from .curves import Curves, Ways, points
+from .dots import Dots
 from .estimates import EDGE, Estimates
 from .heat import Cells, Matrix, scale
 from .panels import Panel, compose
@@ -9,7 +10,7 @@ from .picture import Picture, Source, nothing, provenance
 from .style import COLOURS, GAMMA, GREY, LOSS, NATS, SHADE, looks, style
 
 __all__ = [
-    "COLOURS", "EDGE", "GAMMA", "GREY", "LOSS", "NATS", "SHADE", "Bars", "Cells", "Curves",
+    "COLOURS", "EDGE", "GAMMA", "GREY", "LOSS", "NATS", "SHADE", "Bars", "Cells", "Curves", "Dots",
     "Estimates", "Matrix", "Panel", "Picture", "Source", "Ways", "compose", "looks", "nothing",
     "points", "provenance", "scale", "style",
 ]

@@ -45,7 +45,7 @@ EXERCISES = {
         },
         tolerance=0.02,
     ),
-    "10.5": Function(
+    "10.2": Function(
         stable_rank,
         "It is the squared norm over the square of the largest singular value.",
         (
@@ -56,7 +56,7 @@ EXERCISES = {
         ),
         inputs=lambda rng: {"values": random_values(rng)},
     ),
-    "10.6": Function(
+    "10.3": Function(
         fall_and_rise,
         "Both compare with the lowest point, as the natural logarithm of a quotient.",
         (

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...analysis.frames import compared
-from ...analysis.pictures import RANGE, by_question
+from ...analysis.pictures import RANGE
 from ...analysis.spectra import EMBEDDING, guessing, kinds, loss_at, path, probed, spectra_of
 from ...plots import (
     COLOURS,
@@ -27,11 +27,10 @@ from ...plots import (
 )
 from ...plots.curves import doublings, falling, highest, lowest
 from ...plots.style import MARKERS, stroke
-from .numbers import changes, timing
+from .numbers import by_recipe, changes, timing
 
 FRAMES = 7  # of a filmstrip: the start, and the last ones
 CHANGES = {"fell": "fell to its lowest, by a factor of", "rose": "rose again, by a factor of"}
-BY = {"largest": "share of the largest", "norm": "share of the squared norm"}
 STEP = "step (log from 1)"
 
 
@@ -58,23 +57,23 @@ def _along(runs, measure: str, names, **more) -> Curves:
 
 
 def fall_and_rise(runs, tier: str, anchor: str = "fig-fall-and-rise") -> Picture:
-    """How far the stable rank fell, and how far it rose again, by kind of matrix, with 95 %."""
-    table = by_question(changes(runs))
-    grid = [[_factors(rows, change, question) for change in CHANGES]
-            for question, rows in table.groupby("question", sort=False)]
-    means = np.exp(table[table.kind == "all"].groupby(["question", "setting"], sort=False)[
+    """How far the stable rank fell, and how far it rose again, by kind of matrix; a row a recipe."""
+    table = by_recipe(changes(runs))
+    grid = [[_factors(rows, change, recipe) for change in CHANGES]
+            for recipe, rows in table.groupby("recipe", sort=False)]
+    means = np.exp(table[table.kind == "all"].groupby(["recipe", "setting"], sort=False)[
         list(CHANGES)].mean())
-    told = [f"{question}: " + ", ".join(
+    told = [f"{recipe}: " + ", ".join(
         f"{row.Index[1]} fell {row.fell:.2f} and rose {row.rose:.2f} times"
-        for row in rows.itertuples()) for question, rows in means.groupby(level=0, sort=False)]
+        for row in rows.itertuples()) for recipe, rows in means.groupby(level=0, sort=False)]
     return compose(anchor, "Factors by which the stable rank fell and rose again, all matrices",
-                   grid or [[]], told="; ".join(told), legend=5, share=("col", "all"),
+                   grid or [[]], told="; ".join(told), legend=3, share=("col", "all"),
                    caption="Dots are runs, bars 95 % intervals over seeds. Each matrix has its own "
                    "lowest point.", source=provenance(compared(runs), tier),
                    size=(7.2, 0.8 + 3.1 * len(grid)))
 
 
-def _factors(table, change: str, question: str) -> Estimates:
+def _factors(table, change: str, recipe: str) -> Estimates:
     """Estimates of the logarithms, on an axis that has their factors."""
 
     def axis(axes):
@@ -83,7 +82,7 @@ def _factors(table, change: str, question: str) -> Estimates:
         axes.set_xticks(np.log(ticks), [f"{tick:g}" for tick in ticks])
 
     return Estimates(table=table, x="kind", y=change, hue="setting", upright=False, zero=0,
-                     title=question if change == "fell" else "", xlabel=CHANGES[change], also=axis)
+                     title=recipe if change == "fell" else "", xlabel=CHANGES[change], also=axis)
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -94,21 +93,19 @@ def _ticks(low: float, high: float) -> list[float]:
 
 def against_loss(runs, tier: str, anchor: str = "fig-timing") -> Picture:
     """The stable rank, as a share of its start, against the loss: when in learning it is lowest."""
-    seen, plain = by_question(probed(runs, 3)), guessing(probed(runs, 3))
+    seen, plain = by_recipe(probed(runs, 3)), guessing(probed(runs, 3))
     parts = {"all matrices": None, "embedding": [EMBEDDING]}
-    by = list(seen.groupby("question", sort=False))
+    by = list(seen.groupby("recipe", sort=False))
     grid = [[_by_loss(rows, names, plain, label=f"{part}:\nstable rank / start",
-                      title=question if names is None else "") for question, rows in by]
+                      title=recipe if names is None else "") for recipe, rows in by]
             for part, names in parts.items()]
-    means = by_question(timing(runs)).groupby(["question", "setting"], sort=False)
-    told = [f"{question}: " + ", ".join(
-        f"{row.Index[1]} at step {row.step:.0f} and loss {row.loss:.2f}"
-        for row in rows.itertuples())
-        for question, rows in means[["step", "loss"]].mean().groupby(level=0, sort=False)]
+    means = timing(runs).groupby("setting", sort=False)[["step", "loss"]].mean()
+    told = [f"{row.Index} at step {row.step:.0f} and loss {row.loss:.2f}"
+            for row in means.itertuples()]
     caption = ("Learning goes to the right; a line is a run, a mark its lowest point. Dotted: the "
                f"loss of guessing by frequency, {plain:.2f} nats.")
     return compose(anchor, "Stable rank against the training loss. Lowest point", grid,
-                   told="; ".join(told), caption=caption, share=("all", "row"), legend=5,
+                   told="; ".join(told), caption=caption, share=("all", "row"), legend=3,
                    source=provenance(compared(runs), tier), size=(7.2, 6.0))
 
 
@@ -131,40 +128,33 @@ def _by_loss(runs, names, plain: float, **more) -> Ways:
     return Ways(table=table, also=lows, xlabel="training loss (nats per token)", **more)
 
 
-def filmstrip(
-    runs, tier: str, tensor: str = EMBEDDING, by: str = "largest", anchor: str = "fig-filmstrip"
-) -> Picture:
-    """The first singular values of a matrix at a handful of steps: a row a setting.
-
-    Each as a share of the largest; or, with by="norm", its square as a share of the squared norm.
-    Show runs of one role.
-    """
+def filmstrip(runs, tier: str, tensor: str = EMBEDDING, anchor: str = "fig-filmstrip") -> Picture:
+    """The first singular values of a matrix, as shares of the largest, at a handful of steps: a row
+    a setting."""
     seen = probed(runs)
     if not len(seen) or tensor not in spectra_of(seen.iloc[0].probes)[0]["tensors"]:
         return nothing(anchor)
     numbers = looks(seen.setting)
     grid = [[_frame(step, values, setting, COLOURS[numbers[setting] % 6], top=row == 0)
-             for step, values in _film(group, tensor, by)]
+             for step, values in _film(group, tensor)]
             for row, (setting, group) in enumerate(seen.groupby("setting", sort=False))]
-    told = [f"{setting}: {_film_words(_film(group, tensor, by), by)}"
+    told = [f"{setting}: {_film_words(_film(group, tensor))}"
             for setting, group in seen.groupby("setting", sort=False)]
-    caption = (f"{tensor}, {BY[by]}; singular values from the largest. Mean over seeds; the lines "
-               "are their range.")
-    return compose(anchor, f"Singular values of {tensor} over training, {BY[by]}", grid,
+    caption = (f"{tensor}, share of the largest; singular values from the largest. Mean over "
+               "seeds; the lines are their range.")
+    return compose(anchor, f"Singular values of {tensor} over training, share of the largest", grid,
                    told="; ".join(told), caption=caption, legend=None,
                    source=provenance(compared(runs), tier), size=(7.2, 0.9 + 1.25 * len(grid)))
 
 
-def _film(runs, tensor: str, by: str) -> list:
+def _film(runs, tensor: str) -> list:
     """(step, shares (runs, values)) of a handful of steps, the first and the last among them."""
     spectra = [spectra_of(run.probes) for run in runs.itertuples()]
     count, film = len(spectra[0]), []
     for at in sorted({0, *range(max(0, count - FRAMES + 1), count)}):
         tensors = [probes[at]["tensors"][tensor] for probes in spectra]
         values = np.array([spectrum["singular_values"] for spectrum in tensors])
-        norms = np.array([[spectrum["norm"]] for spectrum in tensors])
-        shares = values / values[:, :1] if by == "largest" else (values / norms) ** 2
-        film.append((spectra[0][at]["step"], shares))
+        film.append((spectra[0][at]["step"], values / values[:, :1]))
     return film
 
 
@@ -179,13 +169,11 @@ def _frame(step: int, values, setting: str, colour: str, top: bool) -> Bars:
                 colours={"mean": (colour, {})}, title=f"step {step}" if top else "", also=ranges)
 
 
-def _film_words(film, by: str) -> str:
-    """The second value against the first, or the share of the first: at start, extreme and end."""
-    place = 1 if by == "largest" else 0
-    means = [(step, shares.mean(0)[min(place, shares.shape[1] - 1)]) for step, shares in film]
-    extreme = (min if by == "largest" else max)(means, key=lambda pair: pair[1])
-    name = "the second is" if by == "largest" else "the first holds"
-    return (f"{name} {means[0][1]:.2f} at the start, {extreme[1]:.2f} at step {extreme[0]}, "
+def _film_words(film) -> str:
+    """The second value against the first: at the start, at its least and at the end."""
+    means = [(step, shares.mean(0)[min(1, shares.shape[1] - 1)]) for step, shares in film]
+    least = min(means, key=lambda pair: pair[1])
+    return (f"the second is {means[0][1]:.2f} at the start, {least[1]:.2f} at step {least[0]}, "
             f"{means[-1][1]:.2f} at the end")
 
 

@@ -1,16 +1,24 @@
-"""How weights and predictions develop: spectra along the run, and the loss of every token."""
+"""How weights develop: spectra along runs that do not collapse, with and without a unigram bias."""
 
-from ...lab.settings import gpt_on_text, over_inits, study
+from ...gpt.config import InitConfig
+from ...lab.recipe import at_expected_rates, sized
+from ...lab.settings import gpt2, gpt_on_text, over_inits
 from ...lab.study import LearningRateStudy
+from ...lab.tuned import TunedStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:
-    """Tuning is that of chapter 2, run for run, if the sizes are the same. The cosines between
-    neurons are for looking at: one seed, the common rate. Raises UserError for bad values."""
-    base = gpt_on_text(p, spectra=p.spectra, tokens=p.tokens)
-    looked_at = over_inits(gpt_on_text(p, neurons=p.neurons), gammas=p.gammas)
+    """condensation: each initialization at its own best learning rate, with and without an output
+    bias at the unigram law; the tuning runs are chapter 19's. condensation_neurons: cosines between
+    neurons, for looking at: one seed, at the expected rate. Raises UserError for bad values."""
+    inits = [*(InitConfig(gamma=gamma) for gamma in p.gammas), gpt2(p.gpt2_std)]
+    bias = {"": {}, ", unigram bias": {"head_bias": "unigram"}}
+    base = sized(p, gpt_on_text(p, 400, spectra=p.spectra))
+    settings = at_expected_rates(over_inits(base, *inits).over("model", bias))
+    looked_at = at_expected_rates(over_inits(
+        sized(p, gpt_on_text(p, 400, neurons=p.neurons)), gammas=p.gammas).over("model", bias))
+    seeds = tuple(p.tuning_seeds), tuple(p.seeds)
     return {
-        "development": study(
-            over_inits(base, gammas=p.gammas), p.learning_rates, p.tuning_seeds, p.seeds),
-        "development_neurons": study(looked_at, (), p.tuning_seeds, p.seeds[:1]),
+        "condensation": TunedStudy(dict(settings), tuple(sorted(p.factors)), *seeds),
+        "condensation_neurons": LearningRateStudy(dict(looked_at), (), (), seeds[1][:1]),
     }

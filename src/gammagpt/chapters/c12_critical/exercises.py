@@ -2,27 +2,13 @@
 
 import math
 
-import numpy as np
-
-from ...ledger.exercise_kinds import Choice, Function, draw
-from .numbers import FLAT, vertex
-
-WORDS = ("on the long grid only", "on the short grid only", "on both", "on neither")
-INTERVAL, LONG, SHORT = (0.62, 0.8), (0.35, 1.2), (0.5, 0.8)  # as in the notebook
+from ...analysis.plateau import CRITICAL
+from ...ledger.exercise_kinds import Function, draw
 
 
-def flat_on() -> str:
-    """On which of the two grids an interval is called flat."""
-    width = INTERVAL[1] - INTERVAL[0]
-    long, short = (width / (grid[1] - grid[0]) > FLAT for grid in (LONG, SHORT))
-    return WORDS[{(True, False): 0, (False, True): 1, (True, True): 2}.get((long, short), 3)]
-
-
-def three_points(rng) -> dict:
-    """A valley: gammas in even steps, the least loss in the middle."""
-    left, right = (draw(rng, 0.02, 0.2, digits=3) for _ in range(2))
-    least = draw(rng, 3, 5, digits=2)
-    return {"gammas": [0.6, 0.7, 0.8], "losses": [least + left, least, least + right]}
+def critical(rate, width) -> float:
+    """gamma of the std lr sqrt(d) / 1.115."""
+    return -math.log(rate * math.sqrt(width) / CRITICAL) / math.log(width)
 
 
 EXERCISES = {
@@ -40,12 +26,9 @@ EXERCISES = {
             "factor": draw(rng, 1.5, 16, digits=1), "width": int(rng.integers(64, 4096)),
         },
     ),
-    "12.2": Choice(
-        flat_on, "Take the interval as a share of each grid.", options=WORDS
-    ),
-    "12.4": Function(
+    "12.2": Function(
         lambda gamma, width, other: gamma * math.log(width) / math.log(other),
-        "At a fixed rate the constant is gamma times the logarithm of the width.",
+        "What stays is the standard deviation. Write it as a power of either width.",
         (
             (lambda gamma, width, other: gamma, "Then the standard deviation would change."),
             (lambda gamma, width, other: gamma * math.log(other) / math.log(width),
@@ -56,13 +39,17 @@ EXERCISES = {
             "other": int(rng.integers(512, 4096)),
         },
     ),
-    "12.5": Function(
-        lambda gammas, losses: vertex(np.array(gammas), np.array(losses)),
-        "The slopes of the two sides meet zero somewhere between their midpoints.",
+    "12.3": Function(
+        critical,
+        "First the standard deviation that the law calls best at this rate, then its gamma.",
         (
-            (lambda gammas, losses: gammas[losses.index(min(losses))],
-             "That is the best of the grid; the vertex leans to the lower neighbour."),
+            (lambda rate, width: -math.log(rate / CRITICAL) / math.log(width),
+             "The law has the square root of the width in it."),
+            (lambda rate, width: math.log(rate * math.sqrt(width) / CRITICAL) / math.log(width),
+             "A standard deviation below one has a gamma above zero."),
         ),
-        inputs=three_points,
+        inputs=lambda rng: {
+            "rate": draw(rng, 0.002, 0.03, digits=4), "width": int(rng.integers(32, 256)),
+        },
     ),
 }  # fmt: skip

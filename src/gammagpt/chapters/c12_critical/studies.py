@@ -1,23 +1,29 @@
-"""How small is too small? A GPT on text, and an Emb-MLP that has to reason and to remember."""
+"""How small is too small? Each gamma tuned: a GPT on text, and an Emb-MLP that has to reason."""
 
-from ...lab.settings import emb_mlp, gpt_on_text, on_anchors, over_inits, study
+import math
+
+from ...lab.recipe import at_expected_rates, sized
+from ...lab.settings import Settings, emb_mlp, gpt_on_text, on_anchors, over_inits
 from ...lab.study import LearningRateStudy
+from ...lab.tuned import TunedStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:
-    """text: runs of chapter 2. sizes: the GPT at the common rate, with another width, number of
-    layers or of steps. emb_mlp: gammas beyond those of chapter 3, on seeds of its own. Raises
-    UserError for bad values."""
-    base = gpt_on_text(p)
-    text, plain = over_inits(base, gammas=p.gammas), over_inits(base, gammas=p.size_gammas)
-    sizes = plain.over("model", width=p.other_widths) | plain.over("model", n_layer=p.other_layers)
-    sizes |= plain.over(steps=p.other_steps)
+    """critical_text: a GPT on text; two of its gammas are runs of chapter 19. critical_balance: an
+    Emb-MLP on the tasks of chapter 3; three of its gammas are runs of chapter 20. Raises UserError
+    for bad values."""
+    text = at_expected_rates(over_inits(sized(p, gpt_on_text(p, 400)), gammas=p.gammas))
     tasks = {"tasks": p.tasks, "held_out": p.held_out, "vocab_size": p.anchor_vocab_size}
+    emb = on_anchors(
+        p, emb_mlp(p), tasks, gammas=p.emb_gammas, rates=(), rate=p.emb_expected_rate,
+        steps=p.emb_steps, batch_size=p.emb_batch_size, seeds=p.emb_seeds,
+    )
+    emb = Settings(emb.settings).set("optim", warmup=p.warmup)
     return {
-        "critical_text": study(text, p.learning_rates, p.tuning_seeds, p.seeds),
-        "critical_sizes": study(sizes, (), p.tuning_seeds, p.size_seeds, optional=True),
-        "critical_emb_mlp": on_anchors(
-            p, emb_mlp(p), tasks, gammas=p.emb_gammas, rates=p.emb_rates, rate=p.emb_rate,
-            steps=p.emb_steps, batch_size=p.emb_batch_size, seeds=p.emb_seeds,
-        ),
-    }  # fmt: skip
+        "critical_text": TunedStudy(
+            dict(text), tuple(sorted(p.factors)), tuple(p.tuning_seeds), tuple(p.seeds)),
+        # Every seed draws a memory table of its own: no loss says that a run collapsed.
+        "critical_balance": TunedStudy(
+            dict(emb), tuple(sorted(p.emb_factors)), tuple(p.emb_tuning_seeds),
+            tuple(p.emb_seeds), collapse=math.inf),
+    }

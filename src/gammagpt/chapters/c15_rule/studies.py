@@ -1,27 +1,22 @@
-"""What a practitioner would do tomorrow: the gamma rule beside four other initializations."""
+"""What a practitioner would do tomorrow: gamma 1 in every matrix, beside what others do."""
 
 from ...gpt.config import InitConfig
-from ...lab.settings import emb_mlp, gpt2, gpt_on_text, on_anchors, over_inits, study
+from ...lab.recipe import at_expected_rates, sized
+from ...lab.settings import gpt2, gpt_on_text, over_inits
 from ...lab.study import LearningRateStudy
+from ...lab.tuned import TunedStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:
-    """text: on seeds that no other chapter compares. slow: the usual initialization, the rule and
-    GPT-2's, each with two warm-ups, on seeds that no other study has. ring: a task on which a
-    small initialization is said to lose. Raises UserError for bad values."""
-    base = gpt_on_text(p)
-    three = over_inits(base, gpt2(p.gpt2_std), gammas=[p.usual, p.small])
-    tiny = InitConfig(gamma=p.usual, parts=f"embedding {p.tiny_embedding:g}")
-    five = three | over_inits(base, tiny, InitConfig(gamma=p.usual, depth_scaling=True))
-    slow = three | three.over("optim", warmup=[p.long_warmup])
-    return {
-        "rule_text": study(five, p.learning_rates, p.tuning_seeds, p.seeds),
-        "rule_slow": study(
-            slow, p.learning_rates, p.slow_tuning_seeds, p.slow_seeds, optional=True
-        ),
-        "rule_ring": on_anchors(
-            p, emb_mlp(p, "ring"), {"tasks": p.tasks, "vocab_size": p.ring_vocab_size},
-            gammas=p.ring_gammas, rates=p.ring_rates, rate=p.ring_rate, steps=p.ring_steps,
-            batch_size=p.ring_batch_size, seeds=p.ring_seeds,
-        ),
-    }
+    """practice: initializations that are in use or were proposed, each at its own best learning
+    rate; gamma 0.5, gamma 1 and std 0.02 are runs of chapter 19. Raises UserError for bad values."""
+    of_usual = (
+        InitConfig(gamma=p.usual, parts=f"embedding {p.small:g}"),
+        InitConfig(gamma=p.usual, parts=f"embedding {p.tiny_embedding:g}"),
+        InitConfig(gamma=p.usual, depth_scaling=True),
+    )
+    base = sized(p, gpt_on_text(p, 400))
+    settings = at_expected_rates(
+        over_inits(base, gpt2(p.gpt2_std), *of_usual, gammas=[p.usual, p.small]))
+    return {"practice": TunedStudy(
+        dict(settings), tuple(sorted(p.factors)), tuple(p.tuning_seeds), tuple(p.seeds))}

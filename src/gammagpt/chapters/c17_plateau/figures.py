@@ -1,12 +1,12 @@
 """Figures of chapter 17: the plateau step by step, collapse against x, the interventions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ...analysis.plateau import LEFT, REACHED, RULES
 from ...ledger.estimate import number
-from ...plots import COLOURS, GREY, LOSS, NATS, Curves, Estimates, Panel, Picture, compose
+from ...plots import GREY, LOSS, NATS, Curves, Dots, Estimates, Picture, compose
 from ...plots.picture import Source, provenance
 
 MARKS = {"width": "width {}", "other": "another vocabulary or text"}
@@ -45,25 +45,6 @@ def traces(frames: dict, tier: str) -> Picture:
 
 def _largest(mean, form: str) -> str:
     return number(mean.max(), form)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dots(Panel):
-    """A dot a row of `table` at (x, y), by hue."""
-
-    x: str
-    y: str
-    hue: str
-
-    def draw(self, axes, numbers: dict) -> None:
-        for name, rows in self.table.groupby(self.hue, sort=False):
-            i = numbers[name]
-            axes.plot(rows[self.x], rows[self.y], "osD^vP"[i % 6], color=COLOURS[i % 6],
-                      label=name, markersize=4, alpha=0.7)  # fmt: skip
-
-    def describe(self) -> str:
-        return ", ".join(f"{name} {len(rows)} runs"
-                         for name, rows in self.table.groupby(self.hue, sort=False))
 
 
 def collapse(runs, tier: str) -> Picture:

@@ -8,17 +8,19 @@ from ...lab.tuned import TunedStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:
-    """lower_loss_width, _depth: the initializations by size, at `tokens_per_parameter`. _bias: by
-    width, with and without an output bias at the unigram law. _rates: the losses over the learning
-    rate, at one size and each of two warm-ups. Raises UserError for bad values."""
+    """lower_loss_width, _depth: the initializations by size, at `tokens_per_parameter`; _tokens: at
+    multiples of that. _bias: by width, with and without an output bias at the unigram law. _rates:
+    the losses over the learning rate, at one size and each of two warm-ups. Raises UserError for
+    bad values."""
     base, seeds = gpt_on_text(p, 400), (tuple(p.tuning_seeds), tuple(p.seeds))
     wide = _by(p, base, "width {}", [{"width": width} for width in p.widths])
     deep = _by(p, base, "layers {}", [{"n_layer": depth} for depth in p.depths])
+    long = _by(p, base, "tokens x {:g}", [{"longer": times} for times in p.longer_factors])
     plain = {f"{name}, width {width}" for width in p.bias_widths for name in _inits(p)}
     biased = Settings({n: c for n, c in wide.items() if n in plain}).over(
         "model", {"": {}, ", unigram bias": {"head_bias": "unigram"}})
-    grid, tuned = tuple(sorted(p.factors)), {"width": wide, "depth": deep, "bias": biased}
-    found = {f"lower_loss_{name}": TunedStudy(dict(settings), grid, *seeds)
+    tuned = {"width": wide, "depth": deep, "tokens": long, "bias": biased}
+    found = {f"lower_loss_{name}": TunedStudy(dict(settings), tuple(sorted(p.factors)), *seeds)
              for name, settings in tuned.items()}
     curves = over_inits(sized(p, base), *_inits(p).values()).over("optim", warmup=p.curve_warmups)
     return found | {"lower_loss_rates": LearningRateStudy(
