@@ -26,7 +26,6 @@ _HOMES = {
     "load_model": "gpt.weights",
     "load_records": "lab.frame",
     "parameters": "lab.settings",
-    "pick_gamma": "analysis.advice",
     "save_model": "gpt.weights",
     "sweep": "lab.sweep",
     "train": "lab.training",

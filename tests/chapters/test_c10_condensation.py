@@ -97,14 +97,20 @@ def test_the_loss_is_read_between_the_points_of_the_curve():
     assert spectra_of_runs.loss_at(run, [0, 5, 10, 25, 100]) == pytest.approx([8, 7.5, 7, 6.75, 4])
 
 
-def test_the_matrix_for_the_film_is_one_that_both_fell_and_rose():
-    runs = rows("common", (0.8,), seeds=(0,))
-    for probe, rank in zip(runs.probes[0], (8.0, 4.0, 1.0, 1.0), strict=True):
-        probe["tensors"]["head.weight"]["stable_rank"] = rank  # fell most, and stayed there
-    for probe, rank in zip(runs.probes[0], (8.0, 2.0, 1.5, 8.0), strict=True):
-        probe["tensors"][DOWN]["stable_rank"] = rank
-    assert numbers.most_changed(runs) == DOWN
-    assert numbers.most_changed(pd.DataFrame()) == "embedding.weight"
+def test_a_recipe_is_read_off_the_setting_and_the_initialization_stays():
+    runs = pd.DataFrame({"setting": ["gamma 1", "gamma 1, unigram bias"]})
+    found = numbers.by_recipe(runs)
+    assert list(found.setting) == ["gamma 1"] * 2
+    assert list(found.recipe) == ["no bias", "unigram bias"]
+    assert list(numbers.by_recipe(runs[:0]).columns) == ["setting", "recipe"]
+
+
+def test_the_table_of_changes_has_the_factors_of_all_and_of_the_outer_matrices():
+    row = numbers.changes_table(rows("tuned", (0.8,), seeds=(0,))).iloc[0]
+    assert row["setting"] == "gamma 0.8"
+    for kind in ("all", "embedding", "head"):
+        assert row[f"{kind} fell"] == pytest.approx(DIP[0] / min(DIP))
+        assert row[f"{kind} rose"] == pytest.approx(DIP[-1] / min(DIP))
 
 
 def test_averages_of_ranks_are_those_of_logarithms_and_of_cosines_plain():

@@ -1,192 +1,67 @@
-"""The critical-gamma chapter: minima that are known, how they move, and their words."""
+"""How small is too small: tuned losses by gamma, the law's rates, and the map."""
 
 import math
-from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_record
 
-from gammagpt import InitConfig, RunConfig, frame
-from gammagpt.analysis import frames, learning_rates
-from gammagpt.chapters.c12_critical import numbers
-from gammagpt.data import DataConfig
-
-BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))  # width 64: log2 is 6
-GAMMAS, RATES = (0.4, 0.6, 0.8, 1.0, 1.2), tuple(0.001 * 2**i for i in range(5))
-MANY = tuple(i / 5 for i in range(9))
-QUESTIONS = {"common": ((0.002,), range(4)), "tuned": ((0.004,), range(4)),
-         "tuning": (RATES, (1000, 1001))}  # fmt: skip
+from gammagpt import Store, advise
+from gammagpt.analysis import plateau, tuned
+from gammagpt.chapters.c12_critical import figures, numbers
+from gammagpt.ledger.claims import load_ledger
+from gammagpt.registry.studies import study
 
 
-def bowl(at=0.83, depth=2.0):
-    """A loss with its minimum at a gamma, whatever the rate; seeds shift all gammas alike."""
-    return lambda gamma, rate, seed: 4 + depth * (gamma - at) ** 2 + 0.1 * (seed % 4)
+def runs_of(loss, collapsed=(), edge=()) -> pd.DataFrame:
+    """Tuned runs of a few gammas, six seeds each."""
+    rows = [{"setting": f"gamma {gamma:g}", "gamma": gamma, "role": "tuned", "seed": seed,
+             "key": f"{gamma}{seed}", "loss": loss(gamma) + 0.001 * seed, "learning_rate": 0.01,
+             "width": 64, "warmup": 0.3, "steps": 453, "resolved": gamma not in edge,
+             "collapsed": (gamma, seed) in collapsed}
+            for gamma in (0.5, 0.8, 1.0, 1.5) for seed in range(6)]
+    return pd.DataFrame(rows)
 
 
-def trough(c=1.0):
-    """The minimum is at gamma 0.8 for rate 0.004 and falls by c/6 an octave."""
-    return lambda gamma, rate, seed: 4 + (gamma - 0.8 + c * math.log2(rate / 0.004) / 6) ** 2
+def bowl(gamma) -> float:
+    return 3.5 + (gamma - 1) ** 2
 
 
-def flat(gamma, rate, seed):
-    """Every seed has its least loss at another gamma."""
-    return 4 + abs(gamma - GAMMAS[seed % 4])
+def test_a_setting_with_a_collapsed_run_or_at_an_edge_is_hollow_and_no_other_is():
+    found = tuned.sound(runs_of(bowl, collapsed={(1.5, 3)}, edge={0.5}))
+    hollow = set(found.gamma[~found.resolved])
+    assert hollow == {0.5, 1.5} and len(found) == 24
+    assert numbers.lowest(runs_of(bowl)) == pytest.approx(3.5 + 0.0025)
 
 
-def runs_of(loss, roles=QUESTIONS, gammas=GAMMAS, gap=None, lost=()) -> pd.DataFrame:
-    """What a study collects. Curves go from ln V straight down to the final loss in 100 steps."""
-    parts = []
-    for role in roles:
-        rates, seeds = QUESTIONS[role]
-        grid = [(g, rate, seed) for g in gammas for rate in rates for seed in seeds]
-        made = frame([_record(*point, None if point[::2] in lost else loss(*point))
-                      for point in grid])  # fmt: skip
-        parts.append(made.assign(role=role, resolved=True))
-    runs = pd.concat(parts, ignore_index=True)
-    values = zip(runs.gamma, runs.learning_rate, runs.seed, runs.status, strict=True)
-    return runs.assign(unseen_gap=[gap(*v) if s == "ok" else math.nan for *v, s in values]) if gap \
-        else runs  # fmt: skip
+@pytest.mark.parametrize("width", [32, 64, 128])
+def test_at_its_critical_rate_a_gamma_is_the_critical_one(width):
+    for gamma in (0.4, 0.6, 0.8):
+        rate = numbers.critical_rate(gamma, width)
+        found = plateau.critical_gamma(width, rate, warmup_steps=1)  # so few that there is one
+        assert found == pytest.approx(gamma)
+    assert advise(width, 1e-5, 1000).critical_gamma is None
 
 
-def _record(gamma, rate, seed, loss):
-    optim = replace(BASE.optim, learning_rate=rate)
-    config = replace(BASE, init=InitConfig(gamma=gamma), optim=optim, seed=seed)
-    top = math.log(config.model.vocab_size)
-    curve = [[s, top + (loss - top) * s / 100] for s in (0, 50, 100)] if loss else [[0, 9.0]]
-    record = made_up_record(config, loss, curve=curve)
-    names = ("memory", "reasoning", "unseen")
-    return replace(record, curves=record.curves | {n: curve for n in names if loss})
+def test_the_map_is_empty_without_records_and_the_figures_say_so(tmp_path):
+    found = numbers.on_map(Store(tmp_path))
+    assert not len(found) and "Nothing is shown" in figures.collapse_map(found, "night").alt
+    none = study("critical_text", "night").collect(Store(tmp_path))
+    assert "Nothing is shown" in figures.critical(none, "night").alt
+    assert "Nothing is shown" in figures.rates(none, "night").alt
 
 
-def both(gap=1.1, loss=0.5, **changes):
-    """Reasoning is best at one gamma, training at another."""
-    return runs_of(bowl(loss), gap=bowl(gap), **changes)
+def test_no_claim_compares_two_settings_whose_runs_were_there_before():
+    """gamma 0.5 and 1 of the text, 0.5, 0.8 and 1 of the Emb-MLP are other chapters' runs."""
+    known = {"critical_text": {"gamma 0.5", "gamma 1"},
+             "critical_balance": {"gamma 0.5", "gamma 0.8", "gamma 1"}}
+    claims = [claim for claim in load_ledger() if claim.notebook == "12_critical"]
+    assert len(claims) >= 5
+    for claim in claims:
+        assert not set(claim.settings) <= known[claim.experiment], claim.id
 
 
-STD = 64**-0.8  # the best one, whatever the size
-
-
-def of_sizes(sizes=((64, 2, 400), (32, 2, 400), (128, 2, 400), (64, 4, 400)), best=None):
-    """Runs at one learning rate of several sizes (width, layers, steps), the usual one first.
-
-    The best gamma is that of one standard deviation, or `best(width, layers, steps)`.
-    """
-    best = best or (lambda width, *_: -math.log(STD) / math.log(width))
-    parts = []
-    for width, layers, steps in sizes:
-        at = best(width, layers, steps)
-        runs = runs_of(bowl(at), roles=["common"], gammas=MANY)
-        parts.append(runs.assign(width=width, n_layer=layers, steps=steps))
-    return pd.concat(parts, ignore_index=True)
-
-
-NOTHING = pd.DataFrame()
-
-
-def place(loss, role="common", **changes) -> numbers.Minimum:
-    return numbers.minimum(learning_rates.by_gamma(frames.of_role(runs_of(loss, **changes), role)))
-
-
-# ---- every figure ------------------------------------------------------------------------------
-
-
-# ---- sizes -------------------------------------------------------------------------------------
-
-
-def test_the_minimum_is_found_for_each_size_with_the_others_as_usual():
-    found = numbers.across_sizes(of_sizes())
-    assert {column: list(places) for column, places in found.items()} == {
-        "width": [32, 64, 128], "n_layer": [2, 4],
-    }  # fmt: skip
-    for width, place in found["width"].items():
-        assert place.value == pytest.approx(numbers.of_one_std(0.8, 64, width), abs=1e-6)
-    assert found["n_layer"][4].value == pytest.approx(0.8, abs=1e-6)
-
-
-def test_only_gammas_that_every_size_has_are_looked_at():
-    runs = of_sizes()
-    fewer = runs[(runs.width == 64) | runs.gamma.between(0.5, 1.3)]
-    assert numbers.across_sizes(fewer)["width"][64].ends == (0.6, 1.2)
-
-
-# ---- minima ------------------------------------------------------------------------------------
-
-
-def test_the_parabola_finds_the_gamma_between_those_of_the_grid():
-    found = place(bowl(0.83))
-    assert found.least == 0.8 and found.kind == "inside"
-    assert (found.value, found.low, found.high) == pytest.approx((0.83,) * 3)
-
-
-@pytest.mark.parametrize("at, end", [(1.5, 1.2), (0.1, 0.4)])
-def test_a_minimum_beyond_the_grid_is_called_an_end_of_it(at, end):
-    found = place(bowl(at))
-    assert found.value == end and found.kind == "edge" and "the end of the grid" in str(found)
-
-
-def test_seeds_that_disagree_make_a_flat_bottom():
-    found = place(flat)
-    assert found.kind == "flat" and found.share > 0.5
-
-
-def test_an_interval_that_reaches_the_end_is_not_resolved():
-    found = place(lambda gamma, rate, seed: bowl(1.12 if seed else 0.98)(gamma, rate, 0))
-    assert found.kind == "open" and found.high == 1.2 > found.value
-
-
-def test_a_diverged_run_is_worse_than_any_other():
-    found = place(bowl(0.83), lost=[(0.8, 1)])
-    assert found.least == 1.0 and math.isfinite(found.value)  # 0.8 is the mean of one infinite
-    gaps = both(gap=0.8, lost=[(0.8, 1)])
-    assert math.isinf(learning_rates.by_gamma(gaps[gaps.role == "common"], "unseen_gap")[0.8][1])
-
-
-def test_one_seed_has_no_interval():
-    runs = runs_of(bowl())
-    one = runs[(runs.role == "common") & (runs.seed == 0)]
-    found = numbers.minimum(learning_rates.by_gamma(one))
-    assert found.kind == "one seed" and math.isnan(found.high)
-
-
-def test_a_seed_that_lacks_a_gamma_is_left_out():
-    runs = runs_of(bowl(), roles=["common"])
-    assert list(learning_rates.by_gamma(runs.iloc[1:]).index) == [1, 2, 3]
-    assert learning_rates.by_gamma(NOTHING).empty
-    assert learning_rates.by_gamma(runs, "unseen_gap").empty
-
-
-# ---- how they move -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("c", [0.5, 1.0])
-def test_the_exponent_is_that_of_the_trough(c):
-    value, low, high = numbers.exchange(runs_of(trough(c), gammas=MANY))
-    assert value == pytest.approx(c) and low == pytest.approx(c) and high == pytest.approx(c)
-
-
-def test_minima_by_rate_and_by_step_are_those_of_the_runs():
-    runs = runs_of(trough(), gammas=MANY)
-    rates = numbers.across_rates(runs)
-    assert [place.value for place in rates.values()] == pytest.approx(
-        [0.8 - (i - 2) / 6 for i in range(5)]
-    )
-    steps = numbers.along_training(runs)
-    assert list(steps) == [50, 100]
-    assert [place.value for place in steps.values()] == pytest.approx([0.8 + 1 / 6] * 2)
-
-
-def test_shuffled_gammas_have_wider_minima():
-    table = learning_rates.by_gamma(frames.of_role(runs_of(bowl()), "common"))
-    widths = numbers.shuffled_widths(table, draws=20)
-    assert np.nanmedian(widths) > 0.2  # that of the bowl is zero
-
-
-# ---- a balance ---------------------------------------------------------------------------------
-
-
-def test_last_losses_of_tasks_are_columns():
-    runs = numbers.with_tasks(both(lost=[(0.4, 0)]))
-    assert runs.unseen[(runs.status == "ok")].notna().all()
-    assert runs.memory[runs.status == "diverged"].isna().all()
+def test_the_expected_rate_of_a_large_initialization_goes_with_its_std():
+    settings = study("critical_text", "night").settings
+    rates = {name: run.optim.learning_rate for name, run in settings.items()}
+    assert rates["gamma 0.3"] / rates["gamma 0.5"] == pytest.approx(64**0.2, rel=1e-3)
+    assert rates["gamma 1"] == rates["gamma 1.5"] and math.isfinite(rates["gamma 0.65"])

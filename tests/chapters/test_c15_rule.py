@@ -1,120 +1,68 @@
-"""The chapter on the rule: five initializations, their valleys, a ring, and the words on them."""
+"""The rule beside other initializations: what is drawn, and the price of a wrong rate."""
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_record, small_anchor_run
+from helpers import refusal
 
-from gammagpt import InitConfig, RunConfig, frame
-from gammagpt.chapters.c15_rule import numbers
-from gammagpt.data import DataConfig
+from gammagpt.chapters.c15_rule import figures, numbers
+from gammagpt.gpt.config import InitConfig
+from gammagpt.registry.studies import study
 
-BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
-INITS = (InitConfig(gamma=0.5), InitConfig(gamma=1.0), InitConfig(None, 0.02, True),
-         InitConfig(gamma=0.5, parts="embedding 2.35"),
-         InitConfig(gamma=0.5, depth_scaling=True))
-NAMES = [init.label for init in INITS]
-MINE, USUAL = "gamma 1", "gamma 0.5"
-RATES = (0.001, 0.002, 0.004, 0.008, 0.016)
-QUESTIONS = {"common": ((0.002,), range(10, 14)), "tuned": ((0.004,), range(10, 14)),
-         "tuning": (RATES, (1000, 1001))}
+RATES = (0.5, 0.71, 1.0, 1.4, 2.0)
 
 
-def loss_of(init, rate, seed) -> float:
-    """A valley round 0.004; gamma 0.5 is 0.2 higher, and its valley twice as steep."""
-    i = INITS.index(init)
-    height, steep = (0.2, 0.2) if i == 0 else (0.1 * (i - 1), 0.1)
-    return 4 + height + steep * math.log2(rate / 0.004) ** 2 + 0.01 * (seed % 7) * (1 + i)
+def runs_of(bottom: float, steep: float = 0.3) -> pd.DataFrame:
+    """A setting's tuning, a parabola in log2 of the rate with its bottom so many octaves off the
+    best rate of the grid; and its compared runs there."""
+    rows = [{"setting": "gamma 1", "role": "tuning", "seed": seed, "key": f"{seed}{factor}",
+             "learning_rate": 0.008 * factor,
+             "loss": 4 + steep * (math.log2(factor) - bottom) ** 2}
+            for seed in (300, 301) for factor in RATES]
+    rows += [{"setting": "gamma 1", "role": "tuned", "seed": seed, "key": f"{seed}",
+              "learning_rate": 0.008, "loss": 4.0} for seed in (310, 311)]
+    return pd.DataFrame(rows).assign(collapsed=False, resolved=True)
 
 
-def text(loss=loss_of, roles=QUESTIONS, inits=INITS, lost=(), edge=()) -> pd.DataFrame:
-    """What a study collects; `lost` (name, rate, seed) diverged, `edge` names are not resolved."""
-    parts = []
-    for role in roles:
-        rates, seeds = QUESTIONS[role]
-        grid = [(init, rate, seed) for seed in seeds for init in inits for rate in rates]
-        made = frame([_run(*point, None if (point[0].label, *point[1:]) in lost else loss(*point))
-                      for point in grid])
-        resolved = ~(made.setting.isin(edge) & (role == "tuned"))
-        parts.append(made.assign(role=role, resolved=resolved))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _run(init, rate, seed, loss):
-    optim = replace(BASE.optim, learning_rate=rate)
-    return made_up_record(replace(BASE, init=init, optim=optim, seed=seed), loss)
-
-
-RING = {"keys": "21..26", "tasks": "plain 1..6 sum, ring 51..56 modulo", "held_out": ""}
-
-
-def _uncertain() -> float:
-    """The entropy of the sum of a key and two anchors, each uniform over six."""
-    law = np.convolve(np.convolve(np.ones(6), np.ones(6)), np.ones(6)) / 6**3
-    return float(-(law * np.log(law)).sum())
-
-
-# ---- every figure ------------------------------------------------------------------------------
-
-
-# ---- the rule beside the others ----------------------------------------------------------------
-
-
-def verdict(baseline, role, said, low=0.02, high=0.05):
-    comparison = {"baseline": baseline, "treatment": MINE, "learning_rate": role}
-    claim = SimpleNamespace(metric="loss", comparison=comparison)
-    return SimpleNamespace(claim=claim, verdict=said, effect=(low + high) / 2, low=low, high=high,
-                           reason="why")
-
-
-# ---- valleys -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("offset", [-0.4, 0.0, 0.3])
-def test_the_mean_of_both_sides_does_not_depend_on_where_the_grid_lies(offset):
-    rates = np.array(RATES)
-    losses = 4 + 0.3 * (np.log2(rates / 0.004) - offset) ** 2
-    assert numbers.either_way(rates, losses) == pytest.approx(0.3)
-    assert numbers.too_fast(rates, losses) == pytest.approx(0.3 * (1 - 2 * offset))
-    assert numbers.too_slow(rates, losses) == pytest.approx(0.3 * (1 + 2 * offset))
+@pytest.mark.parametrize("bottom", [-0.2, 0.0, 0.2])
+def test_the_mean_of_both_sides_does_not_depend_on_where_the_grid_lies(bottom):
+    row = numbers.factor_of_two(runs_of(bottom)).loc["gamma 1"]
+    assert row["mean of both"] == pytest.approx(0.3)
+    assert row["twice the rate"] == pytest.approx(0.3 * (1 - 2 * bottom))
+    assert row["half the rate"] == pytest.approx(0.3 * (1 + 2 * bottom))
 
 
 def test_beyond_the_grid_nothing_is_known_and_a_divergence_is_no_number():
-    rates = np.array(RATES)
-    assert math.isnan(numbers.too_slow(rates, np.array([1, 2, 3, 4, 5.0])))
-    assert math.isinf(numbers.too_fast(rates, np.array([3, 2, 1, math.inf, math.inf])))
-    assert numbers.too_slow(rates, np.array([3, 2, 1, math.inf, math.inf])) == 1
-    assert math.isnan(numbers.too_fast(rates, np.full(5, math.inf)))
-    wide = np.array([0.001, 0.004, 0.016])  # steps of four: half of the straight line
-    assert numbers.too_fast(wide, np.array([3, 1, 2.0])) == pytest.approx(0.5)
+    runs = runs_of(0.0)
+    short = runs[~((runs.role == "tuning") & (runs.learning_rate > 0.012))]
+    row = numbers.factor_of_two(short).loc["gamma 1"]
+    assert math.isnan(row["twice the rate"]) and math.isnan(row["mean of both"])
+    lost = runs.assign(loss=runs.loss.where(runs.learning_rate < 0.012, math.inf))
+    assert numbers.valleys(lost).above.isna().sum() == 2  # both seeds at the largest rate
 
 
-def test_a_setting_whose_grid_is_not_whole_has_no_valley():
-    runs = text()
-    missing = (runs.setting == USUAL) & (runs.learning_rate == 0.016) & (runs.seed == 1000)
-    assert list(numbers.by_rate(runs[~missing])[0]) == NAMES[1:]
+def test_without_runs_there_are_no_valleys_and_the_figures_say_so():
+    none = runs_of(0.0)[:0]
+    assert list(numbers.valleys(none).columns) == numbers.VALLEY
+    assert "Nothing is shown" in figures.price(none, "night").alt
+    assert "Nothing is shown" in figures.rule(none, "night", "gamma 1").alt
 
 
-# ---- cost --------------------------------------------------------------------------------------
+def test_every_initialization_of_the_page_is_drawn_as_its_rule_says():
+    settings = study("practice", "smoke").settings
+    table = numbers.drawn(settings)
+    assert list(table) == list(settings) and len(settings) == 6
+    width = next(iter(settings.values())).model.width
+    assert table.loc["embedding.weight", "gamma 1"] == pytest.approx(1 / width, rel=0.1)
+    tiny = table.loc["embedding.weight", "gamma 0.5, embedding 2.35"]
+    assert tiny == pytest.approx(width**-2.35, rel=0.1)
 
 
-# ---- before any training -----------------------------------------------------------------------
-
-
-def test_no_token_tells_anything_of_the_ring_until_all_are_known():
-    table = numbers.uncertainty(small_anchor_run("emb_mlp", data=RING).data)
-    assert list(table.index) == ["plain", "ring"]
-    assert table.loc["plain", "nothing"] == pytest.approx(_uncertain())
-    assert table.loc["plain", "the key"] < table.loc["plain", "nothing"]
-    assert table.loc["plain", "both"] == pytest.approx(math.log(6))
-    ring = table.loc["ring"]
-    for words in ("nothing", "an anchor", "the key", "both"):
-        assert ring[words] == pytest.approx(math.log(6))
-    assert (table["all of it"] == 0).all()
-
-
-# ---- the ring ----------------------------------------------------------------------------------
+def test_a_matrix_that_is_not_drawn_as_its_rule_says_is_refused(monkeypatch):
+    run = study("practice", "smoke").settings["gamma 1"]
+    other = replace(run, init=InitConfig(gamma=0.5))
+    built = numbers.build_model
+    monkeypatch.setattr(numbers, "build_model", lambda config: built(other))
+    assert "is not drawn as its rule says" in refusal(numbers.drawn, {"gamma 1": run})

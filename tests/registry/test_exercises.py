@@ -17,9 +17,7 @@ from gammagpt.analysis.learning_rates import losses_by_rate
 from gammagpt.chapters.c10_condensation import figures
 from gammagpt.data.anchors import AnchorConfig
 from gammagpt.gpt.model import RMSNorm
-from gammagpt.gpt.scores import log_steps
 from gammagpt.ledger.exercise_kinds import Choice, Function, Number, Several
-from gammagpt.registry import studies as experiments
 from gammagpt.registry.exercises import Feedback, all_exercises, check, find
 
 NAMES = list(all_exercises())
@@ -187,12 +185,6 @@ def test_where_a_rank_is_halved_does_not_depend_on_the_grid(at):
         ranks = 10 - 5 * np.log(moves / 0.01) / math.log(at / 0.01)
         assert figures._halved(moves, ranks) == pytest.approx(at)
     assert figures._halved(moves, [10.0] * 8 + [5.1]) == math.inf
-
-
-def test_five_spectra_are_measured_where_the_pages_fourteen_are():
-    config = experiments.study("development", project.PAGES).base
-    steps = log_steps(config.probes.spectra, config.steps)
-    assert log_steps(5, config.steps) < steps and not log_steps(7, config.steps) <= steps
 
 
 def test_laws_of_many_forms_are_right_and_a_law_that_tells_something_is_not():

@@ -425,7 +425,7 @@ def test_chapters_share_the_tuning_runs_of_the_first():
 
 
 def test_what_is_not_tuned_has_no_tuned_runs(tmp_path):
-    planned = study("critical_sizes", "smoke")
+    planned = study("condensation_neurons", "smoke")
     store = Store(tmp_path)
     for config in planned.at_common_rate():
         store.put(made_up_record(config, 4.0 + config.seed))

@@ -10,6 +10,15 @@ CONFIDENCE = 0.95
 FORMS = {"learning rate": "{:.2g}", "x": "{:.2f}", "loss": "{:.3f}", "sd": "{:.3f}"}
 
 
+def sound(runs) -> pd.DataFrame:
+    """The compared runs; `resolved` is False too where any run of their setting has collapsed."""
+    table = runs[runs.role == "tuned"] if len(runs) else runs
+    if not len(table):
+        return table
+    bad = table.groupby("setting").collapsed.transform("any")
+    return table.assign(resolved=table.resolved & ~bad)
+
+
 def best(runs) -> pd.DataFrame:
     """A row a setting at its best rate: x = lr d^2 / n_w, and the spread that the recipe is judged
     by (sd of the final loss, in nats per token, over the runs that are compared)."""

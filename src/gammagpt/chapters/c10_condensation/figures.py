@@ -57,7 +57,7 @@ def _along(runs, measure: str, names, **more) -> Curves:
 
 
 def fall_and_rise(runs, tier: str, anchor: str = "fig-fall-and-rise") -> Picture:
-    """How far the stable rank fell, and how far it rose again, by kind of matrix; a row a recipe."""
+    """How far the stable rank fell, and how far it rose again, by kind; a row a recipe."""
     table = by_recipe(changes(runs))
     grid = [[_factors(rows, change, recipe) for change in CHANGES]
             for recipe, rows in table.groupby("recipe", sort=False)]

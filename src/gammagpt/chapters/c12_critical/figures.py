@@ -4,7 +4,7 @@ import numpy as np
 
 from ...analysis.frames import of_role
 from ...analysis.plateau import NONE_BELOW, RULES, SAFE, small_branch
-from ...analysis.tuned import MARGIN
+from ...analysis.tuned import MARGIN, sound
 from ...plots import (
     EDGE,
     GAMMA,
@@ -42,13 +42,13 @@ def balance(runs, tier: str) -> Picture:
     """Of the Emb-MLP: how far unseen pairs are behind, and the final loss, against gamma; tuned."""
     panels = [_by_gamma(runs, measure, label) for measure, label in MEASURES.items()]
     return compose("fig-balance", "Reasoning and training against gamma, each tuned", panels,
-                   caption=f"Each dot is a run; means with 95 % intervals; {HOLLOW} Lower is better "
-                   "on both sides.", size=(7.2, 3.6), share=("all", "none"), legend=None,
+                   caption="Each dot is a run; means with 95 % intervals. Lower is better on both "
+                   f"sides; {HOLLOW}", size=(7.2, 3.6), share=("all", "none"), legend=None,
                    source=provenance(of_role(runs, "tuned"), tier))
 
 
 def _by_gamma(runs, measure: str, label: str, also=None) -> Estimates:
-    return Estimates(table=numbers.tuned(runs), x="gamma", y=measure, line=True, label=label,
+    return Estimates(table=sound(runs), x="gamma", y=measure, line=True, label=label,
                      xlabel=GAMMA, head=label.replace("\n", " "), also=also,
                      place="gamma {:g}".format)
 

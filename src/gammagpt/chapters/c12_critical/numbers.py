@@ -8,15 +8,9 @@ import pandas as pd
 from ...analysis.frames import of_role
 from ...analysis.plateau import CRITICAL
 from ...analysis.plateau_runs import prediction_runs, score
+from ...analysis.tuned import sound
 
 MAPPED = ["path_rate", "warmup_steps", "outcome", "key"]
-
-
-def tuned(runs) -> pd.DataFrame:
-    """The compared runs; `resolved` is False too where a run of the setting has collapsed."""
-    table = of_role(runs, "tuned")
-    bad = set(table.setting[table.collapsed]) if len(table) else set()
-    return table.assign(resolved=table.resolved & ~table.setting.isin(bad)) if bad else table
 
 
 def best_rates(runs) -> pd.DataFrame:
@@ -27,7 +21,7 @@ def best_rates(runs) -> pd.DataFrame:
 
 def lowest(runs) -> float:
     """The lowest mean loss of any gamma, in nats per token."""
-    return tuned(runs).groupby("setting").loss.mean().min()
+    return sound(runs).groupby("setting").loss.mean().min()
 
 
 def critical_rate(gamma, width):

@@ -1,17 +1,15 @@
 """Figures of chapter 15: the initializations beside each other, and what a wrong rate costs."""
 
 from ...analysis.frames import of_role
-from ...analysis.tuned import MARGIN
+from ...analysis.tuned import MARGIN, sound
 from ...plots import EDGE, LOSS, NATS, SHADE, Estimates, Picture, compose, provenance
 from .numbers import valleys
 
 
 def rule(runs, tier: str, own: str) -> Picture:
     """Final loss of each initialization, tuned; on grey what is equivalent to `own`."""
-    table = of_role(runs, "tuned")
-    names = tuple(sorted(table.setting.unique(), key=lambda name: name != own)) if len(table) else ()
-    bad = set(table.setting[table.collapsed]) if len(table) else set()
-    table = table.assign(resolved=table.resolved & ~table.setting.isin(bad)) if bad else table
+    table = sound(runs)
+    names = tuple(sorted(set(table.setting), key=lambda name: (name != own, name)))
 
     def band(axes):
         if own in names:

@@ -6,8 +6,9 @@ from ...analysis.tuned import MARGIN
 from ...plots import EDGE, LOSS, NATS, SHADE, Estimates, Picture, compose, provenance
 from . import numbers
 
-SIZES = {"width": "width", "n_layer": "layers"}  # a column, in words
-STUDIES = {"width": "lower_loss_width", "n_layer": "lower_loss_depth"}  # along it
+SIZES = {"width": "width", "n_layer": "layers", "steps": "steps"}  # a column, in words
+STUDIES = {"width": "lower_loss_width", "n_layer": "lower_loss_depth",
+           "steps": "lower_loss_tokens"}  # along it
 GREY = f"Grey: equivalent; {EDGE}, or a run collapsed."
 
 

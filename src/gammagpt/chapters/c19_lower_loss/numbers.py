@@ -42,3 +42,18 @@ def by_rate(runs) -> pd.DataFrame:
         return pd.DataFrame(columns=["learning_rate", "loss", "start", "rest", "seed"])
     parts = pd.DataFrame([split(name) for name in runs.setting], runs.index, ["start", "rest"])
     return runs.assign(loss=runs.loss.where(runs.loss < math.inf)).join(parts)
+
+
+def multipliers(runs, treatment: str) -> pd.DataFrame:
+    """A row a baseline and length of training: how many times the tokens the baseline would need
+    to end as low as `treatment`, on a straight line through its own losses against log tokens."""
+    table = _compared(runs)
+    means = table.pivot_table(index="start", columns="steps", values="loss", sort=False)
+    rows = []
+    for baseline, losses in means.drop(index=treatment, errors="ignore").iterrows():
+        losses = losses.dropna()
+        if len(losses) > 1 and treatment in means.index:
+            ratio, fall = losses.index[-1] / losses.index[0], losses.iloc[0] - losses.iloc[-1]
+            for steps, gain in (losses - means.loc[treatment]).dropna().items():
+                rows.append((baseline, int(steps), gain, ratio ** (gain / fall)))
+    return pd.DataFrame(rows, columns=["baseline", "steps", "gain", "times the tokens"])
