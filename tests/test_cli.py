@@ -215,9 +215,9 @@ def test_claims_in_words_are_one_line_each(call, tmp_path, monkeypatch):
 
 def test_some_claims_are_asked_for_by_their_ids(call, tmp_path, monkeypatch):
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
-    code, output, _ = call("claims", "rule-usual-tuned", "lower-loss-tuned")
+    code, output, _ = call("claims", "practice-tiny", "lower-loss-tuned")
     ids = [line.split()[0] for line in output.splitlines()]
-    assert code == 0 and ids == ["rule-usual-tuned", "lower-loss-tuned"]
+    assert code == 0 and ids == ["practice-tiny", "lower-loss-tuned"]
 
 
 def test_the_audit_measures_every_tensor(call):
