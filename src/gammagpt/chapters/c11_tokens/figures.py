@@ -1,40 +1,19 @@
 """Figures of tokens: on which of them a small initialization gains, class by class and one by one.
 
-Numbers: numbers.py.
+Numbers: numbers.py. `found`: its pairs; those of the papers' baseline come first. `tokens`: None
+without the third model's record; then, or without runs, there is nothing to show.
 """
 
 import html
 from dataclasses import dataclass
 
-import pandas as pd
-
 from ...analysis.tokens import GAP, shown
 from ...analysis.tuned import MARGIN
-from ...plots import (
-    EDGE,
-    NATS,
-    SHADE,
-    Bars,
-    Estimates,
-    Picture,
-    Source,
-    compose,
-    nothing,
-    provenance,
-)
-from ...plots.picture import figcaption
+from ...plots import EDGE, NATS, SHADE, Bars, Estimates, Picture, Source, compose
+from ...plots.picture import figcaption, nothing, provenance
 from ...probes.token_classes import CLASSES
-from .numbers import (
-    BINS,
-    Pair,
-    Tokens,
-    by_class,
-    by_loss,
-    by_tenth,
-    by_threshold,
-    chosen_window,
-    weights,
-)
+from . import numbers
+from .numbers import Pair, Tokens
 
 WELCH = f"95 % intervals (Welch); {EDGE}, or a run collapsed."
 COLOURS = {"of the tokens": ("#999999", {}), "of the loss": ("#cc79a7", {"hatch": "//"}),
@@ -43,77 +22,74 @@ COLOURS = {"of the tokens": ("#999999", {}), "of the loss": ("#cc79a7", {"hatch"
 
 def token_weights(found: list[Pair], tokens: Tokens | None, tier: str) -> Picture:
     """What part of the tokens, of the loss and of the gain each class has; a panel a recipe."""
-    panels = [Bars(table=weights(pair, tokens), colours=COLOURS, label="share", title=pair.recipe,
-                   form=".0%") for pair in _first_baseline(found)] if tokens else []
+    found = _papers(found)
+    panels = [Bars(table=numbers.weights(pair, tokens), colours=COLOURS, label="share", form=".0%",
+                   title=pair.recipe) for pair in found if tokens]
     return _composed("fig-token-weights", "Shares of the tokens, of the loss and of the gain that "
                      "each class has", panels, found, tier,
-                     "The loss is that of the third model, the gain that over "
-                     f"{found[0].baseline if found else 'a baseline'}.")
+                     "The loss is that of the third model.")
 
 
 def token_gains(found: list[Pair], tokens: Tokens | None, tier: str) -> Picture:
     """The gain on each class of tokens, over each baseline; a panel a recipe."""
-    panels = _by_recipe(by_class(found, tokens), x="kind", hue="baseline", zero=0, form="+.3f",
-                        also=_band) if tokens else []
+    panels = _panels(numbers.by_class(found, tokens), "recipe", x="kind", y="effect",
+                     hue="baseline", form="+.3f", also=_band)
     return _composed("fig-token-gains", "Gain by class of tokens", panels, found, tier,
                      f"Grey: within ±{MARGIN:g} nats. {WELCH}")
-
-
-def token_deciles(found: list[Pair], tokens: Tokens | None, tier: str) -> Picture:
-    """The gain by frequency of the token, class by class; a panel a recipe."""
-    found = _first_baseline(found)
-    panels = _by_recipe(by_tenth(found, tokens), x="tenth", hue="kind", zero=0, form="+.2f",
-                        line=True, only="ends", interval=False, place="tenth {:g}".format,
-                        xlabel="tenth of the tokens, from rare to frequent") if tokens else []
-    return _composed("fig-token-deciles", "Gain by frequency, in the rarest and the most frequent "
-                     "tenth of the tokens", panels, found, tier, WELCH)
-
-
-def thresholds(found: list[Pair], tokens: Tokens | None, tier: str) -> Picture:
-    """The main difference with each threshold halved and doubled."""
-    found = _first_baseline(found)
-    panels = _by_recipe(by_threshold(found, tokens), x="kind", upright=False, zero=0,
-                        form="+.3f") if tokens else []
-    return _composed("fig-token-thresholds", "Gain on constrained less gain on trivial tokens, by "
-                     "threshold", panels, found, tier, WELCH)
-
-
-def gain_by_loss(pair: Pair | None, tokens: Tokens | None, tier: str) -> Picture:
-    """The gain against the loss that a token has anyway; and what goes wrong if one bins by the
-    loss of a run that is itself compared."""
-    lines = by_loss(pair, tokens) if pair and tokens else {}
-    panels = []
-    for by, tables in lines.items():
-        rows = [table.assign(of=of) for of, table in tables.items()]
-        panels.append(Estimates(
-            table=pd.concat(rows), x="base", y="gain", hue="of", line=True, zero=0, apart=False,
-            dots=False, few=True, title=f"sorted by {by}", label=f"gain ({NATS})", form="+.2f",
-            interval=False, only="ends", place="{:.1f} nats".format, xlabel="loss of the bin"))
-    return _composed("fig-gain-by-loss", f"Gain from the easiest to the hardest of {BINS} bins",
-                     panels, [pair] if pair else [], tier, "Bins of as many tokens each.")
-
-
-def _first_baseline(found: list[Pair]) -> list[Pair]:
-    """The pairs of every recipe with the papers' baseline, which is the first."""
-    return [pair for pair in found if pair.baseline == found[0].baseline]
-
-
-def _by_recipe(table, **look) -> list[Estimates]:
-    """A panel a recipe."""
-    label = {"label" if look.get("upright", True) else "xlabel": f"gain ({NATS})"}
-    return [Estimates(table=rows, y="effect", title=recipe, **label, **look)
-            for recipe, rows in table.groupby("recipe", sort=False)]
 
 
 def _band(axes):
     axes.axhspan(-MARGIN, MARGIN, **SHADE)
 
 
-def _composed(anchor: str, head: str, panels, found, tier: str, caption: str) -> Picture:
+def token_deciles(found: list[Pair], tokens: Tokens | None, tier: str) -> Picture:
+    """The gain by frequency of the token, class by class; a panel a recipe."""
+    found = _papers(found)
+    panels = _panels(numbers.by_tenth(found, tokens), "recipe", x="tenth", y="effect", hue="kind",
+                     form="+.2f", line=True, only="ends", interval=False, place="tenth {:g}".format,
+                     xlabel="tenth, from rare to frequent") if tokens else []
+    return _composed("fig-token-deciles", "Gain by frequency, in the rarest and the most frequent "
+                     "tenth of the tokens", panels, found, tier, WELCH)
+
+
+def thresholds(found: list[Pair], tokens: Tokens | None, tier: str) -> Picture:
+    """The main difference with each threshold halved and doubled."""
+    found = _papers(found)
+    panels = _panels(numbers.by_threshold(found, tokens), "recipe", x="kind", y="effect",
+                     upright=False, form="+.3f") if tokens else []
+    return _composed("fig-token-thresholds", "Gain on constrained less gain on trivial tokens, by "
+                     "threshold", panels, found, tier, WELCH, share=("all", "all"))
+
+
+def gain_by_loss(pair: Pair | None, tokens: Tokens | None, tier: str) -> Picture:
+    """The gain against the loss that a token has anyway; and what goes wrong if one bins by the
+    loss of a run that is itself compared."""
+    panels = _panels(numbers.by_loss(pair, tokens), "by", "sorted by the loss of ", x="base",
+                     y="gain", hue="of", line=True, apart=False, dots=False, few=True, form="+.2f",
+                     interval=False, only="ends", place="{:.1f} nats".format,
+                     xlabel="loss of the bin") if pair and tokens else []
+    return _composed("fig-gain-by-loss", f"Gain from the easiest to the hardest of {numbers.BINS} "
+                     "bins", panels, [pair], tier, "Bins of as many tokens each.")
+
+
+def _papers(found: list[Pair]) -> list[Pair]:
+    """The pairs of every recipe with the papers' baseline."""
+    return [pair for pair in found if pair.baseline == found[0].baseline]
+
+
+def _panels(table, by: str, words: str = "", **look) -> list[Estimates]:
+    """A panel a value of the column `by`."""
+    axis = "label" if look.get("upright", True) else "xlabel"
+    return [Estimates(table=rows, title=f"{words}{name}", zero=0, **{axis: f"gain ({NATS})"} | look)
+            for name, rows in table.groupby(by, sort=False)]
+
+
+def _composed(anchor: str, head: str, panels, found, tier: str, caption: str, share=("none", "row")
+              ) -> Picture:
     if not panels:
         return nothing(anchor)
     return compose(anchor, head, [panels], caption=caption, size=(7.2, 3.8), legend=3,
-                   share=("none", "row"), source=_source(found, tier))
+                   share=share, source=_source(found, tier))
 
 
 def _source(found: list[Pair], tier: str) -> Source:
@@ -149,7 +125,7 @@ def passage(pair: Pair | None, tokens: Tokens | None, tier: str,
     if not (pair and tokens):
         return nothing("fig-passage")
     shape = tokens.targets.shape
-    at = chosen_window(pair, tokens) if window is None else window
+    at = numbers.chosen_window(pair, tokens) if window is None else window
     gains = pair.gains().reshape(shape)[at]
     count = {sign: int((sign * gains > GAP).sum()) for sign in (1, -1)}
     counts = (f"{count[1]} better with {pair.treatment}, {count[-1]} with {pair.baseline}")

@@ -30,7 +30,7 @@ class Tokens:
     targets: np.ndarray
     kinds: np.ndarray  # (N,): indices of CLASSES
     tenths: np.ndarray  # (N,): by frequency, 0 the rarest
-    losses: np.ndarray  # (N,): nats, of the reference run
+    losses: np.ndarray  # (N,): nats, of the third model
     variants: dict  # thresholds in words -> (N,) the classes that they make
 
     def masks(self) -> dict[str, np.ndarray]:
@@ -41,17 +41,18 @@ class Tokens:
 
 
 def tokens_of(reference) -> Tokens | None:
-    """From the record of the reference run; None if there is none with the losses of tokens."""
+    """From the record of the third model; None if there is none with the losses of tokens."""
     if reference is None or "tokens" not in (reference.probes or [{}])[-1]:
         return None
     variants = {"as on this page": classes(reference)}
-    for factor in (0.5, 2):
-        trivial, constrained = factor * TRIVIAL, factor * CONSTRAINED
+    for trivial in (TRIVIAL / 2, 2 * TRIVIAL):
         variants[f"trivial below {trivial:g} nats"] = classes(reference, trivial)
-        variants[f"constrained above {constrained:g}"] = classes(reference, TRIVIAL, constrained)
-    config = reference.config
+    for constrained in (CONSTRAINED / 2, 2 * CONSTRAINED):
+        words = f"constrained above {constrained:g} nats"
+        variants[words] = classes(reference, TRIVIAL, constrained)
+    config, losses = reference.config, reference.probes[-1]["tokens"]["whole"]
     return Tokens(load_text(config.data), *windows(config), classes(reference), deciles(config),
-                  np.array(reference.probes[-1]["tokens"]["whole"]), variants)
+                  np.array(losses), variants)
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,6 @@ class Pair:
     runs: tuple  # of the two, frames
     losses: tuple  # of the two, (S, N) nats
 
-    def gain(self, weights) -> dict:
-        """Of a weighted sum of the tokens, weights (N,): effect, low, high, resolved."""
-        return difference(*(rows.assign(loss=values @ weights)
-                            for rows, values in zip(self.runs, self.losses, strict=True)))
-
     def gains(self) -> np.ndarray:
         """(N,) the gain of each token: mean less mean, over the runs of each side."""
         one, other = (values.mean(0) for values in self.losses)
@@ -78,63 +74,56 @@ class Pair:
 def pairs(runs, treatment: str) -> list[Pair]:
     """The treatment against every other initialization, recipe by recipe."""
     known = parted(runs)
-    measured = known.probes.map(lambda p: bool(p) and "tokens" in p[-1]) if len(known) else []
-    known = known[measured] if len(known) else known
+    known = known[np.array([bool(p) and "tokens" in p[-1] for p in known.probes], bool)]
+    sides = {key: (rows, np.array([p[-1]["tokens"]["whole"] for p in rows.probes]))
+             for key, rows in known.groupby(["variant", "init"], sort=False)}
     found = []
-    for recipe, group in known.groupby("variant", sort=False):
-        sides = {init: rows for init, rows in group.groupby("init", sort=False)}
-        mine = sides.pop(treatment, None)
-        for baseline, rows in sides.items() if mine is not None else ():
-            both = rows, mine
-            found.append(Pair(recipe, baseline, treatment, both, tuple(map(_losses, both))))
+    for (recipe, baseline), usual in sides.items():
+        if baseline != treatment and (small := sides.get((recipe, treatment))):
+            found.append(Pair(recipe, baseline, treatment, *zip(usual, small, strict=True)))
     return found
 
 
-def _losses(rows) -> np.ndarray:
-    return np.array([probes[-1]["tokens"]["whole"] for probes in rows.probes])
-
-
-def by_class(found: list[Pair], tokens: Tokens) -> pd.DataFrame:
-    """A row a pair and class, "all" among them: GAIN."""
-    rows = [{"recipe": pair.recipe, "baseline": pair.baseline, "kind": kind}
-            | pair.gain(mask / mask.sum())
-            for pair in found for kind, mask in tokens.masks().items()]
+def gains(found: list[Pair], weights: dict) -> pd.DataFrame:
+    """A row a pair and a weighted sum of the tokens, kind -> (N,): GAIN."""
+    rows = [
+        {"recipe": pair.recipe, "baseline": pair.baseline, "kind": kind}
+        | difference(*(rows.assign(loss=losses @ weight)
+                       for rows, losses in zip(pair.runs, pair.losses, strict=True)))
+        for pair in found for kind, weight in weights.items()
+    ]
     return pd.DataFrame(rows, columns=GAIN)
+
+
+def by_class(found: list[Pair], tokens: Tokens | None) -> pd.DataFrame:
+    """The gain on each class, "all" among them."""
+    masks = tokens.masks() if tokens else {}
+    return gains(found, {kind: mask / mask.sum() for kind, mask in masks.items()})
 
 
 def by_tenth(found: list[Pair], tokens: Tokens) -> pd.DataFrame:
-    """GAIN and tenth (1, the rarest, to 10): of each class among tokens that are as frequent."""
-    rows = []
-    for pair in found:
-        for tenth in range(DECILES):
-            masks = {kind: mask & (tokens.tenths == tenth) for kind, mask in tokens.masks().items()}
-            rows += [{"recipe": pair.recipe, "baseline": pair.baseline, "kind": kind,
-                      "tenth": tenth + 1} | pair.gain(mask / mask.sum())
-                     for kind, mask in masks.items() if kind != ALL and mask.sum() >= FEWEST]
-    return pd.DataFrame(rows, columns=[*GAIN, "tenth"])
+    """With tenth (1, the rarest, to 10): the gain on each class of tokens that are as frequent."""
+    cut = {(kind, tenth + 1): mask & (tokens.tenths == tenth)
+           for kind, mask in tokens.masks().items() if kind != ALL for tenth in range(DECILES)}
+    table = gains(found, {k: mask / mask.sum() for k, mask in cut.items() if mask.sum() >= FEWEST})
+    return table.assign(tenth=[tenth for _, tenth in table.kind],
+                        kind=[kind for kind, _ in table.kind])
 
 
 def by_threshold(found: list[Pair], tokens: Tokens) -> pd.DataFrame:
-    """GAIN, kind being the thresholds: gain on constrained less gain on trivial tokens."""
-    rows = []
-    for pair in found:
-        for words, kinds in tokens.variants.items():
-            one, other = ((kinds == CLASSES.index(name)) for name in ("constrained", "trivial"))
-            if one.any() and other.any():
-                weights = one / one.sum() - other / other.sum()
-                rows.append({"recipe": pair.recipe, "baseline": pair.baseline, "kind": words}
-                            | pair.gain(weights))
-    return pd.DataFrame(rows, columns=GAIN)
+    """The gain on constrained less that on trivial tokens; kind: the thresholds."""
+    masks = {words: (kinds == 1, kinds == 0) for words, kinds in tokens.variants.items()}
+    return gains(found, {words: one / one.sum() - other / other.sum()
+                         for words, (one, other) in masks.items() if one.any() and other.any()})
 
 
 def weights(pair: Pair, tokens: Tokens) -> pd.DataFrame:
-    """A row a class: its share of the tokens, of the reference's loss, and of the pair's gain."""
-    gains, rows = pair.gains(), {}
-    for kind, mask in list(tokens.masks().items())[1:]:
-        rows[kind] = {"of the tokens": mask.mean(),
-                      "of the loss": tokens.losses[mask].sum() / tokens.losses.sum(),
-                      "of the gain": gains[mask].sum() / gains.sum()}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    """A row a class: its share of the tokens, of the third model's loss, and of the gain."""
+    of = {"of the tokens": np.ones(len(tokens.kinds)), "of the loss": tokens.losses,
+          "of the gain": pair.gains()}
+    masks = {kind: mask for kind, mask in tokens.masks().items() if kind != ALL}
+    return pd.DataFrame({name: {kind: values[mask].sum() / values.sum()
+                                for kind, mask in masks.items()} for name, values in of.items()})
 
 
 def binned(base, gains) -> pd.DataFrame:
@@ -148,17 +137,16 @@ def binned(base, gains) -> pd.DataFrame:
     return pd.DataFrame({"base": base, "gain": gain})
 
 
-def by_loss(pair: Pair, tokens: Tokens) -> dict[str, dict[str, pd.DataFrame]]:
-    """Gains from easy to hard tokens: {sorted by what: {of what: `binned`}}. Of runs of the
-    baseline against each other, too, where there is nothing to gain."""
-    usual, small = pair.losses
+def by_loss(pair: Pair, tokens: Tokens) -> pd.DataFrame:
+    """`binned` gains from easy to hard tokens: by (whose loss sorts them), of (whose gain). Runs
+    of the baseline against each other are there, too, where there is nothing to gain."""
     runs = min(map(len, pair.losses))
-    of = {f"{pair.treatment} over {pair.baseline}": usual[:runs] - small[:runs]}
-    of |= {f"{pair.baseline} over itself": usual[:runs] - np.roll(usual[:runs], 1, 0)}
-    bases = {"the third model's loss": np.tile(tokens.losses, (runs, 1)),
-             f"the loss of {pair.baseline} itself": usual[:runs]}
-    return {by: {name: binned(base, gains) for name, gains in of.items()}
-            for by, base in bases.items()}
+    usual, small = (losses[:runs] for losses in pair.losses)
+    of = {f"{pair.treatment} over {pair.baseline}": usual - small,
+          f"{pair.baseline} over itself": usual - np.roll(usual, 1, 0)}
+    bases = {"the third model": np.tile(tokens.losses, (runs, 1)), f"{pair.baseline} itself": usual}
+    return pd.concat([binned(base, own).assign(by=by, of=name)
+                      for by, base in bases.items() for name, own in of.items()])
 
 
 def chosen_window(pair: Pair, tokens: Tokens) -> int:
