@@ -59,7 +59,7 @@ def rates(runs, tier: str) -> Picture:
 
     def law(axes):
         axes.set_yscale("log", base=2)
-        axes.yaxis.set_major_formatter(lambda rate, _: f"{1000 * rate:g}")
+        axes.yaxis.set_major_formatter(lambda rate, _: f"{1000 * rate:.2g}")
         if len(table):
             first = table.iloc[0]
             gammas = np.linspace(table.gamma.min(), table.gamma.max())
