@@ -59,7 +59,9 @@ def _along(runs, measure: str, names, **more) -> Curves:
 def fall_and_rise(runs, tier: str, anchor: str = "fig-fall-and-rise") -> Picture:
     """How far the stable rank fell, and how far it rose again, by kind; a row a recipe."""
     table = by_recipe(changes(runs))
-    grid = [[_factors(rows, change, recipe) for change in CHANGES]
+    ticks = {change: _ticks(*np.exp([table[change].min(), table[change].max()]))
+             for change in CHANGES} if len(table) else {}
+    grid = [[_factors(rows, change, recipe, ticks[change]) for change in CHANGES]
             for recipe, rows in table.groupby("recipe", sort=False)]
     means = np.exp(table[table.kind == "all"].groupby(["recipe", "setting"], sort=False)[
         list(CHANGES)].mean())
@@ -73,12 +75,11 @@ def fall_and_rise(runs, tier: str, anchor: str = "fig-fall-and-rise") -> Picture
                    size=(7.2, 0.8 + 3.1 * len(grid)))
 
 
-def _factors(table, change: str, recipe: str) -> Estimates:
+def _factors(table, change: str, recipe: str, ticks: list[float]) -> Estimates:
     """Estimates of the logarithms, on an axis that has their factors."""
 
     def axis(axes):
         axes.axhline(0.5, color=GREY, linewidth=0.8)  # "all" stands apart
-        ticks = _ticks(*np.exp([table[change].min(), table[change].max()]))
         axes.set_xticks(np.log(ticks), [f"{tick:g}" for tick in ticks])
 
     return Estimates(table=table, x="kind", y=change, hue="setting", upright=False, zero=0,
@@ -135,7 +136,8 @@ def filmstrip(runs, tier: str, tensor: str = EMBEDDING, anchor: str = "fig-films
     if not len(seen) or tensor not in spectra_of(seen.iloc[0].probes)[0]["tensors"]:
         return nothing(anchor)
     numbers = looks(seen.setting)
-    grid = [[_frame(step, values, setting, COLOURS[numbers[setting] % 6], top=row == 0)
+    grid = [[_frame(step, values, setting.replace(" with", "\nwith"),
+                    COLOURS[numbers[setting] % 6], top=row == 0)
              for step, values in _film(group, tensor)]
             for row, (setting, group) in enumerate(seen.groupby("setting", sort=False))]
     told = [f"{setting}: {_film_words(_film(group, tensor))}"
