@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers import made_up_record
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from gammagpt.analysis.norms import biting_width, first_norm
 from gammagpt.chapters.c09_restraints import figures, numbers
 from gammagpt.chapters.c09_restraints.numbers import effects, left_by_decay
 from gammagpt.data import DataConfig
+from gammagpt.data.backcopy import least_losses
 from gammagpt.gpt.size import size_of
 from gammagpt.lab.recipe import expected_rate
 from gammagpt.ledger.claims import load_ledger
@@ -21,7 +23,11 @@ from gammagpt.ledger.judge import judge
 from gammagpt.registry.studies import study
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64))
-CLAIMS = [claim for claim in load_ledger() if claim.notebook == "09_restraints"]
+EVERY = [claim for claim in load_ledger() if claim.notebook == "09_restraints"]
+CLAIMS = [claim for claim in EVERY if claim.experiment == "restraints"]
+COPYING = study("sinks", "night").base
+LEAST = least_losses(COPYING.data, COPYING.probes.final_windows, COPYING.model.block_size + 1)[
+    "validation"]
 
 
 def loss_of(name: str, seed: int) -> float:
@@ -30,10 +36,23 @@ def loss_of(name: str, seed: int) -> float:
     return 4.5 - ("gamma 1" in name) * (0.5 + moved) + 0.003 * (seed % 5)
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """All runs of the study at tier night, made up; every best rate is the expected one."""
-    planned, store = study("restraints", "night"), Store(tmp_path_factory.mktemp("records"))
+def excess_of(name: str, seed: int) -> float:
+    """On Bigram-Backcopy gamma 1 leaves half of what gamma 0.5 does, with a gate a quarter."""
+    gained = 0.5 ** (("gamma 1" in name) * (1 + ("gate" in name)))
+    return LEAST + 0.02 * gained * (1 + 0.01 * (seed % 5))
+
+
+def looked_at(name: str, length: int) -> dict:
+    """Heads of gamma 1 without a gate are sinks; each token gives to <s> and to itself."""
+    first = 0.6 if name.startswith("gamma 1, layers") else 0.1
+    rows = [[1.0]] + [[first, *[0.0] * (i - 1), 1 - first] for i in range(1, length)]
+    return {"sink_rate": float(first > 0.3), "first_token": first, "value_drain": 1 - first,
+            "map": rows}
+
+
+def made_up(experiment: str, folder, loss_of, probe_of, **losses):
+    """All runs of a study at tier night, made up; every best rate is the expected one."""
+    planned, store = study(experiment, "night"), Store(folder)
     for name, config in planned.settings.items():
         for run in planned.only([name]).tuning():
             off = abs(math.log2(run.optim.learning_rate / config.optim.learning_rate))
@@ -41,9 +60,23 @@ def runs(tmp_path_factory):
     at_best = planned.best_rates(planned.collect(store))
     for name in planned.settings:
         for run in planned.only([name]).at_best_rate(at_best):
-            sinks = [{"step": run.steps, "sinks": {"sink_rate": 0.25, "first_token": 0.1}}]
-            store.put(made_up_record(run, loss_of(name, run.seed), probes=sinks))
+            sinks = [{"step": run.steps, "sinks": probe_of(name)}]
+            record = made_up_record(run, loss_of(name, run.seed), probes=sinks)
+            store.put(replace(record, final=record.final | losses))
     return planned.collect(store)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return made_up("restraints", tmp_path_factory.mktemp("records"), loss_of,
+                   lambda name: {"sink_rate": 0.25, "first_token": 0.1})
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    return made_up("sinks", tmp_path_factory.mktemp("records"), excess_of,
+                   lambda name: looked_at(name, COPYING.model.block_size),
+                   triggers_loss=0.002, others_loss=2.5)
 
 
 # ---- before any training -------------------------------------------------------------------------
@@ -168,3 +201,62 @@ def test_the_figures_name_every_setting_and_count_sinks(runs):
     assert all(variant in picture.alt for variant in ("gate", "eps 0.001", "warm-up 0.05"))
     assert "25%" in figures.sinks(runs, "night").alt
     assert not len(numbers.sinks(runs.drop(columns="sink_rate")))
+
+
+# ---- where sinks form ----------------------------------------------------------------------------
+
+
+def test_at_most_four_claims_of_the_chapter_are_primary():
+    assert sum(claim.primary for claim in EVERY) <= 4
+    assert {c.id for c in EVERY if c.primary and c.experiment == "sinks"} == {"hides-sinks-formed"}
+
+
+def test_a_gate_and_a_depth_are_all_that_settings_on_backcopy_differ_in():
+    every = study("sinks", "night").settings
+    gated, plain = every["gamma 1, gate, layers 2"], every["gamma 1, layers 2"]
+    assert gated.model == replace(plain.model, gate=True, n_layer=2)
+    assert replace(gated, model=plain.model, optim=plain.optim) == plain
+    assert {run.data for run in every.values()} == {COPYING.data}
+
+
+def test_a_gain_where_the_least_loss_is_known_is_the_ln_of_a_factor(copied):
+    found = effects(copied, "log_excess").set_index("variant").effect
+    assert found.to_dict() == pytest.approx({
+        "layers 1": math.log(2), "gate, layers 1": math.log(4),
+        "layers 2": math.log(2), "gate, layers 2": math.log(4),
+    })
+
+
+def test_claims_where_sinks_form_follow_losses_and_attention(copied):
+    found = {claim.id: judge(claim, copied, "night") for claim in EVERY
+             if claim.experiment == "sinks"}
+    assert {name: verdict.verdict for name, verdict in found.items()} == {
+        "hides-sinks-formed": "better", "hides-sinks-formed-two": "better",
+        "sinks-form-large": "equivalent", "sinks-form-small": "better",
+        "sinks-intensify": "better", "sinks-released": "better",
+    }
+    assert found["hides-sinks-formed"].effect == pytest.approx(math.log(2))
+
+
+def test_a_map_is_that_of_the_first_compared_run_and_nobody_looks_ahead(copied):
+    found = numbers.attention_map(copied, "gamma 1, layers 1")
+    assert found.shape == (32, 32) and found[5, 0] == 0.6 and found[5, 5] == pytest.approx(0.4)
+    assert np.isnan(found[np.triu_indices(32, 1)]).all() and np.nansum(found[7]) == 1
+    assert numbers.attention_map(copied[:0], "gamma 1, layers 1") is None
+
+
+def test_the_figures_of_sinks_say_what_is_looked_at_and_gained(copied):
+    picture = figures.attention(copied, study("sinks", "night"), "night")
+    assert "gamma 1, layers 1: 0.60, and 0.60 from triggers" in picture.alt
+    assert "gamma 1, gate, layers 1: 0.10" in picture.alt and "layers 2" not in picture.alt
+    picture = figures.formed(copied, "night")
+    assert picture.anchor == "fig-formed" and "+0.69" in picture.alt and "+1.39" in picture.alt
+    table = numbers.formed(copied).to_html()
+    assert "100%" in table and "0.0020" in table
+
+
+def test_without_runs_the_pictures_of_sinks_are_empty(copied):
+    planned = study("sinks", "night")
+    for picture in (figures.attention(copied[:0], planned, "night"),
+                    figures.formed(copied[:0], "night")):
+        assert picture.alt.startswith("Nothing is shown")

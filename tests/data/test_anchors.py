@@ -15,12 +15,12 @@ from scipy import stats
 from gammagpt.data import AnchorConfig
 from gammagpt.data.anchors import (
     Sequences,
-    check_fingerprint,
     held_sequences,
     label_laws,
     tasks,
     training_sequences,
 )
+from gammagpt.data.fields import check_fingerprint
 
 SMALL = AnchorConfig(
     keys="21..30", tasks="memory 1..4 random, reasoning 11..14 sum", length=6, samples=500,

@@ -3,10 +3,12 @@
 import pytest
 import torch
 
-from gammagpt import GPT, GPTConfig
+from gammagpt import GPT, GPTConfig, RunConfig
+from gammagpt.data.batches import validation_inputs
+from gammagpt.gpt.engine import build_model
 from gammagpt.gpt.init import gamma_init_
 from gammagpt.probes.geometry import attention_maps
-from gammagpt.probes.sinks import first_token, sink_rate
+from gammagpt.probes.sinks import first_token, sink_rate, sinks, value_drain
 
 T = 64
 HARMONIC = sum(1 / i for i in range(1, T + 1)) / T  # what a causal average gives the first token
@@ -59,3 +61,33 @@ def test_a_fresh_model_with_a_small_start_averages_and_has_no_sink():
     found = attention_maps(model, tokens)
     assert sink_rate(found) == 0
     assert first_token(found).mean().item() == pytest.approx(HARMONIC, rel=0.05)
+
+
+def test_a_value_of_nothing_is_drained_and_one_like_the_others_is_not():
+    """Of embeddings that point in directions of their own: the value of token 0 made short."""
+    model = gamma_init_(GPT(GPTConfig(width=64, vocab_size=33, n_layer=1, n_head=2)), 0.5)
+    with torch.no_grad():
+        model.embedding.weight.copy_(torch.eye(33, 64))
+        model.blocks[0].attention.value.weight.copy_(torch.eye(64).roll(1, 0) + torch.eye(64))
+    tokens = torch.arange(32)[None]
+    other = value_drain(model, 32 - tokens)  # its first token is 32
+    with torch.no_grad():
+        model.blocks[0].attention.value.weight[:, 0] *= 0.25
+    assert value_drain(model, tokens) < 0.4 * value_drain(model, 32 - tokens)
+    assert value_drain(model, 32 - tokens) == pytest.approx(other, rel=0.1)
+
+
+def test_on_backcopy_the_map_is_that_of_the_head_that_gives_the_first_token_most():
+    config = RunConfig.from_dict({
+        "model": {"vocab_size": 64, "block_size": 16, "n_layer": 2, "n_head": 2, "width": 16},
+        "data": {"kind": "backcopy"}, "probes": {"sinks": 5}, "init": {"gamma": 0.3},
+    })
+    model = build_model(config)
+    found, tokens = sinks(model, config), validation_inputs(config, 5)
+    maps = attention_maps(model, tokens)
+    strongest = max((head for layer in maps for head in layer.unbind(1)),
+                    key=lambda head: head[..., 0].mean().item())
+    assert [len(row) for row in found["map"]] == list(range(1, 17))
+    assert found["map"][9] == pytest.approx(strongest[0, 9, :10].tolist(), abs=6e-4)
+    assert found["value_drain"] == pytest.approx(value_drain(model, tokens))
+    assert found["sink_rate"] == sink_rate(maps)

@@ -33,14 +33,14 @@ def best(runs) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def difference(*sides) -> dict:
-    """Of the losses of frames of compared runs (two, or four): first less second [less third, plus
-    fourth], in nats per token.
+def difference(*sides, value: str = "loss") -> dict:
+    """Of the losses of frames of compared runs (two, or four), or of another `value`: first less
+    second [less third, plus fourth], in nats per token.
 
     Keys: effect, low, high (Welch's interval), resolved: False if a best rate lies at a grid's edge
     or a run collapsed, of whichever side.
     """
-    found = Welch.of([list(side.loss) for side in sides])
+    found = Welch.of([list(side[value]) for side in sides])
     low, high = found.interval(CONFIDENCE)
     sound = all(side.resolved.all() and not side.collapsed.any() for side in sides)
     return {"effect": found.effect, "low": low, "high": high, "resolved": bool(sound)}

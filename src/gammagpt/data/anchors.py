@@ -15,16 +15,14 @@ own, and a law that gives a label to every (anchors, key):
 A random label is drawn once for each (anchors, key), and stays. All is drawn from the run's seed.
 """
 
-import hashlib
 import itertools
-import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..project import UserError
-from .fields import check_fields
+from .fields import check_fields, fingerprinted
 
 FORMAT = 1  # raise when a change here alters the sequences of the same configuration
 LAWS = "sum, random, near, modulo or a range A..B"
@@ -58,9 +56,7 @@ class AnchorConfig:
 
     def pinned(self) -> "AnchorConfig":
         """The same data with its fingerprint: sequences are made of nothing but these fields."""
-        content = asdict(replace(self, fingerprint="")) | {"format": FORMAT}
-        text = json.dumps(content, sort_keys=True)
-        return replace(self, fingerprint=hashlib.sha256(text.encode()).hexdigest())
+        return fingerprinted(self, FORMAT)
 
 
 @dataclass(frozen=True)
@@ -114,16 +110,6 @@ def held_sequences(config: AnchorConfig, seed: int, count: int) -> dict[str, Seq
         task.name: _sequences(config, [task], count, np.random.default_rng((seed, 3, number)))
         for number, task in enumerate(tasks(config, seed))
     }
-
-
-def check_fingerprint(config: AnchorConfig) -> None:
-    """Refuse a fingerprint of other data, which a changed copy of a configuration would keep."""
-    found = replace(config, fingerprint="").pinned().fingerprint
-    if config.fingerprint not in ("", found):
-        raise UserError(
-            f"data.fingerprint: got {config.fingerprint[:12]}, but this data has {found[:12]}; "
-            "allowed is that, or none"
-        )
 
 
 def label_laws(sequences: Sequences, vocab_size: int):

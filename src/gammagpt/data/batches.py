@@ -5,12 +5,14 @@ leading dimension of M members, or of 1 if all members have the same.
 """
 
 from functools import lru_cache
+from typing import ClassVar
 
 import torch
 
-from . import arithmetic, facts, logic
-from .anchors import check_fingerprint, held_sequences, parse_tasks, training_sequences
+from . import arithmetic, backcopy, facts, logic
+from .anchors import held_sequences, parse_tasks, training_sequences
 from .corpora import SEED
+from .fields import check_fingerprint
 from .text import load_text
 
 DEPTHS = (1, 2, 3, 4, 5)  # of problems that are asked; training text has up to 3
@@ -22,7 +24,7 @@ def make_batches(configs, device, share: slice):
 
     Raises UserError for data that is not there or does not fit.
     """
-    kinds = {"text": TextBatches, "anchors": AnchorBatches}
+    kinds = {"text": TextBatches, "anchors": AnchorBatches, "backcopy": BackcopyBatches}
     return kinds[configs[0].data.kind](configs, device, share)
 
 
@@ -81,6 +83,42 @@ class AnchorBatches:
         return self._tokens[at].long(), self._labels[at].long()
 
 
+class BackcopyBatches:
+    """Sequences of Bigram-Backcopy, each trained on once; targets are the same one further on.
+
+    Measured on all targets, and by themselves on those behind a trigger and on the others.
+    """
+
+    measured = ("validation",)
+    also: ClassVar = {}
+
+    def __init__(self, configs, device, share: slice):
+        config, probes = configs[0], configs[0].probes
+        check_fingerprint(config.data)
+        self._length, size = config.model.block_size, config.steps * config.batch_size
+        drawn = [backcopy.training_sequences(c.data, c.seed, size, self._length + 1)
+                 for c in configs]
+        shape = len(configs), config.steps, config.batch_size, self._length + 1
+        tokens = torch.stack([torch.from_numpy(tokens) for tokens in drawn]).view(shape)
+        self._tokens = tokens[:, :, share].to(device)  # (M, steps, B, T + 1)
+        self.along = _parts(config, probes.windows, device)
+        self.final = _parts(config, probes.final_windows, device)
+
+    def train(self, step: int):
+        """(inputs, targets) of a step, each (M, B, T)."""
+        tokens = self._tokens[:, step].long()
+        return tokens[..., :-1].contiguous(), tokens[..., 1:].contiguous()
+
+
+def validation_inputs(config, count: int):
+    """(count, T) token ids of a run's validation, of a text or of Bigram-Backcopy."""
+    length = config.model.block_size
+    if config.data.kind == "text":
+        return load_text(config.data).validation_windows(count, length)[0]
+    tokens = backcopy.validation_sequences(config.data, count, length + 1)
+    return torch.from_numpy(tokens).long()[:, :-1]
+
+
 def question_sets(parts) -> dict[str, list[tuple[str, ...]]]:
     """{set: questions} of the generated texts among the parts of a mixture.
 
@@ -129,6 +167,17 @@ def _held(configs, count: int, device) -> dict:
     """The sets of anchor sequences that are measured: those of each task, and the unseen ones."""
     members = [held_sequences(config.data, config.seed, count) for config in configs]
     return {name: _stacked([m[name] for m in members], device, torch.int64) for name in members[0]}
+
+
+def _parts(config, count: int, device) -> dict:
+    """The validation sequences of Bigram-Backcopy: whole, and with some of the targets only."""
+    tokens = backcopy.validation_sequences(config.data, count, config.model.block_size + 1)
+    copied = torch.from_numpy(backcopy.behind_trigger(config.data, tokens))
+    inputs, targets = torch.from_numpy(tokens).long().unfold(1, tokens.shape[1] - 1, 1).unbind(1)
+    chosen = {"validation": targets, "triggers": targets.masked_fill(~copied, -100),
+              "others": targets.masked_fill(copied, -100)}
+    return {name: [part[None].to(device) for part in (inputs, own)]
+            for name, own in chosen.items()}
 
 
 def _stacked(members, device, kind):

@@ -4,10 +4,12 @@ A configuration made in a script is held to the same as one from a file. Otherwi
 have another key than 20, and what numpy counts with would have none.
 """
 
+import hashlib
+import json
 import math
 import types
 import typing
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from functools import cache
 
 from ..project import UserError, require_one_of
@@ -40,6 +42,24 @@ def build(cls, mapping, name: str = "config"):
         prefix = "" if name == "config" else f"{name}."
         raise UserError(f"{prefix}{unknown[0]}: unknown, allowed are {', '.join(_hints(cls))}")
     return cls(**mapping)
+
+
+def fingerprinted(config, form: int):
+    """The same data with its fingerprint, for data that are made of nothing but their fields;
+    `form` is raised when a change of code alters what is made of the same ones."""
+    content = asdict(replace(config, fingerprint="")) | {"format": form}
+    text = json.dumps(content, sort_keys=True)
+    return replace(config, fingerprint=hashlib.sha256(text.encode()).hexdigest())
+
+
+def check_fingerprint(config) -> None:
+    """Refuse a fingerprint of other data, which a changed copy of a configuration would keep."""
+    found = replace(config, fingerprint="").pinned().fingerprint
+    if config.fingerprint not in ("", found):
+        raise UserError(
+            f"data.fingerprint: got {config.fingerprint[:12]}, but this data has {found[:12]}; "
+            "allowed is that, or none"
+        )
 
 
 @cache

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache, cached_property, lru_cache
 
-from ..data import AnchorConfig, DataConfig
+from ..data import AnchorConfig, BackcopyConfig, DataConfig
 from ..data.fields import build, check_fields
 from ..project import require, require_least, require_one_of
 from .device import PRECISIONS
@@ -49,7 +49,7 @@ class RunConfig:
     model: GPTConfig | EmbMLPConfig = field(default_factory=GPTConfig)
     init: InitConfig = field(default_factory=lambda: InitConfig(gamma=0.5))
     optim: OptimConfig = field(default_factory=OptimConfig)
-    data: DataConfig | AnchorConfig = field(default_factory=DataConfig)
+    data: DataConfig | AnchorConfig | BackcopyConfig = field(default_factory=DataConfig)
     probes: ProbeConfig = field(default_factory=ProbeConfig)
     steps: int = 400
     batch_size: int = 32  # windows of model.block_size tokens
@@ -71,12 +71,15 @@ class RunConfig:
         if data.kind == "anchors":
             require(model.block_size == data.length, "model.block_size", model.block_size,
                     f"is data.length = {data.length}")
-        for name in () if text else ("neurons", "tokens", "sinks", "norms"):
+        needs = {"text": (), "anchors": ("neurons", "tokens", "sinks", "norms"),
+                 "backcopy": ("neurons", "tokens", "geometry", "norms")}
+        for name in needs[data.kind]:
             asked = getattr(self.probes, name)
             require(not asked, f"probes.{name}", asked, "is 0 without a text")
         bias = getattr(model, "head_bias", "none")
         require(text or bias != "unigram", "model.head_bias", bias, "without a text are none, zero")
-        require(not text or model.kind == "gpt", "model.kind", model.kind, "is 'gpt' for a text")
+        require(data.kind == "anchors" or model.kind == "gpt", "model.kind", model.kind,
+                f"is 'gpt' for {'a text' if text else data.kind}")
 
     @classmethod
     def from_dict(cls, mapping: dict) -> "RunConfig":

@@ -16,9 +16,9 @@ SCHEMA = 1  # the layout of a record
 SOURCES = (
     "gpt/model", "gpt/emb_mlp", "gpt/init", "data/text", "data/tokenizer", "data/corpora",
     "data/logic", "data/stories", "data/arithmetic", "data/facts", "data/unigrams", "data/anchors",
-    "data/batches", "gpt/device", "gpt/optim", "gpt/scores", "probes/spectra", "probes/geometry",
-    "probes/token_losses", "probes/sinks", "probes/norm_outputs", "gpt/parallel", "gpt/engine",
-    "gpt/train",
+    "data/backcopy", "data/batches", "gpt/device", "gpt/optim", "gpt/scores", "probes/spectra",
+    "probes/geometry", "probes/token_losses", "probes/sinks", "probes/norm_outputs", "gpt/parallel",
+    "gpt/engine", "gpt/train",
 )
 
 

@@ -16,6 +16,7 @@ from math import nan
 import numpy as np
 
 from ..data.anchors import keys, label_laws, parse_tasks, tasks, training_sequences
+from ..data.backcopy import least_losses
 from ..data.corpora import corpora
 from ..data.text import load_text
 from ..data.unigrams import unigram_losses
@@ -31,7 +32,8 @@ def measures(record) -> dict:
     """All measures of a run, by name; nan where the run did not get that far."""
     if record.status != "ok":
         return {}
-    return (of_text if record.config.data.kind == "text" else of_anchors)(record)
+    of = {"text": of_text, "anchors": of_anchors, "backcopy": of_backcopy}
+    return of[record.config.data.kind](record)
 
 
 def of_text(record) -> dict:
@@ -128,6 +130,25 @@ def unigrams(data) -> dict[str, float]:
 def early_probe(record, probes) -> dict:
     """The last one at or before a tenth of the steps."""
     return [probe for probe in probes if probe["step"] <= EARLY * record.config.steps][-1]
+
+
+def of_backcopy(record) -> dict:
+    """Of Bigram-Backcopy, where the least loss is known.
+
+    excess          the final loss less the least one, nats per token; log_excess: ln of it, so that
+                    a difference between two settings is the logarithm of a factor
+    others_excess   the same of the tokens that are no copy; copies cost triggers_loss
+    sink_rate, first_token, value_drain, map    as measured at the end (probes/sinks.py)
+    """
+    config, final = record.config, record.final
+    windows, length = config.probes.final_windows, config.model.block_size + 1
+    least = least_losses(config.data, windows, length)
+    excess = final["validation_loss"] - least["validation"]
+    numbers = {"excess": excess, "log_excess": math.log(excess) if excess > 0 else nan}
+    if "others_loss" in final:
+        numbers["others_excess"] = final["others_loss"] - least["others"]
+        numbers["triggers_loss"] = final["triggers_loss"]
+    return numbers | (record.probes or [{}])[-1].get("sinks", {})
 
 
 def of_anchors(record) -> dict:

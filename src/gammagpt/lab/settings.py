@@ -124,6 +124,19 @@ def gpt_on_text(p, steps: int | None = None, **probes) -> RunConfig:
     return _measured(_measured(run, **asdict(ProbeConfig())).pinned(), **probes)
 
 
+def gpt_on_backcopy(p, **probes) -> RunConfig:
+    """A GPT of the page's heads and width on Bigram-Backcopy, of the sizes that a page calls
+    copy_...; `probes` are fields of ProbeConfig."""
+    run = RunConfig.from_dict({
+        "model": {"n_head": p.n_head, "width": p.width, "block_size": p.copy_length,
+                  "vocab_size": p.copy_vocab_size},
+        "optim": {"warmup": p.warmup},
+        "data": {"kind": "backcopy", "vocab_size": p.copy_vocab_size, "triggers": p.triggers},
+        "steps": p.copy_steps, "batch_size": p.copy_batch_size, "precision": p.precision,
+    })
+    return _measured(_measured(run, **asdict(ProbeConfig())).pinned(), **probes)
+
+
 def emb_mlp(p, prefix: str = "emb") -> dict:
     """The shape of a page's Emb-MLP."""
     sizes = {name: getattr(p, f"{prefix}_{name}") for name in ("width", "hidden")}

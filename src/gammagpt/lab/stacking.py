@@ -48,7 +48,7 @@ def measure(configs: list[RunConfig], device, compiled: bool = False, seconds=0.
     model, batch = configs[0].model, configs[0].batch_size
     size = (len(configs), batch, model.block_size)
     tokens = torch.randint(model.vocab_size, size).to(device)
-    targets = tokens if configs[0].data.kind == "text" else tokens[..., -1]
+    targets = tokens[..., -1] if configs[0].data.kind == "anchors" else tokens
     last = configs[0].steps - 1  # the rate of the last step is small: nothing diverges
 
     def step():

@@ -5,7 +5,19 @@ import numpy as np
 from ...analysis.gains import ends, parted
 from ...analysis.norms import first_norm
 from ...analysis.tuned import MARGIN
-from ...plots import EDGE, GREY, NATS, SHADE, Curves, Estimates, Picture, compose, provenance
+from ...data.backcopy import behind_trigger, validation_sequences
+from ...plots import (
+    EDGE,
+    GREY,
+    NATS,
+    SHADE,
+    Curves,
+    Estimates,
+    Matrix,
+    Picture,
+    compose,
+    provenance,
+)
 from ...plots.style import style
 from . import numbers
 
@@ -88,7 +100,7 @@ def _by_variant(table, value: str, words: str, hue: str | None = None, **more) -
 def sinks(runs, tier: str) -> Picture:
     """Attention sinks at the end of training: share of heads, and what the first token gets."""
     runs = numbers.sinks(runs)
-    even = np.mean(1 / np.arange(1, runs.block_size.iloc[0] + 1)) if len(runs) else 0
+    even = _even(runs)
     more = {
         "sink_rate": {"axes": {"xlim": (-0.03, 1.03)}, "interval": False, "form": ".0%"},
         "first_token": {"also": lambda axes: axes.axvline(even, color=GREY, linestyle=":"),
@@ -101,3 +113,65 @@ def sinks(runs, tier: str) -> Picture:
     return compose("fig-sinks", "Share of heads that are attention sinks at the end of training",
                    [panels], caption=caption, share=("none", "all"),
                    source=provenance(runs, tier), size=(7.2, 4.2))
+
+
+def attention(runs, study, tier: str) -> Picture:
+    """One head's attention in each setting of the least depth, on a sequence with triggers."""
+    base = min(study.settings.values(), key=lambda run: run.model.n_layer)
+    names = [n for n, run in study.settings.items() if run.model.n_layer == base.model.n_layer]
+    length = base.model.block_size
+    tokens = validation_sequences(base.data, 1, length + 1)[0]
+    copies = np.flatnonzero(behind_trigger(base.data, tokens))  # where triggers stand
+
+    def panel(name):
+        values = numbers.attention_map(runs, name)
+        axes = {"xticks": [0, *copies], "xticklabels": ["<s>", *"T" * len(copies)],
+                "yticks": copies, "yticklabels": [*"T" * len(copies)]}
+        return Matrix(values=values, cmap="viridis", limits=(0, 1), title=name, axes=axes,
+                      told=lambda: _looks(values, copies))
+
+    panels = [panel(name) for name in names]
+    caption = ("Rows: the token that looks; columns: the one looked at. T: a trigger, behind which "
+               "the token before it is copied. Of the first compared run of each setting the head "
+               "that gives <s> most.")
+    shown = numbers.sinks(runs)
+    shown = shown[shown.setting.isin(names)]
+    shown = shown[shown.seed == shown.seed.min()]
+    return compose("fig-attention", "What one head's first token, <s>, gets of the attention",
+                   [panels[i : i + 2] for i in range(0, len(panels), 2)], caption=caption,
+                   bar=("all", "attention weight"), legend=None, share=("none", "none"),
+                   source=provenance(shown, tier), size=(7.2, 6.4))
+
+
+def _looks(values, copies) -> str:
+    """What the first token gets from triggers and from the others; the first itself left out."""
+    first, at = values[1:, 0], np.isin(np.arange(1, len(values)), copies)
+    return f"{first[~at].mean():.2f}, and {first[at].mean():.2f} from triggers"
+
+
+def formed(runs, tier: str) -> Picture:
+    """A row a setting on Bigram-Backcopy: excess loss, gain, attention to <s>, length of values."""
+    shown = numbers.sinks(runs)
+    gains, even = numbers.effects(runs, "log_excess"), _even(shown)
+    order = tuple(shown.variant.unique())
+    excess = _by_variant(shown, "excess", NATS, "init", title="excess loss", form=".4f",
+                         order=order)
+    gain = _by_variant(gains, "effect", "ln", zero=0, title="gain, ln of the excess", order=order,
+                       form="+.2f", also=lambda axes: axes.axvspan(-0.1, 0.1, **SHADE))
+    first = _by_variant(shown, "first_token", "share", "init", title="attention to <s>",
+                        order=order, form=".2f",
+                        also=lambda axes: axes.axvline(even, color=GREY, linestyle=":"))
+    drain = _by_variant(shown, "value_drain", "times the others'", "init", form=".2f", order=order,
+                        title="length of the value of <s>")
+    caption = ("Excess loss: the final loss less the least one that the law allows. Gain: ln of "
+               "this at the smallest gamma less that at the largest, 95 % intervals (Welch); "
+               f"grey: equivalent; {EDGE}, or a run collapsed. Dotted: what a head gives <s> that "
+               f"looks at all alike, {even:.2f}. Each at its own best learning rate.")
+    return compose("fig-formed", "On Bigram-Backcopy, by setting", [[excess, gain], [first, drain]],
+                   caption=caption, size=(7.2, 5.6), share=("none", "all"),
+                   source=provenance(shown, tier))
+
+
+def _even(runs) -> float:
+    """What the first token gets from heads that look at all tokens alike."""
+    return np.mean(1 / np.arange(1, runs.block_size.iloc[0] + 1)) if len(runs) else 0

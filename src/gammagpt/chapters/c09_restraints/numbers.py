@@ -6,12 +6,17 @@ Runs are rows of a frame (lab.frame, with roles). A setting is a gamma and a var
 
 import math
 
+import numpy as np
 import pandas as pd
 
 from ...analysis.gains import PLAIN, ends, parted
 from ...analysis.tuned import difference
 from ...gpt.optim import learning_rate
 
+FORMED = {  # measures of a run on Bigram-Backcopy
+    "others_excess": "excess loss where nothing is copied", "triggers_loss": "loss of copies",
+    "sink_rate": "share of heads that are sinks",
+}
 COLUMNS = ["variant", "what", "effect", "low", "high", "resolved"]
 
 
@@ -22,11 +27,11 @@ def left_by_decay(config) -> float:
     return math.exp(-optim.weight_decay * path)
 
 
-def effects(runs) -> pd.DataFrame:
+def effects(runs, value: str = "loss") -> pd.DataFrame:
     """A row a variant and what is measured of it, in nats per token, with Welch's 95 % interval.
 
-    gain: loss of the smallest gamma less that of the largest. change: this gain less the one as
-    usual. COLUMNS are those of the table; resolved: see `difference`.
+    gain: loss, or another `value`, of the smallest gamma less that of the largest. change: this
+    gain less the one as usual. COLUMNS are those of the table; resolved: see `difference`.
     """
     runs = parted(runs)
     runs, pair, rows = runs[runs.role == "tuned"], ends(runs) or (), []
@@ -34,11 +39,32 @@ def effects(runs) -> pd.DataFrame:
              for variant, group in runs.groupby("variant", sort=False)}
     whole = {variant: both for variant, both in sides.items() if both and all(map(len, both))}
     for variant, both in whole.items():
-        rows.append({"variant": variant, "what": "gain"} | difference(*both))
+        rows.append({"variant": variant, "what": "gain"} | difference(*both, value=value))
         if variant != PLAIN and PLAIN in whole:
-            change = difference(*both, *whole[PLAIN])
+            change = difference(*both, *whole[PLAIN], value=value)
             rows.append({"variant": variant, "what": "change"} | change)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def formed(runs):
+    """A row a setting on Bigram-Backcopy, means over the compared runs, as a page shows it."""
+    runs = sinks(runs)
+    if not len(runs):
+        return pd.DataFrame(columns=["setting", *FORMED.values()]).style.hide(axis="index")
+    means = runs.groupby("setting", sort=False)[[*FORMED]].mean().reset_index()
+    forms = {name: "{:.0%}" if "share" in name else "{:.4f}" for name in FORMED.values()}
+    return means.rename(columns=FORMED).style.format(forms).hide(axis="index")
+
+
+def attention_map(runs, setting: str):
+    """(T, T) the attention of one head, nan where a token cannot look, in the first compared run of
+    a setting; None without one. A map as probes/sinks.py keeps it."""
+    rows = sinks(runs)
+    rows = rows[rows.setting == setting]
+    if not len(rows):
+        return None
+    kept = rows.sort_values("seed").iloc[0]["map"]
+    return np.array([[*row, *[math.nan] * (len(kept) - len(row))] for row in kept])
 
 
 def sinks(runs) -> pd.DataFrame:

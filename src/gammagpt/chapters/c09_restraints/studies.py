@@ -2,28 +2,38 @@
 
 from ...gpt.config import RunConfig
 from ...lab.recipe import at_expected_rates, is_large, sized
-from ...lab.settings import gpt_on_text, over_inits
+from ...lab.settings import Settings, gpt_on_backcopy, gpt_on_text, over_inits
 from ...lab.study import LearningRateStudy
 from ...lab.tuned import TunedStudy
 
 GATED, BITTEN = 1.5, 0.5  # what a gate, and an epsilon that bites, do to the expected best rate:
 BITES = 1e-4  # read off the first edition's records; so large an epsilon bites at width 64
+COPYING = 0.7  # what Bigram-Backcopy does to it, by a pilot on seeds that nobody compares
 
 
 def studies(p) -> dict[str, LearningRateStudy]:
     """restraints: the gammas with each value of the four settings, all tuned, by the recipe of
-    chapter 19; attention sinks are counted in the compared runs. Raises UserError for bad values.
+    chapter 19; attention sinks are counted in the compared runs. sinks: the gammas with a gate and
+    without, at some depths, where sinks form. Raises UserError for bad values.
     """
     plain = over_inits(sized(p, gpt_on_text(p, 400, sinks=p.sinks)), gammas=p.gammas)
     settings = (
-        plain | plain.over("model", norm_eps=p.epsilons)
-        | plain.over("model", {", gate": {"gate": True}})
+        plain | plain.over("model", norm_eps=p.epsilons) | _gated(plain)
         | plain.over("optim", weight_decay=p.decays) | plain.over("optim", warmup=p.warmups)
     )
-    return {"restraints": TunedStudy(
-        at_expected_rates(settings, _times), tuple(sorted(p.factors)), tuple(p.tuning_seeds),
-        tuple(p.seeds),
-    )}
+    copying = over_inits(gpt_on_backcopy(p, sinks=p.sinks), gammas=p.gammas)
+    deep = Settings(copying | _gated(copying)).over("model", n_layer=p.copy_layers)
+    return {"restraints": _tuned(p, at_expected_rates(settings, _times)),
+            "sinks": _tuned(p, at_expected_rates(deep, lambda run: COPYING * _times(run)))}
+
+
+def _gated(settings: Settings) -> Settings:
+    return settings.over("model", {", gate": {"gate": True}})
+
+
+def _tuned(p, settings: Settings) -> TunedStudy:
+    return TunedStudy(dict(settings), tuple(sorted(p.factors)), tuple(p.tuning_seeds),
+                      tuple(p.seeds))
 
 
 def _times(run: RunConfig) -> float:
