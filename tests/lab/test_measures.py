@@ -15,6 +15,7 @@ from scipy import stats
 from gammagpt import RunConfig, Store, frame, sweep
 from gammagpt.data import DataConfig
 from gammagpt.data.anchors import training_sequences
+from gammagpt.data.backcopy import least_losses
 from gammagpt.lab import measures as module
 from gammagpt.lab.measures import (
     HALF,
@@ -390,3 +391,27 @@ def test_the_order_has_no_clock():
     # by hand: progress 0, .175, .5, .85; difference 0, .25, .6, .3; most 1 - 2 * .15^2
     area = 0.175 * 0.25 + 0.325 * 0.85 + 0.35 * 0.9
     assert ahead(one, other) == pytest.approx(area / (1 - 2 * 0.15**2))
+
+
+# ---- Bigram-Backcopy ---------------------------------------------------------------------------
+
+
+def test_a_run_on_backcopy_has_its_excess_over_the_least_loss_and_its_sinks(tmp_path):
+    config = RunConfig.from_dict({
+        "model": {"vocab_size": 64, "block_size": 12, "n_layer": 1, "width": 16},
+        "data": {"kind": "backcopy"}, "steps": 4, "batch_size": 4,
+        "probes": {"losses": 2, "windows": 4, "final_windows": 30, "sinks": 3},
+    })
+    [record] = sweep([config], Store(tmp_path))
+    found, least = measures(record), least_losses(config.data, 30, 13)
+    assert found["excess"] == record.final["validation_loss"] - least["validation"] > 0
+    assert found["log_excess"] == pytest.approx(math.log(found["excess"]))
+    assert found["others_excess"] == record.final["others_loss"] - least["others"] > 0
+    assert found["triggers_loss"] > 3 and len(found["map"]) == 12
+    assert {"sink_rate", "first_token", "value_drain"} <= set(found)
+    assert len(record.curves["triggers"]) == 2
+
+
+def test_a_loss_below_the_least_one_has_no_logarithm():
+    config = RunConfig.from_dict({"model": {"vocab_size": 64}, "data": {"kind": "backcopy"}})
+    assert math.isnan(measures(made_up_record(config.pinned(), 0.5))["log_excess"])
