@@ -21,6 +21,11 @@ ifneq ($(filter-out 0 1,$(FRESH) $(DOWNLOADS)),)
 $(error FRESH, DOWNLOADS: got '$(FRESH)', '$(DOWNLOADS)', allowed are 0 and 1)
 endif
 
+TIERS := smoke laptop night gpu
+ifneq ($(words $(filter $(TIERS),$(TIER))) $(words $(TIER)),1 1)
+$(error TIER: got '$(TIER)', allowed are $(TIERS))
+endif
+
 .PHONY: help setup book downloads smoke readme lint test clean
 .DEFAULT_GOAL := help
 
@@ -58,7 +63,7 @@ smoke: FRESH := 1
 smoke: setup  ## run every notebook at tier smoke; really trains, tiny, each time
 	@$(BUILD) --only-run
 
-readme: setup  ## bring the README's tables and picture up to date with the records
+readme: setup  ## bring up to date the tables and picture of the README, and the words of links in notebooks
 	@$(PY) book/generated.py
 
 lint: setup  ## check the style

@@ -134,7 +134,8 @@ def stage(tier: str, books: bool = False) -> Path:
         shutil.copy(project.root() / name, staging)
     no_code = shutil.ignore_patterns("*.py", "__pycache__", "slides")
     shutil.copytree(project.root() / "book", staging / "book", ignore=no_code)
-    shutil.copy(project.root() / "book" / "terms.py", staging / "book")
+    for extension in ("terms.py", "plain.py"):
+        shutil.copy(project.root() / "book" / extension, staging / "book")
     vendor_mathjax(staging / "vendor" / "mathjax")
     copy_records(tier, staging / "extra" / "records" / tier)
     found = write_generated(staging, tier)  # what pages say of verdicts and records

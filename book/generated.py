@@ -1,6 +1,7 @@
 """Writes what pages and the README say of verdicts and records: computed, never typed.
 
-    python book/generated.py    brings the README's tables and picture up to date
+    python book/generated.py    brings the README's tables and picture up to date, and the words
+                                of the notebooks' links
 """
 
 import ast
@@ -10,6 +11,7 @@ import re
 from pathlib import Path
 
 import architectures
+import plain
 from about import not_run
 from chapters import span
 
@@ -504,3 +506,4 @@ def _record_table(verdict: Verdict) -> str:
 
 if __name__ == "__main__":
     update_readme()
+    plain.update_notebooks()

@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 
 from docutils import nodes
-from sphinx.errors import ExtensionError
 
 GLOSSARY = "book/glossary"
 CHAPTERS = "notebooks/"
@@ -20,7 +19,8 @@ GREEK = {r"\gamma": "γ", r"\varepsilon": "ε", r"\sqrt\varepsilon": "√ε"}
 
 def setup(app) -> dict:
     if not (Path(app.srcdir) / "vendor").is_dir():
-        raise ExtensionError("this folder is not laid out as a book: use `make book`")
+        # no Exception: jupyter-book would bury the line in a traceback
+        raise SystemExit("error: this folder is not laid out as a book: use `make book`")
     app.connect("doctree-resolved", link_terms)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 

@@ -5,15 +5,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from types import SimpleNamespace
 
 import generated
 import nbformat
 import pytest
-import terms
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from sphinx.errors import ExtensionError
 
 from gammagpt import parameters, project
 
@@ -59,7 +56,8 @@ def test_every_pinned_version_is_one_that_pyproject_allows():
 
 def test_conda_installs_the_same_pins_and_a_python_that_pyproject_allows():
     packages = project.read_yaml(ROOT / "environment.yml")["dependencies"]
-    assert {"pip": ["-r requirements.txt", "-e ."]} in packages
+    cpu = "--extra-index-url https://download.pytorch.org/whl/cpu"  # for Binder, too
+    assert {"pip": [cpu, "-r requirements.txt", "-e ."]} in packages
     python = next(text for text in packages if str(text).startswith("python="))
     allowed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert f"{python.removeprefix('python=')}.0" in Requirement(f"python{allowed}").specifier
@@ -79,10 +77,14 @@ def test_importing_the_package_brings_in_none_of_the_books_tools():
     assert result.stdout.strip() == "[]", result.stderr
 
 
-def test_jupyter_book_by_itself_names_make_book():
-    app = SimpleNamespace(srcdir=ROOT)
-    with pytest.raises(ExtensionError, match="this folder is not laid out as a book: use `make bo"):
-        terms.setup(app)
+def test_jupyter_book_by_itself_names_make_book(tmp_path):
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "book", tmp_path / "book")
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr == "error: this folder is not laid out as a book: use `make book`\n"
 
 
 # ---- make ---------------------------------------------------------------------------------------
@@ -96,7 +98,9 @@ def make(*arguments, folder=ROOT) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize(
     "argument, words",
-    [("FRESH=yes", "got 'yes', '', allowed are 0 and 1"), ("DOWNLOADS=on", "got '', 'on', allowed"),
+    [("TIER=nigth", f"TIER: got 'nigth', allowed are {' '.join(project.TIERS)}."),
+     ("TIER=", "TIER: got '', allowed"), ("TIER=smoke night", "TIER: got 'smoke night', allowed"),
+     ("FRESH=yes", "got 'yes', '', allowed are 0 and 1"), ("DOWNLOADS=on", "got '', 'on', allowed"),
      ("TEIR=gpu", "TEIR: unknown, allowed are TIER PYTHON FRESH BUDGET JOBS DOWNLOADS")],
 )  # fmt: skip
 def test_make_refuses_what_means_nothing(argument, words):
