@@ -14,7 +14,7 @@ from gammagpt.ledger.claims import load_ledger
 from gammagpt.ledger.judge import judge
 from gammagpt.plots import Picture
 from gammagpt.probes.token_classes import CLASSES, classes, deciles
-from gammagpt.registry.studies import studies
+from gammagpt.registry.studies import studies, study
 
 CLAIMS = {c.id: c for c in load_ledger() if c.notebook == "11_tokens"}
 GAIN = {"trivial": 0.05, "constrained": 0.35, "rest": 0.2}  # of gamma 1 over gamma 0.5, in nats
@@ -203,3 +203,13 @@ def test_nothing_is_known_without_the_third_models_losses(made):
     assert numbers.tokens_of(replace(store.get(study.reference), probes=[])) is None
     assert numbers.pairs(runs[:0], "gamma 1") == [] == numbers.pairs(runs, "gamma 7")
     assert numbers.pairs(runs[runs.role == "tuning"], "gamma 1") == []
+
+
+def test_without_the_third_model_the_claims_are_not_run_and_nothing_fails(tmp_path):
+    planned, store = study("tokens", "smoke"), Store(tmp_path)
+    planned.run(store, workers=1)
+    known = planned.collect(store)
+    claim = next(c for c in load_ledger() if c.id == "tokens-constrained")
+    assert (known.role == "tuned").any()
+    store.path(planned.reference.key).unlink()
+    assert judge(claim, planned.collect(store), "smoke").verdict == "not run"

@@ -118,7 +118,7 @@ class LearningRateStudy:
 
         reference = store.get(self.reference)
         if reference is None or "tokens" not in (reference.probes or [{}])[-1]:
-            return runs
+            return runs[runs.role == "tuning"]  # without it no token has a class to be compared in
         known = classes(reference), deciles(reference.config)
         rows = [class_losses(p[-1], *known) if p and "tokens" in p[-1] else {} for p in runs.probes]
         return runs.join(pd.DataFrame(rows, index=runs.index))
