@@ -21,17 +21,17 @@ PICTURES = {
     "Which gamma is a fixed standard deviation?": ("01_gamma", "fig-std-dictionary"),
     "Does a smaller initialization train better?": ("19_lower_loss", "fig-lower-loss-rates"),
     "Would another common rate have said the same?": ("02_gamma_scaling", "fig-gain-by-rate"),
-    "Can a learning rate take its place?": ("08_disguise", "fig-exchange"),
+    "Can a learning rate take its place?": ("12_critical", "fig-critical-rates"),
     "Is reasoning learned before memory?": ("03_bias", "fig-tasks-gpt"),
     "Must a small initialization condense?": ("10_condensation", "fig-caution"),
 }
-TASKS = ("13.1", "03.6", "05.4", "08.5", "10.1", "11.6", "16.2")  # for paper; not the lecture's
+TASKS = ("03.6", "05.4", "10.1", "11.6", "12.2", "19.2", "19.3")  # for paper; not the lecture's
 EXPECTED = {  # the claims that a lesson meets
     "lecture": ("lower-loss", "lower-loss-gpt2", "lower-loss-common", "lower-loss-tuned",
                 "not-smallest-common", "not-smallest-tuned"),
     "lab": ("first-emb", "first-gpt", "condense-first", "expand-later",
             "ranges-first", "label-law-drives"),
-    "project": ("lower-loss", "relative-gain-tuned", "critical-price"),
+    "project": ("lower-loss", "lower-loss-gpt2", "critical-price"),
 }
 
 

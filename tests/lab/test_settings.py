@@ -37,7 +37,7 @@ def test_lists_may_be_text_and_hold_numbers_of_their_kind():
 @pytest.mark.parametrize(
     "name, value",
     [("ring_gammas", 0.5), ("curve_warmups", []), ("slow_tuning_seeds", []), ("widths", [64.5]),
-     ("epsilons", "1e-5"), ("depths", [1, 1]), ("other_steps", None), ("between", "none")],
+     ("epsilons", "1e-5"), ("depths", [1, 1]), ("other_steps", None), ("epsilons", "none")],
 )
 def test_a_list_of_anything_else_is_refused_by_its_name(name, value):
     message = refusal(parameters, {name: value})
@@ -45,7 +45,7 @@ def test_a_list_of_anything_else_is_refused_by_its_name(name, value):
 
 
 def test_some_lists_may_be_empty():
-    names = ("fixed_stds", "between", "wide_learning_rates", "seeds", "wide_seeds", "warmups")
+    names = ("fixed_stds", "wide_learning_rates", "seeds", "wide_seeds", "warmups")
     assert vars(parameters(dict.fromkeys(names, []))) == dict.fromkeys(names, [])
 
 

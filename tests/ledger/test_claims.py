@@ -675,12 +675,10 @@ def test_every_tier_can_decide_every_claim_that_it_must(claim, tier):
 
 
 def left_to_the_night(claim, found, tier) -> bool:
-    """Optional studies, which have no seeds then; tuning the relaxed widths; and sizes that only
-    the night has, of the second edition."""
+    """Optional studies, which have no seeds then, and sizes that only the night has, of the second
+    edition."""
     lacking = not (claim.first_edition or set(claim.settings) <= set(found.settings))
-    return tier == "laptop" and (
-        not found.seeds or lacking or claim.id == "scale-relaxed-tuned"
-    )
+    return tier == "laptop" and (not found.seeds or lacking)
 
 
 def test_a_night_judges_what_two_hours_of_the_same_machine_judge():

@@ -52,7 +52,7 @@ def test_a_panel_is_drawn_the_same_each_time(name):
 def test_estimates_say_the_means_and_intervals_of_their_table():
     words = PANELS["estimates"].describe()
     assert words.startswith("gamma 0.5 4.500 [4.475, 4.525] at x 32, 4.250")
-    plain = Estimates(table=TABLE, x="x", y="y", hue="setting", interval=False, only="ends")
+    plain = Estimates(table=TABLE, x="x", y="y", hue="setting", interval=False)
     assert plain.describe() == ("gamma 0.5 4.500 at x 32, 4.250 at x 64; "
                                 "gamma 1 4.000 at x 32, 3.500 at x 64")
 

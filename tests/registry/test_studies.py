@@ -400,9 +400,9 @@ def test_the_table_of_tiers_has_a_row_a_claim_or_one_where_nothing_was_trained(
 
 
 def test_a_study_without_seeds_is_left_to_a_larger_tier_and_an_ordinary_one_needs_some():
-    left = study("lasting", "laptop")
+    left = study("rule_slow", "laptop")
     assert (left.tuning(), left.at_common_rate(), left.seeds) == ([], [], ())
-    asked = study("lasting", "laptop", seeds=[40])
+    asked = study("rule_slow", "laptop", slow_seeds=[30])
     assert asked.tuning() and len(asked.at_common_rate()) == len(asked.settings) == 6
     assert refusal(planned, seeds=[]).startswith("seeds: ")
 
@@ -418,10 +418,8 @@ def test_an_unknown_tier_is_refused():
 def test_chapters_share_the_tuning_runs_of_the_first():
     """None trains twice: what is plain in a later chapter is a run of chapter 2."""
     known = {config.key for config in study("gamma_scaling", "laptop").tuning()}
-    for name in ("disguise_relative", "disguise_parts", "development"):
-        planned = study(name, "laptop")
-        plain = [s for s in planned.settings if s.replace("gamma ", "").replace(".", "").isdigit()]
-        assert plain and {config.key for config in planned.only(plain).tuning()} <= known
+    planned = study("development", "laptop")
+    assert planned.tuning() and {config.key for config in planned.tuning()} <= known
 
 
 def test_what_is_not_tuned_has_no_tuned_runs(tmp_path):
@@ -458,7 +456,7 @@ def test_classes_of_tokens_are_those_of_the_reference(tmp_path):
 
 def test_a_budget_of_nothing_trains_nothing_and_a_wrong_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("GAMMAGPT_BUDGET", "0")
-    planned, store = study("disguise_parts", "smoke"), Store(tmp_path)
+    planned, store = study("rule_text", "smoke"), Store(tmp_path)
     config = planned.at_common_rate()[0]
     store.put(made_up_record(config, 4.0))
     runs = planned.run(store)

@@ -4,15 +4,12 @@ Runs are rows of a frame (lab.frame, with roles). An initialization is the first
 setting, as "gamma 0.5" of "gamma 0.5, gate"; the rest is its variant, or PLAIN.
 """
 
-import math
-
 import numpy as np
 import pandas as pd
 
 from ..ledger.estimate import QUESTIONS
 
 PLAIN = "as usual"
-PAIR = ["role", "variant", "seed"]  # what the two sides of a gain have in common
 
 
 def parted(runs) -> pd.DataFrame:
@@ -30,32 +27,6 @@ def ends(runs) -> tuple[str, str] | None:
     if not len(runs) or not runs.gamma.nunique() > 1:
         return None
     return f"gamma {runs.gamma.min():g}", f"gamma {runs.gamma.max():g}"
-
-
-def less(one, other, keys: list, value: str, name: str) -> pd.DataFrame:
-    """A value of `one` minus that of `other` where they share the keys, under a new name.
-
-    Infinite where a side diverged, so that it is not taken for one that is missing. A column
-    `resolved` is true only where it is for both sides.
-    """
-    both = one.merge(other[[*keys, value, *({"resolved"} & {*one, *other})]], on=keys,
-                     suffixes=("", "_other"))
-    difference = both[value].astype(float) - both[f"{value}_other"].astype(float)
-    both[name] = difference.where(np.isfinite(difference), math.inf)
-    if "resolved_other" in both:
-        both["resolved"] = both.resolved.astype(bool) & both.resolved_other.astype(bool)
-    both = both.drop(columns=[column for column in both if column.endswith("_other")])
-    return both if name == value else both.drop(columns=value)
-
-
-def gains(runs) -> pd.DataFrame:
-    """Loss of the smallest gamma minus that of the largest: role, variant, seed, gain (nats)."""
-    runs = parted(runs)
-    pair = ends(runs)
-    if pair is None:
-        return pd.DataFrame(columns=[*PAIR, "gain"])
-    one, other = (runs.loc[runs.init == init, [*PAIR, "loss"]] for init in pair)
-    return less(one, other, PAIR, "loss", "gain")
 
 
 def over(runs, role: str, baseline: str) -> pd.DataFrame:

@@ -27,14 +27,9 @@ DOTS = "Each dot is a run; bars are 95 % intervals."
 RANGE = "Mean over seeds; the band is their range."
 
 
-def loss_curves(runs, tier: str, settings=None, anchor="fig-curves", late: float = 0.0) -> Picture:
-    """Validation loss against tokens: the mean over seeds, and the range from least to most.
-
-    `late`: the share of the training that is left out at the beginning.
-    """
-    runs = runs[runs.setting.isin(settings)] if settings else runs
+def loss_curves(runs, tier: str, anchor: str = "fig-curves") -> Picture:
+    """Validation loss against tokens: the mean over seeds, and the range from least to most."""
     table = points(runs, loss_by_tokens)
-    table = table[table.x >= late * table.x.max()]
     caption = f"{RANGE} On fewer windows of text than the final losses, so last digits differ."
     panel = Curves(table=table, label=LOSS, xlabel="training tokens (millions)", head="At the end")
     return compose(anchor, "Validation loss against training tokens", [panel], caption=caption,

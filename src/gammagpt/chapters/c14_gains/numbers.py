@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from ...analysis import levels
-from ...analysis.along_size import as_text
 from ...analysis.frames import compared, contrast, text_of
 from ...data import arithmetic, facts
 from ...data.corpora import corpora, read_documents, split_documents
@@ -146,4 +145,11 @@ def gains_table(runs) -> pd.DataFrame:
     rows = [(QUESTIONS[role], text, *(Estimate.of(group[name]) for name in measures))
             for (role, text), group in gains(runs).groupby(["role", "text"], sort=False)]
     columns = ["question", "text", "nats per token", "ln of the factor", "above the floor, ln"]
-    return as_text(pd.DataFrame(rows, columns=columns))
+    return pd.DataFrame(rows, columns=columns).map(_text)
+
+
+def _text(value):
+    """An Estimate in words, a dash where it is not known; all else as it is."""
+    if not isinstance(value, Estimate):
+        return value
+    return f"{value:+.3f}" if math.isfinite(value.mean) else "–"

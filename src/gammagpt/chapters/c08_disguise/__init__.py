@@ -1,1 +1,0 @@
-"""Chapter 8: is gamma a learning rate in disguise?"""

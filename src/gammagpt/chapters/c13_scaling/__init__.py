@@ -1,1 +1,0 @@
-"""Chapter 13: does the gain grow with the model?"""
