@@ -38,6 +38,7 @@ def write_about(staging: Path, tier: str, verdicts) -> None:
         "changelog.md": (root() / "CHANGELOG.md").read_text(encoding="utf-8"),
         "flagged.md": flagged(verdicts),
         "superseded.md": superseded(verdicts),
+        "retired.md": retired(),
     }
     for name, text in parts.items():
         (staging / "book" / "_generated" / name).write_text(text, encoding="utf-8")
@@ -240,6 +241,18 @@ def superseded(verdicts) -> str:
     bundle = root() / "results" / "first_edition" / "records.jsonl.gz"
     sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
     return "\n".join(lines) + f"\n\nSHA-256 of the bundle: `{sha256}`\n"
+
+
+def retired() -> str:
+    """A row of the first edition's questions that nobody asks any more: verdicts, and why not."""
+    ledger = json.loads((root() / "book" / "first_edition.json").read_text("utf-8"))
+    old = {row["id"]: row for row in ledger}
+    lines = ["| First edition | Then | Why nobody asks it any more |", "|---|---|---|"]
+    for row in read_yaml(root() / "book" / "retired.yml"):
+        then = [f"{old[name]['verdict']} {_number(old[name]['effect'])}" for name in row["old"]]
+        names = "<br>".join(f"`{name}`" for name in row["old"])
+        lines.append(f"| {names} | {'<br>'.join(then)} | {row['why']} |")
+    return "\n".join(lines) + "\n"
 
 
 def _number(value) -> str:

@@ -19,7 +19,7 @@ from helpers import made_up_claim
 from gammagpt import project, verdicts
 from gammagpt.ledger.claims import load_ledger
 from gammagpt.ledger.judge import CHANGED, Verdict
-from gammagpt.project import UserError, root
+from gammagpt.project import UserError, read_yaml, root
 from gammagpt.registry.costs import price
 
 
@@ -69,6 +69,16 @@ def test_what_is_asked_anew_shows_both_ledgers():
     row = next(line for line in text.splitlines() if "biting-eps-tuned" in line)
     assert "supported +0.635" in row and "better</span> +0.095 [+0.058, +0.131]" in row
     assert "(claim-hides-eps)" in row and "SHA-256" in text
+
+
+def test_every_question_of_the_first_edition_is_asked_still_or_anew_or_said_to_be_retired():
+    pages = {name: read_yaml(root() / "book" / f"{name}.yml") for name in ("superseded", "retired")}
+    old = {row["id"] for row in json.loads((root() / "book/first_edition.json").read_text("utf-8"))}
+    anew = {name for row in pages["superseded"].values() for name in row["old"]}
+    gone = [name for row in pages["retired"] for name in row["old"]]
+    asked = {claim.id for claim in load_ledger()}
+    assert set(gone) == old - anew - asked and len(gone) == len(set(gone))
+    assert all(f"`{name}`" in about.retired() for name in gone)
 
 
 def test_the_landing_page_answers_in_at_most_120_words():

@@ -4,7 +4,6 @@ Runs are rows of a frame (lab.frame, with roles). An initialization is the first
 setting, as "gamma 0.5" of "gamma 0.5, gate"; the rest is its variant, or PLAIN.
 """
 
-import numpy as np
 import pandas as pd
 
 from ..ledger.estimate import QUESTIONS
@@ -27,16 +26,3 @@ def ends(runs) -> tuple[str, str] | None:
     if not len(runs) or not runs.gamma.nunique() > 1:
         return None
     return f"gamma {runs.gamma.min():g}", f"gamma {runs.gamma.max():g}"
-
-
-def over(runs, role: str, baseline: str) -> pd.DataFrame:
-    """Loss of a baseline less that of each other setting: a row a seed, a column a setting.
-
-    Empty without the baseline; nan where a run diverged.
-    """
-    chosen = runs[runs.role == role] if len(runs) else runs
-    if not len(chosen) or baseline not in set(chosen.setting):
-        return pd.DataFrame()
-    table = chosen.pivot_table(index="seed", columns="setting", values="loss", sort=False)
-    table = table.where(np.isfinite(table))
-    return table.rsub(table[baseline], axis=0).drop(columns=baseline)
