@@ -248,7 +248,7 @@ def retired() -> str:
     ledger = json.loads((root() / "book" / "first_edition.json").read_text("utf-8"))
     old = {row["id"]: row for row in ledger}
     lines = ["| First edition | Then | Why nobody asks it any more |", "|---|---|---|"]
-    for row in read_yaml(root() / "book" / "retired.yml"):
+    for row in read_yaml(root() / "book" / "retired.yml").values():
         then = [f"{old[name]['verdict']} {_number(old[name]['effect'])}" for name in row["old"]]
         names = "<br>".join(f"`{name}`" for name in row["old"])
         lines.append(f"| {names} | {'<br>'.join(then)} | {row['why']} |")

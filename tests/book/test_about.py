@@ -75,7 +75,7 @@ def test_every_question_of_the_first_edition_is_asked_still_or_anew_or_said_to_b
     pages = {name: read_yaml(root() / "book" / f"{name}.yml") for name in ("superseded", "retired")}
     old = {row["id"] for row in json.loads((root() / "book/first_edition.json").read_text("utf-8"))}
     anew = {name for row in pages["superseded"].values() for name in row["old"]}
-    gone = [name for row in pages["retired"] for name in row["old"]]
+    gone = [name for row in pages["retired"].values() for name in row["old"]]
     asked = {claim.id for claim in load_ledger()}
     assert set(gone) == old - anew - asked and len(gone) == len(set(gone))
     assert all(f"`{name}`" in about.retired() for name in gone)
