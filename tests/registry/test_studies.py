@@ -22,6 +22,7 @@ from gammagpt.registry.studies import at_tiers, homes, studies, study
 RATES = (0.001, 0.002, 0.004, 0.008)
 PARAMETERS = {
     "gammas": [0.5, 0.8], "fixed_stds": [], "learning_rates": list(RATES),
+    "measured_gammas": [0.5, 0.8], "spectra": 5, "tokens": 8,
     "common_learning_rate": 0.002, "tuning_seeds": [1000, 1001], "seeds": [0, 1, 2],
     "n_layer": 1, "n_head": 2, "width": 16, "block_size": 16, "vocab_size": 512,
     "corpus": "sotu", "steps": 12, "batch_size": 8, "precision": "float32",
@@ -399,11 +400,7 @@ def test_the_table_of_tiers_has_a_row_a_claim_or_one_where_nothing_was_trained(
     assert table.iloc[-1].why == "no records"
 
 
-def test_a_study_without_seeds_is_left_to_a_larger_tier_and_an_ordinary_one_needs_some():
-    left = study("rule_slow", "laptop")
-    assert (left.tuning(), left.at_common_rate(), left.seeds) == ([], [], ())
-    asked = study("rule_slow", "laptop", slow_seeds=[30])
-    assert asked.tuning() and len(asked.at_common_rate()) == len(asked.settings) == 6
+def test_a_study_needs_seeds():
     assert refusal(planned, seeds=[]).startswith("seeds: ")
 
 
@@ -456,7 +453,7 @@ def test_classes_of_tokens_are_those_of_the_reference(tmp_path):
 
 def test_a_budget_of_nothing_trains_nothing_and_a_wrong_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("GAMMAGPT_BUDGET", "0")
-    planned, store = study("rule_text", "smoke"), Store(tmp_path)
+    planned, store = study("gamma_scaling", "smoke"), Store(tmp_path)
     config = planned.at_common_rate()[0]
     store.put(made_up_record(config, 4.0))
     runs = planned.run(store)

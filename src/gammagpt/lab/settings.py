@@ -168,11 +168,9 @@ def _measured(run: RunConfig, **counts) -> RunConfig:
     return changed(run, "probes", fewer)
 
 
-def study(settings, rates, tuning_seeds, seeds, *, optional=False) -> LearningRateStudy:
-    """The settings, tuned and compared. Raises UserError without seeds, but for an optional study:
-    without seeds it is left to a larger tier, and nothing is tuned either."""
-    if not (seeds or optional):
+def study(settings, rates, tuning_seeds, seeds) -> LearningRateStudy:
+    """The settings, tuned and compared. Raises UserError without seeds."""
+    if not seeds:
         raise UserError("seeds: got [], allowed is a list of distinct numbers like [0, 1, 2]")
-    rates, tuning_seeds = (rates, tuning_seeds) if seeds else ((), ())
     return LearningRateStudy(
         dict(settings), tuple(sorted(rates)), tuple(tuning_seeds), tuple(seeds))
