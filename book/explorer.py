@@ -7,6 +7,7 @@ every run diverged has no numbers. Everything is rounded to what a picture can s
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,12 @@ from gammagpt.analysis.spectra import EMBEDDING, kinds, over_runs, probed
 from gammagpt.analysis.tokens import GAP, shown
 from gammagpt.data.anchors import parse_tasks
 from gammagpt.data.text import load_text
+from gammagpt.lab.settings import gpt_on_text, over_inits
+from gammagpt.lab.study import LearningRateStudy
 from gammagpt.ledger.estimate import QUESTIONS
 from gammagpt.plots import COLOURS, provenance
 from gammagpt.probes.token_losses import windows
-from gammagpt.project import results_folder
+from gammagpt.project import results_folder, tier_parameters
 from gammagpt.registry.studies import study
 
 PASSAGES = 6
@@ -46,11 +49,21 @@ def write_explorer(staging: Path, tier: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def development(tier: str) -> LearningRateStudy:
+    """Some of chapter 2's runs once more, with spectra and the losses of tokens; the first edition
+    trained them for its chapter on condensation, and no chapter does now."""
+    p = SimpleNamespace(**tier_parameters(tier)["02_gamma_scaling"])
+    settings = over_inits(gpt_on_text(p, spectra=14, tokens=128), gammas=(0.5, 0.8, 1.0))
+    return LearningRateStudy(
+        dict(settings), tuple(p.learning_rates), tuple(p.tuning_seeds), tuple(p.seeds))
+
+
 def explorer(tier: str) -> dict:
     """All panels of a tier, the gammas that any of them has, and where the numbers come from."""
     store = Store(results_folder(tier))
-    text, along, toy = (study(n, tier) for n in ("gamma_scaling", "development", "bias_emb_mlp"))
-    frames = [made.collect(store) for made in (text, along, toy)]
+    along = development(tier)
+    made = study("gamma_scaling", tier), along, study("bias_emb_mlp", tier)
+    frames = [asked.collect(store) for asked in made]
     panels = {
         "loss": panel(frames[0], losses),
         "ranks": panel(frames[1], ranks),

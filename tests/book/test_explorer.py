@@ -24,9 +24,13 @@ def numbers():
     return explorer.explorer("night")
 
 
+def planned(name, tier="night"):
+    return explorer.development(tier) if name == "development" else study(name, tier)
+
+
 def runs_of(name, setting, role="common", tier="night", folder=None):
     """The configurations of a study's compared runs of one setting; rates by a folder's records."""
-    made = study(name, tier)
+    made = planned(name, tier)
     if role == "common":
         configs = made.at_common_rate()
     else:
@@ -115,7 +119,7 @@ def test_the_slider_has_every_gamma_that_any_panel_has(numbers):
     gammas = {e["gamma"] for name in PANELS for own in numbers[name]["roles"].values() for e in own}
     assert numbers["gammas"] == sorted(gammas)
     asked = {c.init.gamma for name in ("gamma_scaling", "development", "bias_emb_mlp")
-             for c in study(name, "night").at_common_rate()}
+             for c in planned(name).at_common_rate()}
     assert gammas == asked - {None}
 
 

