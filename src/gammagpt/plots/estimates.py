@@ -40,6 +40,7 @@ class Estimates(Panel):
     form: str = ".3f"  # of the numbers in words
     interval: bool = True  # also in words
     place: Callable | None = None  # a value of x in words
+    only: str = ""  # "ends": in words, only the least and the largest x
 
     @property
     def empty(self) -> bool:
@@ -126,9 +127,12 @@ class Estimates(Panel):
         """'gamma 1 +0.67 [+0.60, +0.74] at 32, ...; gamma 0.8 ...'"""
         parts = []
         for name in self.names() or [None]:
-            words = [self._words(x, group) for x, group in self.groups(name)]
+            words = [self._words(x, group) for x, group in self._said(self.groups(name))]
             parts.append(f"{name} {', '.join(words)}" if name else ", ".join(words))
         return "; ".join(filter(None, parts))
+
+    def _said(self, groups: list) -> list:
+        return groups[:1] + groups[1:][-1:] if self.only == "ends" else groups
 
     def _words(self, x, group) -> str:
         estimate = self._estimate(group)
