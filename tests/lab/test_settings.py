@@ -116,7 +116,6 @@ def test_an_emb_mlp_sees_key_and_anchors_unless_the_data_say_more():
     assert made.learning_rates == (0.01, 0.1) and made.base.model.block_size == 3
 
 
-def test_without_seeds_only_an_optional_study_is_planned_and_it_tunes_nothing():
-    assert refusal(study, {"a": BASE}, [0.1], [9], []).startswith("seeds: got []")
-    left = study({"a": BASE}, [0.1], [9], [], optional=True)
-    assert (left.learning_rates, left.tuning_seeds, left.seeds) == ((), (), ())
+def test_without_seeds_no_study_is_planned():
+    settings = over_inits(BASE, gammas=[0.5])
+    assert refusal(study, settings, [0.1], [1], []).startswith("seeds: got []")
