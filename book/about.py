@@ -227,32 +227,38 @@ def citation() -> str:
 
 def superseded(verdicts) -> str:
     """A row a question that the second edition asks anew: both verdicts, and why it was asked."""
-    ledger = json.loads((root() / "book" / "first_edition.json").read_text("utf-8"))
-    old = {row["id"]: row for row in ledger}
+    old = _first_edition()
     known = {verdict.claim.id: verdict for verdict in verdicts}
     lines = ["| First edition | Then | Now | Why it was asked anew |", "|---|---|---|---|"]
     for new, row in read_yaml(root() / "book" / "superseded.yml").items():
-        then = [" ".join([old[name]["verdict"], _number(old[name]["effect"])])
-                for name in row["old"]]
         verdict = known[new]
         now = f"[{verdict.claim.title}](claim-{new}): {badge(verdict)} {effect(verdict)}"
-        names = "<br>".join(f"`{name}`" for name in row["old"])
-        lines.append(f"| {names} | {'<br>'.join(then)} | {now} | {row['why']} |")
+        lines.append(f"| {_then(row, old)} | {now} | {row['why']} |")
     bundle = root() / "results" / "first_edition" / "records.jsonl.gz"
     sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
     return "\n".join(lines) + f"\n\nSHA-256 of the bundle: `{sha256}`\n"
 
 
+def _first_edition() -> dict[str, dict]:
+    """Its ledger, by id."""
+    ledger = json.loads((root() / "book" / "first_edition.json").read_text("utf-8"))
+    return {row["id"]: row for row in ledger}
+
+
 def retired() -> str:
     """A row of the first edition's questions that nobody asks any more: verdicts, and why not."""
-    ledger = json.loads((root() / "book" / "first_edition.json").read_text("utf-8"))
-    old = {row["id"]: row for row in ledger}
+    old = _first_edition()
     lines = ["| First edition | Then | Why nobody asks it any more |", "|---|---|---|"]
     for row in read_yaml(root() / "book" / "retired.yml").values():
-        then = [f"{old[name]['verdict']} {_number(old[name]['effect'])}" for name in row["old"]]
-        names = "<br>".join(f"`{name}`" for name in row["old"])
-        lines.append(f"| {names} | {'<br>'.join(then)} | {row['why']} |")
+        lines.append(f"| {_then(row, old)} | {row['why']} |")
     return "\n".join(lines) + "\n"
+
+
+def _then(row: dict, old: dict) -> str:
+    """Two cells: the ids of the first edition's questions, and its verdicts."""
+    names = [f"`{name}`" for name in row["old"]]
+    verdicts = [f"{old[name]['verdict']} {_number(old[name]['effect'])}" for name in row["old"]]
+    return f"{'<br>'.join(names)} | {'<br>'.join(verdicts)}"
 
 
 def _number(value) -> str:

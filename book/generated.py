@@ -311,10 +311,7 @@ def _corrected_words(found) -> str:
 
 
 def _title(notebook: str) -> str:
-    """The heading of a notebook."""
-    path = root() / "notebooks" / f"{notebook}.ipynb"
-    first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
-    return "".join(first).splitlines()[0].removeprefix("# ")
+    return plain.title(root() / "notebooks" / f"{notebook}.ipynb")
 
 
 def _chip(count: int, name: str) -> str:

@@ -97,12 +97,13 @@ def test_the_loss_is_read_between_the_points_of_the_curve():
     assert spectra_of_runs.loss_at(run, [0, 5, 10, 25, 100]) == pytest.approx([8, 7.5, 7, 6.75, 4])
 
 
-def test_a_recipe_is_read_off_the_setting_and_the_initialization_stays():
-    runs = pd.DataFrame({"setting": ["gamma 1", "gamma 1, unigram bias"]})
-    found = numbers.by_recipe(runs)
-    assert list(found.setting) == ["gamma 1"] * 2
-    assert list(found.recipe) == ["no bias", "unigram bias"]
-    assert list(numbers.by_recipe(runs[:0]).columns) == ["setting", "recipe"]
+def test_variants_are_apart_and_named_by_their_initialization_alone():
+    runs = rows("tuned", (0.8,), seeds=(0, 1))
+    runs = runs.assign(setting=["gamma 0.8", "gamma 0.8, unigram bias"])
+    found = numbers.by_variant(runs)
+    assert list(found) == ["as usual", "unigram bias"]
+    assert all(list(part.setting) == ["gamma 0.8"] for part in found.values())
+    assert numbers.by_variant(runs[:0]) == {}
 
 
 def test_the_table_of_changes_has_the_factors_of_all_and_of_the_outer_matrices():

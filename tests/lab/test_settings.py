@@ -28,16 +28,16 @@ def test_parameters_are_plain_values_under_lowercase_names():
 
 
 def test_lists_may_be_text_and_hold_numbers_of_their_kind():
-    read = parameters({"emb_gammas": "[1, 0.5]", "tuning_seeds": "[3]", "other_steps": "[10]",
+    read = parameters({"emb_gammas": "[1, 0.5]", "tuning_seeds": "[3]", "copy_layers": "[10]",
                        "keys": "21..60", "steps": 10, "norm_eps": 1e-5})
-    assert (read.emb_gammas, read.tuning_seeds, read.other_steps) == ([1.0, 0.5], [3], [10])
+    assert (read.emb_gammas, read.tuning_seeds, read.copy_layers) == ([1.0, 0.5], [3], [10])
     assert type(read.emb_gammas[0]) is float and (read.keys, read.steps) == ("21..60", 10)
 
 
 @pytest.mark.parametrize(
     "name, value",
     [("ring_gammas", 0.5), ("curve_warmups", []), ("slow_tuning_seeds", []), ("widths", [64.5]),
-     ("epsilons", "1e-5"), ("depths", [1, 1]), ("other_steps", None), ("epsilons", "none")],
+     ("epsilons", "1e-5"), ("depths", [1, 1]), ("copy_layers", None), ("epsilons", "none")],
 )
 def test_a_list_of_anything_else_is_refused_by_its_name(name, value):
     message = refusal(parameters, {name: value})

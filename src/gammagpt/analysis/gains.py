@@ -1,4 +1,4 @@
-"""Gains: by how much one setting ends lower than another, seed by seed. One for all chapters.
+"""The two parts of a setting's name, and the pair of initializations that is compared.
 
 Runs are rows of a frame (lab.frame, with roles). An initialization is the first part of a
 setting, as "gamma 0.5" of "gamma 0.5, gate"; the rest is its variant, or PLAIN.
@@ -14,7 +14,11 @@ PLAIN = "as usual"
 def parted(runs) -> pd.DataFrame:
     """The compared runs, each once, with init ("gamma 0.5") and variant ("eps 1e-12, gate")."""
     runs = runs.reindex(columns=runs.columns.union(["role", "key", "setting"], sort=False))
-    runs = runs[runs.role.isin(QUESTIONS)].drop_duplicates(["role", "key"])
+    return named(runs[runs.role.isin(QUESTIONS)].drop_duplicates(["role", "key"]))
+
+
+def named(runs) -> pd.DataFrame:
+    """These runs with init and variant, whatever their role."""
     parts = runs.setting.astype(str).str.partition(", ")
     if not len(runs):
         parts = pd.DataFrame(columns=range(3))

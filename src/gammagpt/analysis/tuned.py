@@ -42,8 +42,8 @@ def difference(*sides, value: str = "loss") -> dict:
     """
     found = Welch.of([list(side[value]) for side in sides])
     low, high = found.interval(CONFIDENCE)
-    sound = all(side.resolved.all() and not side.collapsed.any() for side in sides)
-    return {"effect": found.effect, "low": low, "high": high, "resolved": bool(sound)}
+    decided = all(side.resolved.all() and not side.collapsed.any() for side in sides)
+    return {"effect": found.effect, "low": low, "high": high, "resolved": bool(decided)}
 
 
 def table(*frames):

@@ -78,8 +78,7 @@ def validation_sequences(config: BackcopyConfig, count: int, length: int) -> np.
 
 def behind_trigger(config: BackcopyConfig, tokens):
     """Of each token but the first, whether it stands behind a trigger: (N, T) of (N, T + 1)."""
-    before = tokens[..., :-1]
-    return (before > 0) & (before < _first(config))
+    return _triggers(config, tokens[..., :-1])
 
 
 @lru_cache(maxsize=8)
@@ -98,6 +97,10 @@ def _first(config: BackcopyConfig) -> int:
     return config.triggers + 1
 
 
+def _triggers(config: BackcopyConfig, tokens):
+    return (tokens > 0) & (tokens < _first(config))
+
+
 def _sequences(config: BackcopyConfig, count: int, length: int, rng) -> np.ndarray:
     """Token by token, all sequences at once: by the law, or copied behind a trigger."""
     edges = np.cumsum(bigram_law(config), axis=1)
@@ -107,6 +110,5 @@ def _sequences(config: BackcopyConfig, count: int, length: int, rng) -> np.ndarr
     for i in range(1, length):
         before = tokens[:, i - 1]
         drawn = (draws[i][:, None] >= edges[before]).sum(1)
-        copied = (before > 0) & (before < _first(config))
-        tokens[:, i] = np.where(copied, tokens[:, max(i - 2, 0)], drawn)
+        tokens[:, i] = np.where(_triggers(config, before), tokens[:, max(i - 2, 0)], drawn)
     return tokens

@@ -16,7 +16,7 @@ from .study import LearningRateStudy
 LISTS = {  # what a list holds, by its name or the last word of it
     "gammas": float, "stds": float, "rates": float, "decays": float, "warmups": float,
     "epsilons": float, "seeds": int, "widths": int, "layers": int, "depths": int,
-    "factors": float, "other_steps": int,
+    "factors": float,
 }
 EMPTY = ("stds", "rates", "seeds")  # those that may be, by the last word
 ABSENT = ("decays", "warmups")  # and by the whole name

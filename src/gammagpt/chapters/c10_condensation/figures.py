@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from ...analysis.frames import compared
-from ...analysis.pictures import RANGE
 from ...analysis.spectra import EMBEDDING, guessing, kinds, loss_at, path, probed, spectra_of
 from ...plots import (
     COLOURS,
@@ -25,9 +24,9 @@ from ...plots import (
     points,
     provenance,
 )
-from ...plots.curves import doublings, falling, highest, lowest
+from ...plots.curves import doublings, falling, lowest
 from ...plots.style import MARKERS, stroke
-from .numbers import by_recipe, changes, timing
+from .numbers import by_variant, changes, timing
 
 FRAMES = 7  # of a filmstrip: the start, and the last ones
 CHANGES = {"fell": "fell to its lowest, by a factor of", "rose": "rose again, by a factor of"}
@@ -57,17 +56,15 @@ def _along(runs, measure: str, names, **more) -> Curves:
 
 
 def fall_and_rise(runs, tier: str, anchor: str = "fig-fall-and-rise") -> Picture:
-    """How far the stable rank fell, and how far it rose again, by kind; a row a recipe."""
-    table = by_recipe(changes(runs))
+    """How far the stable rank fell, and how far it rose again, by kind; a row a variant."""
+    tables = {variant: changes(rows) for variant, rows in by_variant(runs).items()}
+    tables = {variant: table for variant, table in tables.items() if len(table)}
+    table = pd.concat([changes(runs[:0]), *tables.values()])
     ticks = {change: _ticks(*np.exp([table[change].min(), table[change].max()]))
              for change in CHANGES} if len(table) else {}
-    grid = [[_factors(rows, change, recipe, ticks[change]) for change in CHANGES]
-            for recipe, rows in table.groupby("recipe", sort=False)]
-    means = np.exp(table[table.kind == "all"].groupby(["recipe", "setting"], sort=False)[
-        list(CHANGES)].mean())
-    told = [f"{recipe}: " + ", ".join(
-        f"{row.Index[1]} fell {row.fell:.2f} and rose {row.rose:.2f} times"
-        for row in rows.itertuples()) for recipe, rows in means.groupby(level=0, sort=False)]
+    grid = [[_factors(rows, change, variant, ticks[change]) for change in CHANGES]
+            for variant, rows in tables.items()]
+    told = [f"{variant}: {_told(rows)}" for variant, rows in tables.items()]
     return compose(anchor, "Factors by which the stable rank fell and rose again, all matrices",
                    grid or [[]], told="; ".join(told), legend=3, share=("col", "all"),
                    caption="Dots are runs, bars 95 % intervals over seeds. Each matrix has its own "
@@ -75,7 +72,13 @@ def fall_and_rise(runs, tier: str, anchor: str = "fig-fall-and-rise") -> Picture
                    size=(7.2, 0.8 + 3.1 * len(grid)))
 
 
-def _factors(table, change: str, recipe: str, ticks: list[float]) -> Estimates:
+def _told(table) -> str:
+    of = np.exp(table[table.kind == "all"].groupby("setting", sort=False)[list(CHANGES)].mean())
+    return ", ".join(f"{row.Index} fell {row.fell:.2f} and rose {row.rose:.2f} times"
+                     for row in of.itertuples())
+
+
+def _factors(table, change: str, variant: str, ticks: list[float]) -> Estimates:
     """Estimates of the logarithms, on an axis that has their factors."""
 
     def axis(axes):
@@ -83,7 +86,7 @@ def _factors(table, change: str, recipe: str, ticks: list[float]) -> Estimates:
         axes.set_xticks(np.log(ticks), [f"{tick:g}" for tick in ticks])
 
     return Estimates(table=table, x="kind", y=change, hue="setting", upright=False, zero=0,
-                     title=recipe if change == "fell" else "", xlabel=CHANGES[change], also=axis)
+                     title=variant if change == "fell" else "", xlabel=CHANGES[change], also=axis)
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -94,11 +97,11 @@ def _ticks(low: float, high: float) -> list[float]:
 
 def against_loss(runs, tier: str, anchor: str = "fig-timing") -> Picture:
     """The stable rank, as a share of its start, against the loss: when in learning it is lowest."""
-    seen, plain = by_recipe(probed(runs, 3)), guessing(probed(runs, 3))
+    seen = probed(runs, 3)
+    plain, variants = guessing(seen), by_variant(seen)
     parts = {"all matrices": None, "embedding": [EMBEDDING]}
-    by = list(seen.groupby("recipe", sort=False))
     grid = [[_by_loss(rows, names, plain, label=f"{part}:\nstable rank / start",
-                      title=recipe if names is None else "") for recipe, rows in by]
+                      title=variant if names is None else "") for variant, rows in variants.items()]
             for part, names in parts.items()]
     means = timing(runs).groupby("setting", sort=False)[["step", "loss"]].mean()
     told = [f"{row.Index} at step {row.step:.0f} and loss {row.loss:.2f}"
@@ -177,26 +180,6 @@ def _film_words(film) -> str:
     least = min(means, key=lambda pair: pair[1])
     return (f"the second is {means[0][1]:.2f} at the start, {least[1]:.2f} at step {least[0]}, "
             f"{means[-1][1]:.2f} at the end")
-
-
-def directions(runs, tier: str, anchor: str = "fig-directions") -> Picture:
-    """Do rows point the same way? Mean |cosine| and groups of rows against the step.
-
-    Show runs of one role.
-    """
-    seen = probed(runs)
-    measures = {"mean_cosine": "mean |cosine| of pairs", "groups": "groups, share of rows"}
-    neurons = [name for names in kinds(seen).values() for name in names if name != EMBEDDING]
-    parts = {"neurons (all matrices but one)": neurons, "tokens (the embedding)": [EMBEDDING]}
-    grid = [[_along(seen, measure, names, label=words, told=lambda: "",
-                    title=part if measure == "mean_cosine" else "")
-             for part, names in parts.items()] for measure, words in measures.items()]
-    told = _along(seen, "mean_cosine", neurons, tell=highest).describe()
-    caption = ("Above: mean |cosine| over pairs of rows. Below: groups of rows, linked where a "
-               f"cosine is above 0.7, as a share of the rows; 1 is no group. {RANGE}")
-    return compose(anchor, "How alike the directions of neurons are over training, mean |cosine|",
-                   grid, told=told, caption=caption, share=("all", "row"), legend=5,
-                   source=provenance(compared(runs), tier), size=(7.2, 5.4))
 
 
 def one_update(width: int, gammas, rate: float, anchor: str = "fig-caution") -> Picture:

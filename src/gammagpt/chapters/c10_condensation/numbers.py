@@ -8,18 +8,15 @@ import math
 import numpy as np
 import pandas as pd
 
+from ...analysis.gains import parted
 from ...analysis.spectra import kinds, loss_at, path, probed, spectra_of
 
-BIAS = ", unigram bias"
-RECIPES = {False: "no bias", True: "unigram bias"}
 
-
-def by_recipe(runs) -> pd.DataFrame:
-    """The runs with `recipe` (with a unigram bias or not), and `setting` without those words."""
-    if not len(runs):
-        return runs.assign(recipe="")
-    biased = runs.setting.str.endswith(BIAS)
-    return runs.assign(recipe=biased.map(RECIPES), setting=runs.setting.str.removesuffix(BIAS))
+def by_variant(runs) -> dict[str, pd.DataFrame]:
+    """{"as usual", "unigram bias": the compared runs, each named by its initialization alone}."""
+    known = parted(runs)
+    return {variant: rows.assign(setting=rows.init)
+            for variant, rows in known.groupby("variant", sort=False)}
 
 
 def changes(runs) -> pd.DataFrame:
@@ -56,14 +53,6 @@ def timing(runs, names=None) -> pd.DataFrame:
         rows.append((run.setting, run.seed, steps[at], losses[at], done, norms[at] / norms[0]))
     columns = ["setting", "seed", "step", "loss", "done", "grown"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def timing_table(runs) -> pd.DataFrame:
-    """A row a setting: when its mean stable rank is lowest, means over seeds."""
-    means = timing(runs).groupby("setting", sort=False).mean().drop(columns="seed")
-    names = {"step": "step", "loss": "loss there", "done": "of the fall of the loss",
-             "grown": "size of matrices, times"}
-    return means.rename(columns=names).reset_index()
 
 
 def changes_table(runs) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""Chapter 11: which tokens gain, in the runs of chapter 10."""
+"""Chapter 11: which tokens gain, by the recipe of chapter 19."""

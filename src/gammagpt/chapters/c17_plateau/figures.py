@@ -9,8 +9,6 @@ from ...ledger.estimate import number
 from ...plots import GREY, LOSS, NATS, Curves, Dots, Estimates, Picture, compose
 from ...plots.picture import Source, provenance
 
-MARKS = {"width": "width {}", "other": "another vocabulary or text"}
-
 
 def traces(frames: dict, tier: str) -> Picture:
     """What `theory.trace` saw: {name: frame}; three measures against the path d x sum(lr)."""

@@ -39,11 +39,11 @@ def _rates(runs) -> list[Estimates]:
     """A panel a warm-up; at least one."""
     table = numbers.by_rate(runs)
     panels = [
-        Estimates(table=rows, x="learning_rate", y="loss", hue="start", line=True, log=2,
-                  apart=False, interval=False, form=".2f", title=rest, label=LOSS,
+        Estimates(table=rows, x="learning_rate", y="loss", hue="init", line=True, log=2,
+                  apart=False, interval=False, form=".2f", title=variant, label=LOSS,
                   place="rate {:g}".format, xlabel="peak learning rate (thousandths)",
                   ticks=lambda rate: f"{1000 * rate:g}")
-        for rest, rows in table.groupby("rest", sort=False)
+        for variant, rows in table.groupby("variant", sort=False)
     ]
     return panels or [Estimates(table=table, x="learning_rate", y="loss")]
 
