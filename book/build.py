@@ -137,6 +137,7 @@ def stage(tier: str, books: bool = False) -> Path:
     for extension in ("terms.py", "plain.py"):
         shutil.copy(project.root() / "book" / extension, staging / "book")
     vendor_mathjax(staging / "vendor" / "mathjax")
+    write_explorer(staging, tier)  # the numbers behind the page to play with; may train
     copy_records(tier, staging / "extra" / "records" / tier)
     found = write_generated(staging, tier)  # what pages say of verdicts and records
     write_about(staging, tier, found)
@@ -146,7 +147,6 @@ def stage(tier: str, books: bool = False) -> Path:
     write_slides(staging, notebooks_of(staging), found)
     write_samples(staging)  # what two initializations wrote
     write_needs(staging)  # what a class needs for each notebook
-    write_explorer(staging, tier)  # the numbers behind the page to play with
     write_play_gpt(staging)  # the text that a GPT is trained on in the page
     write_downloads(staging, tier, found, books)
     return staging

@@ -35,8 +35,10 @@ RATES = dict(zip(QUESTIONS, ("one learning rate for all gammas", "the rate tuned
 def write_explorer(staging: Path, tier: str) -> None:
     """Write the numbers as a script: from file:// a page may run one, but not fetch a file.
 
-    And, for the page's text, where they come from.
+    And, for the page's text, where they come from. No chapter trains the runs along training, so
+    what is missing of them is trained here, as far as the budget allows.
     """
+    development(tier).run(Store(results_folder(tier)))
     numbers = explorer(tier)
     script = json.dumps(numbers, separators=(",", ":"), allow_nan=False)
     pages = {
