@@ -35,10 +35,8 @@ RATES = dict(zip(QUESTIONS, ("one learning rate for all gammas", "the rate tuned
 def write_explorer(staging: Path, tier: str) -> None:
     """Write the numbers as a script: from file:// a page may run one, but not fetch a file.
 
-    And, for the page's text, where they come from. No chapter trains the runs along training, so
-    what is missing of them is trained here, as far as the budget allows.
+    And, for the page's text, where they come from.
     """
-    development(tier).run(Store(results_folder(tier)))
     numbers = explorer(tier)
     script = json.dumps(numbers, separators=(",", ":"), allow_nan=False)
     pages = {
@@ -49,6 +47,12 @@ def write_explorer(staging: Path, tier: str) -> None:
         path = staging / "book" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def train_along(tier: str) -> None:
+    """Train what is missing of the runs along training, as far as the budget allows: no chapter
+    does."""
+    development(tier).run(Store(results_folder(tier)))
 
 
 def development(tier: str) -> LearningRateStudy:
