@@ -14,7 +14,7 @@ from gammagpt.analysis import anchors as anchor_runs
 from gammagpt.analysis import label_losses, pictures
 from gammagpt.chapters.c03_bias import numbers
 from gammagpt.data.anchors import AnchorConfig, keys, parse_tasks
-from gammagpt.lab.measures import chance_losses, crossing
+from gammagpt.lab.order import chance_losses, crossing
 
 STEPS = (0, 25, 50, 75, 100)
 BASE = small_anchor_run(

@@ -7,7 +7,7 @@ import pytest
 from helpers import made_up_record
 
 from gammagpt import Store
-from gammagpt.lab.measures import chance_losses
+from gammagpt.lab.order import chance_losses
 from gammagpt.ledger.claims import load_ledger
 from gammagpt.ledger.judge import judge
 from gammagpt.project import UserError

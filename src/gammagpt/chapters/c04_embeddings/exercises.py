@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from ...data.anchors import AnchorConfig, label_laws, parse_tasks, training_sequences
-from ...lab.measures import law_cosines
+from ...lab.anchor_measures import law_cosines
 from ...ledger.exercise_kinds import Choice, Function, Number, draw
 
 BLOCKS = ("alike everywhere", "fading with distance", "at right angles")

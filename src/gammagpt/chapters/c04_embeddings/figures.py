@@ -28,7 +28,7 @@ from ...analysis.probed_runs import (
     trained,
 )
 from ...data.anchors import AnchorConfig, keys, label_laws, parse_tasks, training_sequences
-from ...lab.measures import law_cosines
+from ...lab.anchor_measures import law_cosines
 from ...ledger.estimate import number
 from ...plots import GREY, Curves, Matrix, Panel, Picture, compose, nothing, points, provenance
 from ...plots.curves import start_and_end

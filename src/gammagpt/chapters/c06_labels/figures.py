@@ -20,7 +20,8 @@ def range_shares(runs, tier: str, anchor="fig-ranges") -> Picture:
     panels = [_panel(setting, rows, tasks) for setting, rows in runs.groupby("setting", sort=False)]
     caption = ("Mean over seeds. Solid: answers inside the task's range, right or not; dashed: "
                "right ones.")
-    return compose(anchor, "Share of answers inside their task's range of labels", panels,
+    return compose(anchor, "Share of answers inside their task's range of labels. At the last "
+                   "measurement with fewer than a tenth right", panels,
                    caption=caption, legend_title="inside the range of task",
                    source=provenance(runs, tier), size=(7.2, 4.4))
 
@@ -54,7 +55,7 @@ def _in_range(run, task: str):
 
 
 def _early(task: str, inside, right) -> str:
-    """The shares at the last probe in a tenth of the steps."""
-    step = inside.index[inside.index <= inside.index[-1] / 10][-1]
-    accuracy = np.interp(step, right.index, right)
-    return f"{task} {inside[step]:.2f} at step {step:g}, where {accuracy:.2f} are right"
+    """The shares at the last probe at which fewer than a tenth of the answers are right."""
+    accuracy = np.interp(inside.index, right.index, right)
+    at = max(0, np.argmax(accuracy >= 0.1) - 1)
+    return f"{task} {inside.iloc[at]:.2f}, of which {accuracy[at]:.2f} right"

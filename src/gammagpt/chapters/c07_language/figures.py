@@ -9,13 +9,14 @@ import math
 import pandas as pd
 
 from ...analysis.frames import columns_of, compared
-from ...analysis.pictures import RANGE, by_question
-from ...lab.measures import EARLY, HALF, rank_correlation
-from ...ledger.estimate import QUESTIONS
+from ...analysis.pictures import RANGE
+from ...lab.anchor_measures import rank_correlation
+from ...lab.order import HALF
+from ...ledger.estimate import QUESTIONS, number
 from ...plots import GREY, Curves, Estimates, Picture, Ways, compose, nothing, points, provenance
 from ...plots.curves import falling
 from ...plots.style import HOLLOW, style
-from .numbers import MEASURES, along, at_equal_loss, chain_scores, early_step, over_runs, pair
+from .numbers import MEASURES, along, at_equal_loss, chain_scores, over_runs, pair
 
 SCORES = {"accuracy": "tokens of chain and answer", "exact": "whole chains and answers"}
 TOKENS = "training tokens (millions)"
@@ -49,22 +50,6 @@ def losses(runs, tier: str, anchor="fig-language") -> Picture:
                    caption=caption, source=provenance(runs, tier))
 
 
-def delta(runs, tier: str) -> Picture:
-    """Delta L, and the difference of shares, over training: a line a setting, with 95 %."""
-    runs = by_question(compared(runs))
-    if not len(runs):
-        return nothing("fig-delta")
-    by = list(runs.groupby("question", sort=False))
-    grid = [[Curves(table=over_runs(rows, measure), spread="interval", size=3, xlabel=TOKENS,
-                    label=words, title=question if measure == "delta" else "")
-             for question, rows in by] for measure, words in MEASURES.items()]
-    caption = (f"Above: {_ratio(runs)}. Below: the same difference, each loss as a share of that "
-               "of guessing by frequency. Mean over seeds with 95 % intervals.")
-    return compose("fig-delta", f"{_ratio(runs)} and the same of shares, over training. At the end",
-                   grid, told=_finals(runs), caption=caption, share=("all", "row"), legend=5,
-                   source=provenance(runs, tier), size=(7.2, 5.6))
-
-
 def delta_without_clock(runs, tier: str) -> Picture:
     """Both measures against the mean loss: where every run ended, and the way there."""
     runs = runs[runs.status == "ok"]
@@ -77,14 +62,12 @@ def delta_without_clock(runs, tier: str) -> Picture:
         grid.append([
             _Ends(table=runs, x="loss", y=measure, label=words, xlabel=MEAN_LOSS,
                   title="the end of every run" if top else "", also=falling),
-            Ways(table=ways, dashed="tuned", xlabel=MEAN_LOSS, also=falling,
-                 title="the way there" if top else ""),
+            Ways(table=ways, xlabel=MEAN_LOSS, also=falling, title="the way there" if top else ""),
         ])
     told = (f"{_ends_correlated(runs)}Where the compared runs are at one mean loss: "
-            f"{_finals(at_equal_loss(runs))}")
+            f"{_at_one_loss(runs)}")
     caption = ("Learning goes to the right. Left: every run at every learning rate, hollow if it "
-               "only tuned. Right: the compared runs, dashed where each setting has its own best "
-               "rate.")
+               "only tuned. Right: the compared runs.")
     return compose("fig-without-clock", f"{_ratio(runs)} against the mean of both losses", grid,
                    told=told, caption=caption, share=("col", "row"), legend=5,
                    source=provenance(runs, tier), size=(7.2, 6.0))
@@ -116,27 +99,24 @@ def groups(runs, tier: str) -> Picture:
     """Mean cosine between the embeddings of each text's own tokens, a panel a setting."""
     if not len(runs):
         return nothing("fig-groups")
-    texts, early = pair(runs), early_step(runs)
+    texts = pair(runs)
 
     def panel(setting, rows):
-        table = pd.concat([points(rows[rows.status == "ok"], lambda run, name=name:
-                                  _cosines(run, name), text=name) for name in texts])
-
-        def tenth(axes):
-            axes.axvline(EARLY * rows.steps.max(), color=GREY, linestyle=":")
-            axes.set_xlim(-0.2, 1.2 * rows.steps.max())
-
-        def tell(mean, form):
-            return f"{mean[early]:{form}} at step {early}, {mean.iloc[-1]:{form}} at the end"
-
-        return Curves(table=table, hue="text", title=setting, xscale="symlog", also=tenth,
+        ended = rows[rows.status == "ok"]
+        table = pd.concat([points(ended, lambda run, name=name: _cosines(run, name), text=name)
+                           for name in texts])
+        early = columns_of(rows, [f"{name}_cosine_early" for name in texts]).astype(float).mean()
+        begun = " and ".join(f"{name} {number(value, '.2f')}"
+                             for name, value in zip(texts, early, strict=True))
+        ends = Curves(table=table, hue="text").describe()
+        return Curves(table=table, hue="text", title=setting, xscale="symlog",
                       xlabel="step (log from 1)", label="mean cosine of a text's own tokens",
-                      tell=tell)
+                      told=lambda: f"{begun} when a tenth of {texts[0]} is learned, at the end "
+                                   f"{ends}")
 
     return compose("fig-groups", "Mean cosine between embeddings of tokens that one text has for "
                    "itself", [panel(*item) for item in runs.groupby("setting", sort=False)],
-                   caption=f"{RANGE} Dotted: a tenth of the training.",
-                   source=provenance(runs, tier))
+                   caption=RANGE, source=provenance(runs, tier))
 
 
 def _cosines(run, name: str):
@@ -177,15 +157,11 @@ def _ratio(runs) -> str:
     return f"Delta L = (loss of {other} - loss of {one}) / loss of {one}"
 
 
-def _finals(runs) -> str:
-    """'at one learning rate: 0.31 and +0.050 at gamma 0.3, ...': delta L, and that of shares."""
-    parts = []
-    for role, words in QUESTIONS.items():
-        means = runs[runs.role == role].groupby("setting", sort=False)[list(MEASURES)].mean()
-        ends = [f"{row.delta:.2f} and {row.delta_normalised:+.3f} at {setting}"
-                for setting, row in means.iterrows()]
-        parts += [f"{words}: {', '.join(ends)}"] if ends else []
-    return "; ".join(parts)
+def _at_one_loss(runs) -> str:
+    """'0.31 and +0.050 at gamma 0.3, ...': delta L, and that of shares."""
+    means = at_equal_loss(runs).groupby("setting", sort=False)[list(MEASURES)].mean()
+    return ", ".join(f"{row.delta:.2f} and {row.delta_normalised:+.3f} at {setting}"
+                     for setting, row in means.iterrows())
 
 
 def _ends_correlated(runs) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ...analysis import levels
-from ...analysis.frames import compared, text_of
+from ...analysis.frames import text_of
 from ...data.corpora import corpora
-from ...lab.measures import EARLY, unigrams
+from ...lab.measures import unigrams
 from ...plots import points
 from ...project import UserError
 
@@ -59,41 +59,9 @@ def over_runs(runs, column: str) -> pd.DataFrame:
     return points(runs[runs.status == "ok"], way)
 
 
-def peaks(runs) -> pd.DataFrame:
-    """Where delta L is highest on the way of each compared setting (mean over its runs).
-
-    Columns: role, setting, highest, tokens (millions, where that is) and end.
-    """
-    rows = []
-    for (role, setting), group in compared(runs).groupby(["role", "setting"], sort=False):
-        mean = over_runs(group, "delta").groupby("x").y.mean()
-        if len(mean):
-            rows.append((role, setting, mean.max(), mean.idxmax(), mean.iloc[-1]))
-    return pd.DataFrame(rows, columns=["role", "setting", "highest", "tokens", "end"])
-
-
 def at_equal_loss(runs) -> pd.DataFrame:
     """The compared runs, both measures not taken at the end but at one mean loss of both texts."""
     return levels.at_equal_loss(runs, along, {name: name for name in MEASURES})
-
-
-def exchanged(runs) -> pd.DataFrame:
-    """The runs with each text in the place of the other, in the columns that claims are about.
-
-    What a claim says of one text is then asked of the other: a rule that says yes to both says
-    nothing.
-    """
-    if not len(runs):
-        return runs
-    one, other = pair(runs)
-    names = {}
-    for a, b in ((one, other), (other, one)):
-        names |= {f"steps_to_{a}": f"steps_to_{b}", f"{a}_left_at_{b}": f"{b}_left_at_{a}",
-                  f"{a}_cosine_early": f"{b}_cosine_early"}
-    now = runs.reindex(columns=[*MEASURES, "cosine_gap_early"]).astype(float)
-    turned = {"delta": 1 / (1 + now.delta) - 1, "delta_normalised": -now.delta_normalised,
-              "cosine_gap_early": -now.cosine_gap_early}
-    return runs.rename(columns=names).assign(**turned)
 
 
 def chain_scores(runs) -> pd.DataFrame:
@@ -106,12 +74,3 @@ def chain_scores(runs) -> pd.DataFrame:
     empty = pd.DataFrame(columns=["setting", "gamma", "seed", "value", "depth", "score"])
     scores = pd.concat(rows).dropna(subset=["value"]) if rows else empty
     return scores.sort_values(["score", "depth"], kind="stable")
-
-
-def early_step(runs) -> int | None:
-    """The step of the last probe within a tenth of the steps, where 'early' is measured."""
-    for run in runs.itertuples():
-        steps = [probe["step"] for probe in run.probes if probe["step"] <= EARLY * run.steps]
-        if steps:
-            return steps[-1]
-    return None

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...lab.measures import ahead
+from ...lab.order import ahead
 from ...ledger.exercise_kinds import Function, Number
 
 
