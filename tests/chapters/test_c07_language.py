@@ -6,22 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_claim, made_up_record, refusal
+from helpers import made_up_record, refusal
 
 from gammagpt import InitConfig, RunConfig, frame
 from gammagpt.chapters.c07_language import numbers
-from gammagpt.chapters.c07_language.numbers import (
-    along,
-    at_equal_loss,
-    chain_scores,
-    early_step,
-    exchanged,
-    pair,
-    peaks,
-)
+from gammagpt.chapters.c07_language.numbers import along, at_equal_loss, chain_scores, pair
 from gammagpt.data import DataConfig
 from gammagpt.lab import measures
-from gammagpt.ledger.judge import judge
 
 BASE = RunConfig(
     data=DataConfig("logic+stories", fingerprint="f" * 64), steps=100, batch_size=10,
@@ -65,21 +56,12 @@ def rows(role, gammas=(0.3, 0.8), seeds=(1, 2, 3), **named) -> pd.DataFrame:
 
 
 def study(**named) -> pd.DataFrame:
-    """Tuning at two rates, common, and tuned, where everything falls twice as fast."""
+    """Tuning at two rates, and tuned, where everything falls twice as fast."""
     return pd.concat([
         rows("tuning", seeds=(1000,), rate=0.001, speed=0.7, **named),
         rows("tuning", seeds=(1000,), rate=0.004, speed=2.0, **named),
-        rows("common", **named), rows("tuned", rate=0.004, speed=2.0, **named),
+        rows("tuned", rate=0.004, speed=2.0, **named),
     ], ignore_index=True)
-
-
-# ---- every figure ------------------------------------------------------------------------------
-
-
-# ---- what they say -----------------------------------------------------------------------------
-
-
-# ---- numbers for pages -------------------------------------------------------------------------
 
 
 def test_a_pair_is_two_texts_and_nothing_else():
@@ -100,15 +82,6 @@ def test_along_a_run_everything_comes_from_its_curves():
     assert math.isclose(way.delta.iloc[-1], run.delta)
 
 
-def test_the_peak_of_delta_is_found_on_the_way_and_beside_it_the_end():
-    runs = rows("common", gammas=(0.8,), seeds=(4,))
-    way = along(next(runs.itertuples()))
-    ((role, setting, highest, tokens, end),) = peaks(runs).itertuples(index=False)
-    assert (role, setting) == ("common", "gamma 0.8")
-    assert highest == way.delta.max() and end == way.delta.iloc[-1]
-    assert tokens == way.tokens[way.delta.idxmax()]
-
-
 def test_at_equal_loss_a_faster_clock_makes_no_difference():
     """One seed at two speeds goes the same way, only faster: at one loss delta is the same."""
     fine = tuple(range(0, 101, 2))
@@ -124,23 +97,8 @@ def test_at_equal_loss_a_faster_clock_makes_no_difference():
     assert found.at_loss.nunique() == 1 and found.at_loss.iloc[0] == pytest.approx(slow.loss.max())
 
 
-def test_at_equal_loss_each_comparison_has_its_own_level_and_tuning_runs_have_none():
-    found = at_equal_loss(study())
-    levels = found.groupby("role").at_loss.unique()
-    assert set(levels.index) == {"common", "tuned"} and levels["common"] > levels["tuned"]
-
-
-def test_exchanged_twice_is_as_before_and_once_turns_the_claims():
-    runs = rows("common", speed=3.0)
-    turned, again = exchanged(runs), exchanged(exchanged(runs))
-    for name in ("delta", "delta_normalised", "cosine_gap_early", "stories_left_at_logic"):
-        assert np.allclose(again[name], runs[name])
-    assert list(turned.logic_left_at_stories) == list(runs.stories_left_at_logic)
-    assert list(turned.logic_cosine_early) == list(runs.stories_cosine_early)
-    sides = {"setting": "gamma 0.8", "learning_rate": "common"}
-    claim = replace(made_up_claim(metric="stories_left_at_logic", margin=0.6), comparison=sides)
-    assert judge(claim, runs, "laptop").verdict == "supported"
-    assert judge(claim, turned, "laptop").verdict == "contradicted"
+def test_at_equal_loss_only_what_is_compared_counts():
+    assert set(at_equal_loss(study()).role) == {"tuned"}
 
 
 def test_chain_scores_are_read_from_the_columns_that_are_there():
@@ -152,8 +110,21 @@ def test_chain_scores_are_read_from_the_columns_that_are_there():
     assert len(chain_scores(runs[["setting", "gamma", "seed"]])) == 0
 
 
-def test_the_early_step_is_that_of_the_measures():
-    runs = study()
-    assert early_step(runs) == 10
-    assert runs.logic_cosine_early.iloc[0] == pytest.approx(0.2)
-    assert early_step(runs.assign(probes=[[]] * len(runs))) is None
+def test_early_is_when_a_tenth_of_logic_is_learned_at_any_speed():
+    """On a line between two measurements of the loss, and of the cosines."""
+    for speed in (1.0, 2.0):
+        (run,) = rows("tuned", gammas=(0.8,), seeds=(4,), speed=speed).itertuples()
+        steps, losses = np.array(run.curves["logic"]).T
+        begun = np.interp(-0.9, -np.minimum(1, losses / 4), steps)  # 4: the loss of guessing
+        cosine = np.interp(begun, PROBES, [0, 0.1, 0.2, 0.3])
+        assert run.logic_cosine_early == pytest.approx(cosine)
+        assert run.cosine_gap_early == pytest.approx(cosine)  # stories: twice as much
+
+
+def test_how_far_logic_is_ahead_does_not_depend_on_the_speed():
+    fine = tuple(range(0, 101, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "STEPS", fine)
+        slow, fast = (rows("tuned", gammas=(0.8,), seeds=(4,), speed=v) for v in (4.0, 8.0))
+    one, other = (float(runs.first_ahead.iloc[0]) for runs in (slow, fast))
+    assert one == pytest.approx(other, abs=0.03) and one > 0.1

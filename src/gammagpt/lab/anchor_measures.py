@@ -65,6 +65,19 @@ def right_at_law(record) -> dict[str, float]:
     return {"by_heart": float(np.mean(more))} if more else {}
 
 
+def range_first(record, probes) -> dict[str, float]:
+    """range_first: how far the range of a task's labels is learned before the labels: `ahead` of
+    the answers outside the range and of those that are wrong. Mean over the tasks with a range."""
+    found = []
+    for name, _, law in parse_tasks(record.config.data):
+        if ".." in law:
+            steps = [probe["step"] for probe in probes]
+            inside = np.array([probe["geometry"]["in_range"][name] for probe in probes])
+            right = np.interp(steps, *np.array(record.curves[f"{name}_accuracy"]).T)
+            found.append(ahead(1 - inside, 1 - right))
+    return {"range_first": float(np.mean(found))} if found else {}
+
+
 def of_probes(record, chance) -> dict[str, float]:
     """Every number of `at_probe`, at the three moments above."""
     probes = [probe for probe in record.probes if "geometry" in probe]
@@ -72,7 +85,7 @@ def of_probes(record, chance) -> dict[str, float]:
         return {}
     table = [at_probe(record.config, probe["geometry"]) for probe in probes]
     steps, begun = [probe["step"] for probe in probes], begins(record, chance)
-    numbers = {}
+    numbers = range_first(record, probes)
     for name in table[-1]:
         values = [row[name] for row in table]
         numbers |= {f"{name}_start": values[0], f"{name}_late": values[-1],
