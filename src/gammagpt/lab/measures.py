@@ -19,6 +19,8 @@ from .anchor_measures import of_anchors
 from .order import BEGUN, ahead, crossing, progress, shares_left
 
 REASONING = ("logic", "arithmetic")  # the texts whose next words follow from what is given
+PROSE = ("sotu", "stories")  # those that only go on
+AT_PROSE = 0.55  # of the loss of guessing prose is left: where reasoning is compared
 
 
 def measures(record) -> dict:
@@ -71,6 +73,7 @@ def of_mixture(record, names) -> dict[str, float]:
                          the logarithm of a factor, so no text counts for more as it is harder
     <text>_share         the final loss over that of guessing by frequency
     reasoning_log_lead   mean log loss of the other texts minus that of the texts that ask to reason
+    reasoning_at_prose   mean log loss of the texts that ask to reason when prose is at AT_PROSE
     chain_accuracy, sum_accuracy    of logic and of arithmetic, means over the depths asked; and so
                          with _exact; of every depth, and of facts (recall), as recorded
     answers_lead         mean accuracy on logic and arithmetic (one of each) minus recall
@@ -79,8 +82,31 @@ def of_mixture(record, names) -> dict[str, float]:
     numbers = {f"{name}_log_loss": math.log(loss) for name, loss in losses.items()}
     numbers |= {f"{name}_share": loss / chance[name] for name, loss in losses.items()}
     numbers["reasoning_log_lead"] = log_lead(numbers, names)
+    numbers |= at_equal_prose(record.curves, chance)
     numbers |= {n: v for n, v in record.final.items() if n.endswith(("_exact", "_accuracy"))}
     return numbers | mean_answers(numbers)
+
+
+def at_equal_prose(curves, chance) -> dict[str, float]:
+    """reasoning_at_prose; a model that is merely further along has no other value of it."""
+    way = reasoning_and_prose(curves, chance)
+    if way is None:
+        return {}
+    step = crossing(way[:, :2], AT_PROSE)
+    return {"reasoning_at_prose": float(np.interp(step, way[:, 0], way[:, 2]))}
+
+
+def reasoning_and_prose(curves, chance) -> np.ndarray | None:
+    """(points, 3): step, the share of the loss of guessing that is left of prose, and the mean log
+    loss of the texts that ask to reason. None where either is not in the mixture."""
+    prose, reasoning = ({name: np.array(curves[name]) for name in among if name in curves}
+                        for among in (PROSE, REASONING))
+    if not prose or not reasoning:
+        return None
+    left = [curve[:, 1] / chance[name] for name, curve in prose.items()]
+    logs = [np.log(curve[:, 1]) for curve in reasoning.values()]
+    steps = next(iter(prose.values()))[:, 0]
+    return np.column_stack([steps, np.mean(left, axis=0), np.mean(logs, axis=0)])
 
 
 def log_lead(log_losses, names, ahead=REASONING):

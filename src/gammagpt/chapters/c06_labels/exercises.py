@@ -76,7 +76,7 @@ EXERCISES = {
         constant_share,
         "In how many of the ranges can one number lie?",
         (
-            (lambda: 1, "That holds for ranges inside one another, as on the page."),
+            (lambda: 1, "That holds for ranges inside one another, as in the paper."),
             (lambda: 100 * constant_share(), "As a share, not in per cent."),
         ),
     ),

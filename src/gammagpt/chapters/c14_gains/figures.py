@@ -7,9 +7,9 @@ import pandas as pd
 
 from ...analysis.frames import text_of
 from ...analysis.pictures import RANGE, by_question
+from ...analysis.tuned import sound
 from ...data.corpora import corpora
-from ...lab.measures import REASONING, unigrams
-from ...ledger.estimate import QUESTIONS
+from ...lab.measures import AT_PROSE, REASONING, unigrams
 from ...plots import (
     GREY,
     NATS,
@@ -23,7 +23,7 @@ from ...plots import (
     provenance,
 )
 from ...plots.curves import falling
-from .numbers import LEAD, along, answer_scores, at_equal_loss, ended, floors, gains, sides
+from .numbers import along, answer_scores, ended, floors, gains, sides
 
 KINDS = {"chain": "logic", "sum": "arithmetic", "recall": "facts"}  # questions -> their text
 SCORES = {"accuracy": "share of the tokens asked", "exact": "share of whole answers"}
@@ -132,25 +132,30 @@ def _answers(scores, kind: str, title: str, question: str) -> Estimates:
                      xlabel="" if kind == "recall" else "steps of the solution")
 
 
-def without_clock(runs, tier: str, anchor: str = "fig-lead-without-clock") -> Picture:
-    """The lead of reasoning against the mean loss of all texts: how far a run has come in all."""
-    runs = ended(runs)
-    if not len(runs) or not {*corpora(text_of(runs).corpus)} & {*REASONING}:
+def at_prose(runs, tier: str, anchor: str = "fig-at-prose") -> Picture:
+    """The loss of reasoning where prose is equally far; and the ways there, without a clock."""
+    table = sound(runs)
+    table = table[table.status == "ok"] if len(table) else table
+    if "reasoning_at_prose" not in table:
         return nothing(anchor)
-    equal = by_question(at_equal_loss(runs))
+    log = "mean ln of the loss of logic and arithmetic"
 
-    def panel(role, rows):
-        way = points(rows, lambda run: (lambda table: (table.loss, table.lead))(along(run)))
-        at = equal[equal.role == role].groupby("setting", sort=False)[LEAD].mean()
-        told = ", ".join(f"{setting} {lead:.2f}" for setting, lead in at.items())
-        return Ways(table=way, ends=True, title=QUESTIONS[role], told=lambda: told,
-                    xlabel="mean loss of all texts (nats per token)",
-                    label="lead of reasoning (ln of a factor)", also=falling)
+    def level(axes):
+        falling(axes)
+        axes.axvline(AT_PROSE, color=GREY, linestyle=":")
 
-    return compose(anchor, "Lead of reasoning where the compared runs are at one mean loss",
-                   [[panel(*pair) for pair in runs.groupby("role", sort=False)]],
-                   caption="Learning goes to the right; marks are the ends.",
-                   source=provenance(runs, tier), size=(7.2, 4.0))
+    panels = [
+        Estimates(table=table, x="setting", y="reasoning_at_prose", upright=False, xlabel=log,
+                  title=f"at {AT_PROSE:g} of prose left"),
+        Ways(table=points(table, along), ends=True, title="the way there", also=level, label=log,
+             xlabel="share of prose left", told=lambda: ""),
+    ]
+    caption = ("Left: each dot is a run, where its prose (sotu and stories) is at that share "
+               "of the loss of guessing; means with 95 % intervals. Right: learning goes to the "
+               "right; marks are the ends.")
+    return compose(anchor, "Loss of logic and arithmetic (ln) where the loss of prose is equal",
+                   [panels], caption=caption, share=(False, False), legend=3,
+                   source=provenance(table, tier), size=(7.2, 4.2))
 
 
 def _of_pair(runs, tier: str):

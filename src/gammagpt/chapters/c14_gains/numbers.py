@@ -8,16 +8,14 @@ import math
 import re
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
-from ...analysis import levels
 from ...analysis.frames import compared, contrast, text_of
 from ...data import arithmetic, facts
 from ...data.corpora import corpora, read_documents, split_documents
 from ...data.text import DataConfig, load_text
-from ...lab.measures import log_lead, unigrams
-from ...ledger.estimate import QUESTIONS, Estimate
+from ...lab.measures import log_lead, reasoning_and_prose, unigrams
+from ...ledger.estimate import Estimate
 from ...ledger.judge import judge
 
 PAIR = ("gamma 0.5", "gamma 1")  # baseline and treatment, as in the claims
@@ -104,47 +102,33 @@ def answer_scores(runs) -> pd.DataFrame:
     return scores.dropna(subset=["value"]).sort_values(["kind", "depth"], kind="stable")
 
 
-def along(run) -> pd.DataFrame:
-    """What a run (a row of a frame) went through: step, loss (mean of all texts), and the lead."""
-    names = corpora(text_of(run).corpus)
-    curves = {name: np.array(run.curves[name]) for name in names}
-    losses = {name: curve[:, 1] for name, curve in curves.items()}
-    logs = {f"{name}_log_loss": np.log(loss) for name, loss in losses.items()}
-    return pd.DataFrame({
-        "step": curves[names[0]][:, 0], "loss": np.mean([*losses.values()], axis=0),
-        "lead": log_lead(logs, names),
-    })
+def along(run) -> tuple:
+    """(share of prose left, mean log loss of reasoning) along a run (a row of a frame)."""
+    way = reasoning_and_prose(run.curves, unigrams(text_of(run)))
+    return ((), ()) if way is None else (way[:, 1], way[:, 2])
 
 
-def at_equal_loss(runs) -> pd.DataFrame:
-    """The compared runs with their lead not at the end but at one mean loss of all texts."""
-    return levels.at_equal_loss(runs, along, {LEAD: "lead"})
+def other_pairs(runs, claim, tier: str) -> pd.DataFrame:
+    """The rule of a claim on the lead, with every pair of texts in the place of reasoning.
 
-
-def other_pairs(runs, claims, tier: str) -> pd.DataFrame:
-    """The rule of each claim on the lead, with every pair of texts in the place of reasoning.
-
-    Columns: texts, and for each role the effect and, with the suffix " verdict", the verdict.
+    Columns: texts, effect, verdict; the largest effect first.
     """
-    rows = []
     names = corpora(text_of(runs).corpus) if len(runs) else []
     kept = runs.reindex(columns=["setting", "role", "seed", "key", "resolved", "rules"])
+    rows = []
     for pair in combinations(names, 2) if len(names) > 2 else ():
-        row = {"texts": " and ".join(pair)}
-        for claim in claims:
-            role = claim.comparison["learning_rate"]
-            verdict = judge(claim, kept.assign(**{LEAD: log_lead(runs, names, pair)}), tier)
-            row |= {role: verdict.effect, f"{role} verdict": verdict.verdict}
-        rows.append(row)
-    return pd.DataFrame(rows)
+        verdict = judge(claim, kept.assign(**{LEAD: log_lead(runs, names, pair)}), tier)
+        rows.append((" and ".join(pair), verdict.effect, verdict.verdict))
+    table = pd.DataFrame(rows, columns=["texts", "effect", "verdict"])
+    return table.sort_values("effect", ascending=False)
 
 
 def gains_table(runs) -> pd.DataFrame:
-    """A row a question and text: the gain in nats, as ln of the factor, and beyond the floor."""
+    """A row a text: the gain in nats, as ln of the factor, and beyond the floor."""
     measures = ("nats", "log", "beyond")
-    rows = [(QUESTIONS[role], text, *(Estimate.of(group[name]) for name in measures))
-            for (role, text), group in gains(runs).groupby(["role", "text"], sort=False)]
-    columns = ["question", "text", "nats per token", "ln of the factor", "above the floor, ln"]
+    rows = [(text, *(Estimate.of(group[name]) for name in measures))
+            for text, group in gains(runs).groupby("text", sort=False)]
+    columns = ["text", "nats per token", "ln of the factor", "above the floor, ln"]
     return pd.DataFrame(rows, columns=columns).map(_text)
 
 
