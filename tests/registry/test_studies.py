@@ -296,7 +296,7 @@ def test_a_role_that_is_none_is_refused(tmp_path):
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_reasoning_gains_are_asked_of_one_mixture_with_pinned_tokens(tier):
-    plan = study("gains", tier)
+    plan = study("mixture", tier)
     assert {"gamma 0.5", "gamma 1"} <= set(plan.settings)  # those of the claims
     data = plan.base.data
     assert data.fingerprint == PINNED[FIVE, data.vocab_size] and data.corpus == FIVE
