@@ -5,7 +5,7 @@ Several models on one page come as {title: runs}, a row each. Runs are rows of a
 
 import pandas as pd
 
-from ..lab.measures import HALF
+from ..lab.order import HALF
 from ..ledger.estimate import QUESTIONS
 from ..plots import (
     COLOURS,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.anchors import AnchorConfig
-from ..lab.measures import chance_losses, crossing
+from ..lab.order import chance_losses, crossing
 from .frames import columns_of
 from .pictures import tuning_plane
 
