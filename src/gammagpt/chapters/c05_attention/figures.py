@@ -85,7 +85,7 @@ def first_maps(runs, tier: str) -> Picture:
         return Matrix(values=values + empty, cmap="viridis", limits=(0, 1), title=title, head=head,
                       label=label, told=lambda: told)
 
-    grid = [[panel(values, when if setting == shown.setting.iloc[0] else "", f"{setting} {when}",
+    grid = [[panel(values, when, f"{setting} {when}",
                    setting * (when == "start"), f"{np.abs(values - average).max():.2f}")
              for (setting, when), values in maps.items() if setting == of]
             for of in shown.setting]
@@ -104,17 +104,16 @@ def value_direction(runs, tier: str) -> Picture:
     models, both = {"Transformer": runs}, contrasted(runs)
     if not len(both):
         return nothing("fig-value")
-    panels = [of_gamma(models, "value_share_early", "early: share", "share of sum of squares"),
+    random = {"zero": 4 / both.iloc[0].width, "axes": {"ylim": (0, 1)}}  # a square random matrix
+    panels = [of_gamma(models, "value_share_early", "early: share of the first direction",
+                       "share of sum of squares", **random),
               of_gamma(models, "value_preference_early", "early: reasoning less memory",
                        "mean |cosine|", zero=0)]
-    share = Curves(table=over_probes(probed(runs), lambda at: at["value"]["share"]), size=5,
-                   xscale="symlog", xlabel="step", title="share", label="share of sum of squares",
-                   tell=start_and_end, axes={"ylim": (0, 1)}, head="Share along training")
     tasks = [_by_task(setting, group) for setting, group in both.groupby("setting", sort=False)]
     return compose("fig-value", "The dominant direction of the first layer's values",
-                   [panels, [share, *tasks]], share=(False, False), source=provenance(both, tier),
-                   caption=f"{DOTS}{lacking(panels)} Below, along training: {RANGE.lower()}",
-                   size=(7.2, 6.2))
+                   [panels, tasks], share=(False, False), source=provenance(both, tier),
+                   caption=f"{DOTS}{lacking(panels)} Below: the direction's mean |cosine| with the "
+                   f"anchors of each task along training. {RANGE}", size=(7.2, 6.2))
 
 
 def _by_task(setting: str, runs) -> Curves:
