@@ -9,7 +9,7 @@ from gammagpt.analysis.label_losses import blind_losses
 from gammagpt.data.anchors import AnchorConfig, tasks
 from gammagpt.gpt.engine import Loss, build_model
 from gammagpt.gpt.optim import OptimConfig, learning_rate, make_adamw
-from gammagpt.lab.measures import chance_losses
+from gammagpt.lab.order import chance_losses
 
 SCRIPT = project.root() / "book" / "static" / "embmlp.js"
 DATA = AnchorConfig(keys="21..40", tasks="memory 1..4 random, reasoning 11..14 sum",

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 
 from ...analysis.anchors import data_of
+from ...analysis.frames import columns_of
 from ...analysis.pictures import RANGE
 from ...analysis.probed_figures import by_gamma
 from ...analysis.probed_runs import (
@@ -101,7 +102,8 @@ def gradient(runs, tier: str, fresh) -> Picture:
                          f"{gamma:g}" for gamma, row in ends.iterrows())
 
     def of_records(axes):
-        axes.scatter(runs.gamma, runs.gradient_start, marker="x", color=GREY, zorder=3,
+        starts = columns_of(runs, ["gamma", "gradient_start"]).to_numpy(float)
+        axes.scatter(*starts.T, marker="x", color=GREY, zorder=3,
                      label="mean of all, of the records")
 
     first = Curves(table=table, hue="group", spread="none", title="at the start", xlabel="gamma",
