@@ -154,9 +154,6 @@ def of_backcopy(record) -> dict:
 def of_anchors(record) -> dict:
     numbers = progress(record.curves, chance_losses(record.config.data, record.config.seed))
     reasoning = [name for name, _, law in parse_tasks(record.config.data) if law == "sum"]
-    if reasoning and "unseen_loss" in record.final:
-        gap = record.final["unseen_loss"] - record.final[f"{reasoning[0]}_loss"]
-        numbers["unseen_gap"] = gap
     numbers |= orders(record, reasoning)
     probes = [probe for probe in record.probes if "geometry" in probe]
     if probes:

@@ -1,4 +1,4 @@
-"""The second paper's tasks once more: beside the usual initialization first, each gamma tuned."""
+"""The second paper's tasks, learned by an Emb-MLP and by a Transformer, each gamma tuned."""
 
 import math
 from dataclasses import replace
@@ -13,8 +13,8 @@ LARGE = {"emb_mlp": 0.17, "gpt": 2.4}
 
 
 def studies(p) -> dict[str, LearningRateStudy]:
-    """first_emb, first_gpt: an Emb-MLP and a Transformer with each gamma, on the tasks of chapter
-    3. Raises UserError for bad values."""
+    """The Emb-MLP gets key and anchors only, and each sequence there is; the Transformer finds
+    them among noise, `length` tokens in all. Raises UserError for bad values."""
     tasks = {"tasks": p.tasks, "held_out": p.held_out, "vocab_size": p.vocab_size}
     noise = {"length": p.length, "samples": p.samples}
     gpt = {"n_layer": p.n_layer, "n_head": p.n_head, "width": p.width, "positions": p.positions}
