@@ -35,10 +35,13 @@ def _panel(runs, measure: str, title: str, label: str) -> Curves:
             axes.plot(*place, **RING)
 
     def told():
-        return ", ".join(f"{setting} {number(value, '.2f')} ({means.loc[setting].min():.2f} to "
-                         f"{means.loc[setting].max():.2f})"
+        return ", ".join(f"{setting} {number(value, '.2f')}{_range(means.loc[setting].dropna())}"
                          for setting, (_, value) in chosen.items())
 
-    return Curves(table=table, x="learning_rate", y=measure, spread="dots", whole=False,
+    return Curves(table=table.dropna(), x="learning_rate", y=measure, spread="dots", whole=False,
                   title=title, head=f"{title}, {label}", label=label, xlabel="peak learning rate",
                   axes={"xscale": "log"}, also=rings, told=told)
+
+
+def _range(values) -> str:
+    return f" ({values.min():.2f} to {values.max():.2f})" if len(values) else ""
