@@ -9,7 +9,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from gammagpt import project
 from gammagpt.registry.studies import study
 
-WIDE = '2. `papermill notebooks/03_bias.ipynb out.ipynb -p emb_gammas "[0.3, 0.8]" -p seeds "[1]"`'
+WIDE = '2. `papermill notebooks/03_bias.ipynb out.ipynb -p emb_gammas "[0.5, 0.8]" -p steps 3000`'
 
 
 def test_a_task_without_parameters_or_without_a_study_says_nothing():

@@ -456,8 +456,8 @@ def test_one_run_made_under_another_rule_is_enough_to_flag():
 
 def test_the_hashes_in_force_are_those_of_the_ledger():
     assert rule_hashes() == {claim.id: claim.rule_hash for claim in REAL}
-    of_two = {c.id: c.rule_hash for c in REAL if c.experiment in ("bias_gpt", "labels_near")}
-    assert rule_hashes("bias_gpt", "labels_near") == of_two
+    of_two = {c.id: c.rule_hash for c in REAL if c.experiment in ("first_gpt", "first_emb")}
+    assert rule_hashes("first_gpt", "first_emb") == of_two
     assert 0 < len(of_two) < len(REAL) and rule_hashes("alpha_scaling") == {}
 
 

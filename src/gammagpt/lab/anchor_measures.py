@@ -19,9 +19,6 @@ FIRST = {"sum": "reasoning_first", "near": "near_first"}  # laws that give somet
 def of_anchors(record) -> dict:
     chance = chance_losses(record.config.data, record.config.seed)
     numbers = progress(record.curves, chance)
-    own = _telling(record.config.data)
-    if own and own[0] in chance and "unseen_loss" in record.final:
-        numbers["unseen_gap"] = record.final["unseen_loss"] - record.final[f"{own[0]}_loss"]
     numbers |= orders(record, chance) | right_at_law(record)
     return numbers | of_probes(record, chance)
 
