@@ -19,13 +19,24 @@ from gammagpt.analysis.tokens import GAP, shown
 from gammagpt.data.anchors import parse_tasks
 from gammagpt.data.text import load_text
 from gammagpt.lab.settings import gpt_on_text, over_inits
+from gammagpt.lab.settings import study as learning_rate_study
 from gammagpt.lab.study import LearningRateStudy
 from gammagpt.ledger.estimate import QUESTIONS
 from gammagpt.plots import COLOURS, provenance
 from gammagpt.probes.token_losses import windows
-from gammagpt.project import results_folder, tier_parameters
+from gammagpt.project import PAGES, read_yaml, results_folder, root
 from gammagpt.registry.studies import study
 
+# The first edition's GPTs: a warm-up of a tenth of the steps, after which small ones can collapse.
+GPTS = {
+    "gammas": [0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2],
+    "learning_rates": [0.001, 0.002, 0.004, 0.008, 0.016, 0.032], "common_learning_rate": 0.002,
+    "tuning_seeds": [1000, 1001], "seeds": [0, 1, 2, 3],
+    "n_layer": 2, "n_head": 2, "width": 64, "block_size": 64, "vocab_size": 1024, "corpus": "sotu",
+    "steps": 400, "batch_size": 32, "precision": "float32",
+}
+FEWER = {"smoke": {"gammas": [0.5, 0.8, 1.2]},
+         "laptop": {"gammas": [0.35, 0.5, 0.6, 0.8, 1.0, 1.2]}}
 PASSAGES = 6
 USUAL = 0.5  # the gamma that tokens are compared with
 RATES = dict(zip(QUESTIONS, ("one learning rate for all gammas", "the rate tuned for this gamma"),
@@ -35,10 +46,11 @@ RATES = dict(zip(QUESTIONS, ("one learning rate for all gammas", "the rate tuned
 def write_explorer(staging: Path, tier: str) -> None:
     """Write the numbers as a script: from file:// a page may run one, but not fetch a file.
 
-    And, for the page's text, where they come from. No chapter trains the runs along training, so
-    what is missing of them is trained here, as far as the budget allows.
+    And, for the page's text, where they come from. No chapter trains the GPTs, so what is missing
+    of them is trained here, as far as the budget allows.
     """
-    development(tier).run(Store(results_folder(tier)))
+    for asked in (by_gamma(tier), development(tier)):
+        asked.run(Store(results_folder(tier)))
     numbers = explorer(tier)
     script = json.dumps(numbers, separators=(",", ":"), allow_nan=False)
     pages = {
@@ -51,20 +63,33 @@ def write_explorer(staging: Path, tier: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def by_gamma(tier: str) -> LearningRateStudy:
+    """A GPT on text with each gamma: what the first edition's chapter 2 trained."""
+    p = parameters(tier)
+    return learning_rate_study(
+        over_inits(gpt_on_text(p), gammas=p.gammas), p.learning_rates, p.tuning_seeds, p.seeds)
+
+
 def development(tier: str) -> LearningRateStudy:
-    """Some of chapter 2's runs once more, with spectra and the losses of tokens; the first edition
-    trained them for its chapter on condensation, and no chapter does now."""
-    p = SimpleNamespace(**tier_parameters(tier)["02_gamma_scaling"])
+    """Some of these runs once more, with spectra and the losses of tokens."""
+    p = parameters(tier)
     settings = over_inits(gpt_on_text(p, spectra=14, tokens=128), gammas=(0.5, 0.8, 1.0))
-    return LearningRateStudy(
-        dict(settings), tuple(p.learning_rates), tuple(p.tuning_seeds), tuple(p.seeds))
+    return learning_rate_study(settings, p.learning_rates, p.tuning_seeds, p.seeds)
+
+
+def parameters(tier: str) -> SimpleNamespace:
+    """GPTS, with what a tier changes in all notebooks that have such a parameter."""
+    path = root() / "notebooks" / "tiers" / f"{tier}.yml"
+    given = read_yaml(path)["defaults"] if tier != PAGES else {}
+    return SimpleNamespace(
+        **GPTS | {name: given[name] for name in given if name in GPTS} | FEWER.get(tier, {}))
 
 
 def explorer(tier: str) -> dict:
     """All panels of a tier, the gammas that any of them has, and where the numbers come from."""
     store = Store(results_folder(tier))
     along = development(tier)
-    made = study("gamma_scaling", tier), along, study("bias_emb_mlp", tier)
+    made = by_gamma(tier), along, study("bias_emb_mlp", tier)
     frames = [asked.collect(store) for asked in made]
     panels = {
         "loss": panel(frames[0], losses),
