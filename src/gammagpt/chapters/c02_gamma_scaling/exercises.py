@@ -8,9 +8,9 @@ from ...ledger.welch import Welch, decide
 SIDES = ["gamma 0.5, warm-up 0.3", "gamma 1, warm-up 0.3"]
 
 
-def rates_where_the_usual_wins(runs) -> set[float] | None:
+def rates_where_the_usual_wins(curves) -> set[float] | None:
     """Common rates at which gamma 1 ends higher than gamma 0.5, by the means of the runs."""
-    means = runs[runs.setting.isin(SIDES)].pivot_table("loss", "learning_rate", "setting")
+    means = curves[curves.setting.isin(SIDES)].pivot_table("loss", "learning_rate", "setting")
     if list(means.columns) != SIDES:
         return None
     return set(means.index[means[SIDES[1]] > means[SIDES[0]]])
@@ -41,7 +41,7 @@ EXERCISES = {
     "02.1": Several(
         rates_where_the_usual_wins,
         "At which rates of the upper right panel does the curve of gamma 1 lie above that of 0.5?",
-        needs=("runs",),
+        needs=("curves",),
     ),
     "02.2": Function(
         same_relative_step,
