@@ -86,7 +86,7 @@ def made_up_claim(**changes) -> Claim:
     """A claim like those of the ledger; `rule` and `comparison` entries may be given by name."""
     fields = dict(
         id="a-claim", title="A title", paper="key", place="abstract", statement="So it is.",
-        notebook="notebook", experiment="gamma_scaling", figure="fig-x", metric="loss",
+        notebook="notebook", experiment="lower_loss_width", figure="fig-x", metric="loss",
         unit="nats per token", tiers=["laptop"], expected={"laptop": [0.1, 0.6]},
         comparison={"baseline": "gamma 0.5", "treatment": "gamma 0.8", "learning_rate": "common"},
         rule={"margin": 0.01, "confidence": 0.95, "min_pairs": 3},
