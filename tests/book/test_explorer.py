@@ -151,6 +151,7 @@ def some(tmp_path, monkeypatch):
         for config in configs:
             shutil.copy(there / f"{config.key}.json", folder)
         monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
+        monkeypatch.setenv("GAMMAGPT_BUDGET", "0")  # or the page would train what it lacks
         return Store(folder)
 
     return only
