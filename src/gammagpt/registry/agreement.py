@@ -172,10 +172,8 @@ def _row(ours: Verdict, theirs: Verdict | None) -> dict:
 
 
 def _predicted(ours: Verdict, n: int, turn: int) -> tuple[float, float]:
-    """Where an effect of `n` pairs, or of `n` runs a side, falls, given ours."""
+    """Where an effect of `n` runs a side falls, given ours."""
     confidence = ours.claim.rule["confidence"]
-    if ours.claim.first_edition:
-        return prediction_interval([turn * pair[-1] for pair in ours.pairs], n, confidence)
     found = Welch.of(ours.sides()) if ours.compared and n else None
     if found is None or math.isnan(found.error):
         return math.nan, math.nan
