@@ -15,8 +15,8 @@ from ..project import SAME_MACHINE, TIERS, UserError, read_yaml, root
 
 VERDICTS = ("better", "equivalent", "worse", "undecided", "not run")
 DECIDED = ("better", "equivalent", "worse")
-RULES = ({"margin", "confidence", "min_runs"},
-         {"margin", "confidence", "min_runs", "collapse"})  # and collapsed runs are what is asked
+RULE = {"margin", "confidence", "min_runs"}
+RULES = (RULE, RULE | {"collapse"})  # where collapsed runs are what is asked
 LEARNING_RATES = ("common", "tuned")
 PAIR = {"baseline", "treatment"}
 SIDES = (PAIR, PAIR | {"against"}, {"setting"})  # what a claim compares
@@ -24,7 +24,7 @@ SIDES = (PAIR, PAIR | {"against"}, {"setting"})  # what a claim compares
 
 @dataclass(frozen=True)
 class Claim:
-    """One row of the ledger: a question of claims/*.yml, asked in one of its ways."""
+    """One row of the ledger: an entry of claims/*.yml."""
 
     id: str
     title: str
@@ -161,12 +161,11 @@ def _checked(where: str, fields: dict) -> Claim:
         "better must be higher or lower":
             claim.comparison.get("better", "lower") in ("higher", "lower"),
         "against must be two settings": len(claim.comparison.get("against", "ab")) == 2,
-        "margin must be a finite number": type(margin) in (int, float) and math.isfinite(margin),
+        "margin must be a number above 0":
+            type(margin) in (int, float) and 0 < margin < math.inf,
         "confidence must be between 0 and 1": type(confidence) is float and 0 < confidence < 1,
-        "min_runs must be a whole number from 2":
-            type(fewest) is int and fewest >= 2,
+        "min_runs must be a whole number from 2": type(fewest) is int and fewest >= 2,
         "collapse must be counts": claim.rule.get("collapse", "counts") == "counts",
-        "margin must be above 0": margin > 0,
         f"tiers must be a list from {', '.join(TIERS)}, got {claim.tiers!r}":
             isinstance(claim.tiers, list) and set(claim.tiers) <= set(TIERS),
         f"means must give a sentence for some of {', '.join(VERDICTS)}":
