@@ -162,10 +162,11 @@ BAD = {
     "a rule in words": (entry(rule="better"), "rule needs"),
     "certainty": (entry(rule=RULE | {"confidence": 1}), "confidence"),
     "confidence in words": (entry(rule=RULE | {"confidence": "high"}), "confidence"),
-    "a margin in words": (entry(rule=RULE | {"margin": "small"}), "margin must be a number above 0"),
-    "a margin of infinity": (entry(rule=RULE | {"margin": math.inf}), "margin must be a number above 0"),
-    "no margin": (entry(rule=RULE | {"margin": 0}), "margin must be a number above 0"),
-    "a margin below zero": (entry(rule=RULE | {"margin": -0.1}), "margin must be a number above 0"),
+    "a margin in words": (entry(rule=RULE | {"margin": "small"}), "margin must be a number above"),
+    "a margin of infinity": (
+        entry(rule=RULE | {"margin": math.inf}), "margin must be a number above"),
+    "no margin": (entry(rule=RULE | {"margin": 0}), "margin must be a number above"),
+    "a margin below zero": (entry(rule=RULE | {"margin": -0.1}), "margin must be a number above"),
     "one run": (entry(rule=RULE | {"min_runs": 1}), "min_runs must be a whole number from 2"),
     "half a run": (entry(rule=RULE | {"min_runs": 2.5}), "min_runs must be a whole number"),
     "collapse in other words": (

@@ -9,7 +9,8 @@ from helpers import made_up_claim, made_up_runs, refusal, strict_json
 
 from gammagpt import project
 from gammagpt.cli import main
-from gammagpt.ledger.judge import judge
+from gammagpt.ledger.judge import Verdict, judge
+from gammagpt.ledger.welch import Welch
 from gammagpt.registry import agreement
 from gammagpt.registry.agreement import Agreement, agree, in_words, summary
 
@@ -92,18 +93,23 @@ def test_a_claim_that_wants_a_low_number_is_shown_with_the_sign_of_its_measure()
 @pytest.mark.parametrize("n", [4, 7])
 def test_the_predicted_interval_holds_the_next_effect_as_often_as_it_says(n):
     """And the plain one does not: why there are two."""
-    rng, held, plain, draws = np.random.default_rng(0), 0, 0, 600
-    claim = made_up_claim()
+    rng, held, plain, draws = np.random.default_rng(0), 0, 0, 1000
     for _ in range(draws):
-        ours, theirs = ({name: list(rng.normal(mean, 0.1, size))
-                         for name, mean in (("gamma 0.5", 4.0), ("gamma 0.8", 3.5))}
-                        for size in (4, n))
-        found = row(*([judge(claim, made_up_runs(runs, claim=claim), "laptop")]
-                      for runs in (ours, theirs)))
-        held += found.inside
-        plain += found.in_interval
-    assert held / draws == pytest.approx(0.95, abs=0.03)
-    assert plain / draws < 0.9
+        ours, theirs = made_of(rng.normal(0, 1, (2, 4))), made_of(rng.normal(0, 1, (2, n)))
+        low, high = agreement._predicted(ours, n)
+        held += low <= theirs.effect <= high
+        plain += ours.low <= theirs.effect <= ours.high
+    assert held / draws == pytest.approx(0.95, abs=0.025)
+    assert plain < held - 0.03 * draws
+
+
+def made_of(sides) -> Verdict:
+    """A verdict on these runs of a baseline and a treatment, without the rest."""
+    found, claim = Welch.of([list(side) for side in sides]), made_up_claim()
+    compared = tuple((name, seed, "key", value)
+                     for name, side in zip(claim.settings, sides, strict=True)
+                     for seed, value in enumerate(side))
+    return Verdict(claim, "laptop", "better", "x", found.effect, *found.interval(0.95), compared)
 
 
 # ---- the cell, and the command -----------------------------------------------------------------
