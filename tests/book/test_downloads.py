@@ -97,8 +97,8 @@ def test_what_is_compared_averages_to_the_effect_of_its_claim():
     claims, runs = downloads.claims_table(verdicts), downloads.compared_table(verdicts)
     usual, small = (runs[runs.setting == name].value.mean() for name in losses)
     assert usual - small == pytest.approx(claims.effect[0])
-    assert claims.n[0] == 3 and len(runs) == 6 and claims["rule.margin"][0] == 0.01
-    assert runs.key[0] == "gamma 0.5, common, 0"
+    assert claims.n[0] == 3 and len(runs) == 6 and claims["rule.margin"][0] == 0.03
+    assert runs.key[0] == "gamma 0.5, tuned, 0"
 
 
 # ---- captions ----------------------------------------------------------------------------------

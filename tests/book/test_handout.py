@@ -97,9 +97,9 @@ def test_the_project_week_s_program_runs_and_comes_to_a_verdict(tmp_path):
     assert found.returncode == 0, found.stderr
     [claim] = load_ledger(tmp_path / "ours.yml")
     assert claim.rule_hash in found.stdout and "gamma 0.8" in found.stdout
-    assert re.search("supported|contradicted|inconclusive", found.stdout)
+    assert re.search("better|equivalent|worse|undecided", found.stdout)
     assert "rule changed" not in found.stdout
-    (tmp_path / "ours.yml").write_text(rule.replace("margin: 0.01", "margin: 0.02"))
+    (tmp_path / "ours.yml").write_text(rule.replace("margin: 0.03", "margin: 0.02"))
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 0 and "rule changed" in again.stdout  # moved after the runs
 
@@ -122,9 +122,9 @@ def test_lessons_expect_claims_of_the_ledger():
 
 
 def test_what_to_expect_is_what_the_ledger_says():
-    verdict = Verdict(made_up_claim(id="one"), "laptop", "supported", "so", 0.25, 0.125, 0.375)
+    verdict = Verdict(made_up_claim(id="one"), "laptop", "better", "so", 0.25, 0.125, 0.375)
     row = handout.expected([verdict], ["one"]).splitlines()[-1]
-    assert "(claim-one)" in row and "+0.250 [+0.125, +0.375]" in row and "✓ supported" in row
+    assert "(claim-one)" in row and "+0.250 [+0.125, +0.375]" in row and "✓ better" in row
     with pytest.raises(UserError, match="handout: got claim 'two'"):
         handout.expected([verdict], ["one", "two"])
 
