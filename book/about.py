@@ -12,7 +12,6 @@ import nbformat
 import yaml
 
 from gammagpt import Store
-from gammagpt.analysis.anchors import exchanged_rates
 from gammagpt.gpt.records import provenance
 from gammagpt.gpt.size import size_of
 from gammagpt.ledger.claims import DECIDED
@@ -67,7 +66,6 @@ def with_verdicts(text: str, verdicts, line=None) -> str:
             raise UserError(f"claims: got {lost[0]!r}, allowed are the ids of claims/")
         return kinds[comment[1]]([known[name] for name in comment[2].split()])
 
-    text = text.replace("<!-- bias -->", bias(known)) if "<!-- bias -->" in text else text
     return re.sub(rf"<!-- ({'|'.join(kinds)}): ([^>]*)-->", told, text)
 
 
@@ -105,50 +103,6 @@ def _largest(verdict) -> str:
     model = max(models, key=lambda model: size_of(model).weights)
     layers = getattr(model, "n_layer", 0)
     return f"width {model.width}" + f", {layers} layer{'s' * (layers != 1)}" * bool(layers)
-
-
-def bias(known: dict) -> str:
-    """Does it reason before it remembers? In sentences, from {claim id: Verdict}."""
-    models = {"an Emb-MLP": "bias-emb-tuned", "a Transformer": "bias-gpt-tuned"}
-    said = {"supported": "yes", "contradicted": "no"}
-    words = [f"in {model} {said.get(known[claim].verdict, 'not decided')}"
-             for model, claim in models.items()]
-    tier = known["bias-emb-tuned"].tier
-    emb, gpt = (study(name, tier).collect(Store(results_folder(tier)))
-                for name in ("bias_emb_mlp", "bias_gpt"))
-    told = [_half_learned(emb, "In the Emb-MLP", "tuned"), _exchanged(emb),
-            _half_learned(gpt, "In the Transformer", "common")]
-    head = f"**Beside a larger initialization than usual, {', '.join(words)}.**"
-    return " ".join(filter(None, [head, *told]))
-
-
-def _half_learned(runs, where: str, role: str) -> str:
-    """When gamma 0.5 and 0.8 have half learned reasoning, and what is left of memory then."""
-    asked = runs[(runs.role == role) & runs.gamma.isin([0.5, 0.8])] if len(runs) else runs
-    if not len(asked) or asked.gamma.nunique() < 2:
-        return ""
-    means = asked.groupby("gamma")[["steps_to_reasoning", "memory_left_at_reasoning"]].mean()
-    steps, left = means.steps_to_reasoning, means.memory_left_at_reasoning
-    rates = "at one rate" if role == "common" else "each at its best rate"
-    alike = abs(left[0.8] - left[0.5]) < 0.02
-    return (
-        f"{where}, {rates}, the usual $\\gamma = 0.5$ has half learned reasoning at step "
-        f"{steps[0.5]:.0f} with {left[0.5]:.0%} of memory left, and 0.8 at step {steps[0.8]:.0f} "
-        f"with {left[0.8]:.0%}: the usual initialization reasons first "
-        f"{'as well' if alike else 'less'}."
-    )
-
-
-def _exchanged(runs) -> str:
-    """What is left of the difference between the claims' two settings at one learning rate."""
-    found = exchanged_rates(runs, "memory_left_at_reasoning", ("gamma 0.3", "gamma 0.8"))
-    if len(found) < 3:
-        return ""
-    own, first, other = found.values()
-    return (
-        f"(Beside 0.3 it leaves {own:+.2f} more of memory with each at its best rate, "
-        f"{first:+.2f} with both at that of 0.3, and {other:+.2f} at that of 0.8.)"
-    )
 
 
 def _alone(verdict, corrected: dict) -> str:

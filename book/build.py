@@ -41,7 +41,7 @@ from agents import write_agents
 from chapters import write_costs
 from downloads import write_downloads
 from efforts import write_efforts
-from explorer import train_along, write_explorer
+from explorer import train_runs, write_explorer
 from generated import write_generated
 from handout import notebooks_of, write_handout
 from needs import write_needs
@@ -137,7 +137,7 @@ def stage(tier: str, books: bool = False) -> Path:
     for extension in ("terms.py", "plain.py"):
         shutil.copy(project.root() / "book" / extension, staging / "book")
     vendor_mathjax(staging / "vendor" / "mathjax")
-    train_along(tier)
+    train_runs(tier)
     copy_records(tier, staging / "extra" / "records" / tier)
     found = write_generated(staging, tier)  # what pages say of verdicts and records
     write_about(staging, tier, found)

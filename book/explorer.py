@@ -18,14 +18,32 @@ from gammagpt.analysis.spectra import EMBEDDING, kinds, over_runs, probed
 from gammagpt.analysis.tokens import GAP, shown
 from gammagpt.data.anchors import parse_tasks
 from gammagpt.data.text import load_text
-from gammagpt.lab.settings import gpt_on_text, over_inits
+from gammagpt.lab.settings import emb_mlp, gpt_on_text, on_anchors, over_inits
+from gammagpt.lab.settings import study as learning_rate_study
 from gammagpt.lab.study import LearningRateStudy
 from gammagpt.ledger.estimate import QUESTIONS
 from gammagpt.plots import COLOURS, provenance
 from gammagpt.probes.token_losses import windows
-from gammagpt.project import results_folder, tier_parameters
-from gammagpt.registry.studies import study
+from gammagpt.project import PAGES, read_yaml, results_folder, root
 
+# The first edition's GPTs: a warm-up of a tenth of the steps, after which small ones can collapse.
+GPTS = {
+    "gammas": [0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2],
+    "learning_rates": [0.001, 0.002, 0.004, 0.008, 0.016, 0.032], "common_learning_rate": 0.002,
+    "tuning_seeds": [1000, 1001], "seeds": [0, 1, 2, 3],
+    "n_layer": 2, "n_head": 2, "width": 64, "block_size": 64, "vocab_size": 1024, "corpus": "sotu",
+    "steps": 400, "batch_size": 32, "precision": "float32",
+}
+EMB_MLPS = {
+    "emb_gammas": [0.3, 0.4, 0.5, 0.65, 0.8, 1.0], "emb_common_rate": 0.008,
+    "emb_learning_rates": [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256],
+    "tuning_seeds": [1000, 1001], "seeds": [1, 2, 3, 4, 5], "anchors": 2, "keys": "21..60",
+    "tasks": "memory 1..8 random, reasoning 11..18 sum", "held_out": "11+13, 13+11",
+    "activation": "tanh", "emb_vocab_size": 101, "emb_width": 200, "emb_hidden": 400,
+    "emb_steps": 1000, "emb_batch_size": 256, "precision": "float32",
+}
+FEWER = {"smoke": {"gammas": [0.5, 0.8, 1.2], "emb_gammas": [0.3, 0.8], "emb_vocab_size": 81},
+         "laptop": {"gammas": [0.35, 0.5, 0.6, 0.8, 1.0, 1.2]}}
 PASSAGES = 6
 USUAL = 0.5  # the gamma that tokens are compared with
 RATES = dict(zip(QUESTIONS, ("one learning rate for all gammas", "the rate tuned for this gamma"),
@@ -49,26 +67,49 @@ def write_explorer(staging: Path, tier: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def train_along(tier: str) -> None:
-    """Train what is missing of the runs along training, as far as the budget allows: no chapter
-    does."""
-    development(tier).run(Store(results_folder(tier)))
+def train_runs(tier: str) -> None:
+    """Train what is missing of the runs that no chapter has, as far as the budget allows."""
+    for asked in (by_gamma(tier), development(tier), embeddings(tier)):
+        asked.run(Store(results_folder(tier)))
+
+
+def by_gamma(tier: str) -> LearningRateStudy:
+    """A GPT on text with each gamma: what the first edition's chapter 2 trained."""
+    p = parameters(tier, GPTS)
+    return learning_rate_study(
+        over_inits(gpt_on_text(p), gammas=p.gammas), p.learning_rates, p.tuning_seeds, p.seeds)
+
+
+def embeddings(tier: str) -> LearningRateStudy:
+    """An Emb-MLP with each gamma, whose embeddings are looked at: the first edition's chapter 3."""
+    p = parameters(tier, EMB_MLPS)
+    return on_anchors(
+        p, emb_mlp(p), {"tasks": p.tasks, "held_out": p.held_out, "vocab_size": p.emb_vocab_size},
+        gammas=p.emb_gammas, rates=p.emb_learning_rates, rate=p.emb_common_rate, steps=p.emb_steps,
+        batch_size=p.emb_batch_size, seeds=p.seeds, probes=5,
+    )
 
 
 def development(tier: str) -> LearningRateStudy:
-    """Some of chapter 2's runs once more, with spectra and the losses of tokens; the first edition
-    trained them for its chapter on condensation, and no chapter does now."""
-    p = SimpleNamespace(**tier_parameters(tier)["02_gamma_scaling"])
+    """Some of these runs once more, with spectra and the losses of tokens."""
+    p = parameters(tier, GPTS)
     settings = over_inits(gpt_on_text(p, spectra=14, tokens=128), gammas=(0.5, 0.8, 1.0))
-    return LearningRateStudy(
-        dict(settings), tuple(p.learning_rates), tuple(p.tuning_seeds), tuple(p.seeds))
+    return learning_rate_study(settings, p.learning_rates, p.tuning_seeds, p.seeds)
+
+
+def parameters(tier: str, own: dict) -> SimpleNamespace:
+    """`own`, with what a tier changes in all notebooks that have such a parameter."""
+    path = root() / "notebooks" / "tiers" / f"{tier}.yml"
+    given = read_yaml(path)["defaults"] if tier != PAGES else {}
+    changed = given | FEWER.get(tier, {})
+    return SimpleNamespace(**{name: changed.get(name, value) for name, value in own.items()})
 
 
 def explorer(tier: str) -> dict:
     """All panels of a tier, the gammas that any of them has, and where the numbers come from."""
     store = Store(results_folder(tier))
     along = development(tier)
-    made = study("gamma_scaling", tier), along, study("bias_emb_mlp", tier)
+    made = by_gamma(tier), along, embeddings(tier)
     frames = [asked.collect(store) for asked in made]
     panels = {
         "loss": panel(frames[0], losses),

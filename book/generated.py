@@ -18,7 +18,7 @@ from chapters import span
 from gammagpt import Store, verdicts
 from gammagpt.bench.compare import MANY, ONE
 from gammagpt.bench.nanogpt import NAME as PEER
-from gammagpt.chapters.c19_lower_loss.figures import answer
+from gammagpt.chapters.c02_gamma_scaling.figures import answer
 from gammagpt.gpt.config import InitConfig, RunConfig
 from gammagpt.ledger.claims import DECIDED
 from gammagpt.ledger.judge import EDGE, Verdict, standing
@@ -67,7 +67,7 @@ def update_readme() -> None:
 def answer_picture(tier: str):
     """The figure of the landing page and of the README."""
     store = Store(results_folder(tier))
-    asked = studies("19_lower_loss", tier)
+    asked = studies("02_gamma_scaling", tier)
     small = max(init.gamma for init in asked["lower_loss_width"].inits if init.gamma)
     frames = {name: planned.collect(store) for name, planned in asked.items()}
     return answer(frames, tier, f"gamma {small:g}")

@@ -19,16 +19,16 @@ from gammagpt.registry.quiz import tasks_in
 # What a picture of the handout is asked, and where it comes from.
 PICTURES = {
     "Which gamma is a fixed standard deviation?": ("01_gamma", "fig-std-dictionary"),
-    "Does a smaller initialization train better?": ("19_lower_loss", "fig-lower-loss-rates"),
-    "Would another common rate have said the same?": ("02_gamma_scaling", "fig-gain-by-rate"),
+    "Does a smaller initialization train better?": ("02_gamma_scaling", "fig-answer"),
+    "When along the training is the gain made?": ("02_gamma_scaling", "fig-curves"),
     "Can a learning rate take its place?": ("12_critical", "fig-critical-rates"),
     "Is reasoning learned before memory?": ("03_bias", "fig-tasks-gpt"),
     "Must a small initialization condense?": ("10_condensation", "fig-caution"),
 }
-TASKS = ("03.6", "05.4", "10.1", "11.1", "12.2", "19.2", "19.3")  # for paper; not the lecture's
+TASKS = ("02.4", "02.6", "03.2", "05.4", "10.1", "11.1", "12.2")  # for paper; not the lecture's
 EXPECTED = {  # the claims that a lesson meets
-    "lecture": ("lower-loss", "lower-loss-gpt2", "lower-loss-common", "lower-loss-tuned",
-                "not-smallest-common", "not-smallest-tuned"),
+    "lecture": ("lower-loss", "lower-loss-gpt2", "lower-loss-scales", "lower-loss-lasts",
+                "lower-loss-bias", "critical-loss"),
     "lab": ("first-emb", "first-gpt", "condense-first", "expand-later",
             "ranges-first", "label-law-drives"),
     "project": ("lower-loss", "lower-loss-gpt2", "critical-price"),

@@ -72,7 +72,7 @@ def results(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def small_study(tmp_path, monkeypatch, results) -> None:
-    """The ledger and chapter 2 as they are, and a tier `smoke` of six runs on the speeches."""
+    """The ledger and chapter 2 as they are, and a tier `smoke` of few runs on the speeches."""
     checkout = project.root()
     monkeypatch.setenv("GAMMAGPT_ROOT", str(tmp_path))
     shutil.copytree(checkout / "claims", tmp_path / "claims")
@@ -85,11 +85,12 @@ def small_study(tmp_path, monkeypatch, results) -> None:
 SMALL_TIER = """
 defaults: {corpus: sotu, vocab_size: 512}
 02_gamma_scaling: {
-  gammas: [0.5, 0.8], fixed_stds: [], learning_rates: [0.004, 0.016],
-  common_learning_rate: 0.002, tuning_seeds: [1000], seeds: [0], n_layer: 1, n_head: 2, width: 16,
-  block_size: 16, vocab_size: 512, corpus: sotu, steps: 3, batch_size: 4, precision: float32}
+  gammas: [0.5], widths: [16], depths: [1], longer_factors: [1.0], bias_widths: [16],
+  tokens_per_parameter: 0.01, factors: [0.5, 1.0, 2.0], tuning_seeds: [1000], seeds: [0],
+  n_layer: 1, n_head: 2, width: 16, block_size: 16, vocab_size: 512, corpus: sotu, batch_size: 4,
+  precision: float32}
 """
-SWEEP = ("sweep", "gamma_scaling", "--tier", "smoke", "--workers", 1)
+SWEEP = ("sweep", "lower_loss_width", "--tier", "smoke", "--workers", 1)
 
 
 @pytest.fixture
@@ -102,9 +103,11 @@ def made_up_study(small_study, monkeypatch):
     def set_up(count, error=None) -> dict:
         def run(self, store, **named):
             given.update(named)
-            best = pd.DataFrame({"setting": list(self.settings), "learning_rate": 0.004})
-            configs = self.tuning() + self.at_common_rate() + self.at_best_rate(best)
-            for config in configs[:count]:
+            grid = self.tuning()
+            lowest = {config.init.label: config.optim.learning_rate for config in reversed(grid)}
+            best = pd.DataFrame(lowest.items(), columns=["setting", "learning_rate"])
+            best["setting"] += ", width 16"  # all losses are equal: the first rate wins
+            for config in [*grid, *self.at_best_rate(best)][:count]:
                 store.put(made_up_record(config, 3.0))
             if error:
                 raise error
@@ -215,9 +218,9 @@ def test_claims_in_words_are_one_line_each(call, tmp_path, monkeypatch):
 
 def test_some_claims_are_asked_for_by_their_ids(call, tmp_path, monkeypatch):
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
-    code, output, _ = call("claims", "practice-tiny", "lower-loss-tuned")
+    code, output, _ = call("claims", "practice-tiny", "lower-loss")
     ids = [line.split()[0] for line in output.splitlines()]
-    assert code == 0 and ids == ["practice-tiny", "lower-loss-tuned"]
+    assert code == 0 and ids == ["practice-tiny", "lower-loss"]
 
 
 def test_the_audit_measures_every_tensor(call):
@@ -304,10 +307,10 @@ def test_the_budget_reaches_the_study_in_seconds(call, made_up_study, text, seco
 
 
 def test_a_sweep_says_how_many_runs_are_missing(call, made_up_study):
-    made_up_study(5)  # the whole tuning, so that the best rates are known
+    made_up_study(6)  # the whole tuning, so that the best rates are known
     code, output, _ = call(*SWEEP, "--budget", "1m", "--json")
-    assert (code, strict_json(output)) == (0, {"runs": {"ok": 5}, "missing": 3})
-    assert "5 ok, at least 3 missing" in call(*SWEEP)[1]
+    assert (code, strict_json(output)) == (0, {"runs": {"ok": 6}, "missing": 2})
+    assert "6 ok, at least 2 missing" in call(*SWEEP)[1]
 
 
 def test_a_finished_sweep_is_packed_and_nothing_is_missing(call, made_up_study, results, tmp_path):
@@ -537,8 +540,8 @@ COMMANDS = {
     "an unknown claim": (["claims", "higher-loss"], "higher-loss"),
     "an unknown experiment": (["sweep", "alpha_scaling"], "alpha_scaling"),
     "no experiment": (["sweep"], "experiment"),
-    "a worker too few": (["sweep", "gamma_scaling", "--workers", "-1"], "workers"),
-    "a budget without a number": (["sweep", "gamma_scaling", "--budget"], "--budget"),
+    "a worker too few": (["sweep", "lower_loss_width", "--workers", "-1"], "workers"),
+    "a budget without a number": (["sweep", "lower_loss_width", "--budget"], "--budget"),
     "no action": (["records"], "action"),
     "an unknown action": (["records", "move", "a"], "move"),
     "no bundle": (["records", "import"], "FILE"),

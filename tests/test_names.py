@@ -68,7 +68,7 @@ def test_plain_papermill_ends_with_the_line_before_anything_is_trained(parameter
 
 
 def test_a_setting_that_a_study_has_not_is_refused():
-    asked = study("gamma_scaling", "smoke")
+    asked = study("lower_loss_width", "smoke")
     [first, *_] = asked.settings
     assert list(asked.only([first]).settings) == [first]
     assert refusal(asked.only, ["gama 0.8"]).startswith("setting: got 'gama 0.8', allowed are gamm")
@@ -77,11 +77,11 @@ def test_a_setting_that_a_study_has_not_is_refused():
 def test_a_misspelt_metric_is_refused_and_one_that_no_run_could_reach_is_not(tmp_path):
     from dataclasses import replace
 
-    real = next(c for c in load_ledger() if c.experiment == "gamma_scaling" and c.metric == "loss")
+    real = next(c for c in load_ledger() if c.experiment == "lower_loss_width")
     tier = real.tiers[0]
     claim = replace(real, metric="los")
     assert verdicts(tier, tmp_path, [claim])  # without a run nothing is known of its columns
-    runs = study("gamma_scaling", tier).at_common_rate() + study("gamma_scaling", tier).tuning()
+    runs = study("lower_loss_width", tier).tuning()
     for n, config in enumerate(runs):
         Store(tmp_path).put(made_up_record(config, 4 + n / 1000))
     assert verdicts(tier, tmp_path, [real])

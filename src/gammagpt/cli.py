@@ -478,8 +478,8 @@ def _add_runs(verbs) -> None:
                        "reference, of which this is another run")
     train.add_argument("--save", **FILE, help="keep the weights, as FILE.safetensors")
     sweep = _verb(verbs, "sweep", run_sweep,
-                  "sweep gamma_scaling --tier gpu --budget 9m --bundle gpu.bundle")
-    sweep.add_argument("experiment", help="gamma_scaling")
+                  "sweep lower_loss_width --tier gpu --budget 9m --bundle gpu.bundle")
+    sweep.add_argument("experiment", help="lower_loss_width")
     sweep.add_argument("--workers", type=int, help="runs at once (default: one a core)")
     sweep.add_argument("--tier", **_tier("laptop"))
     sweep.add_argument("--budget", metavar="TIME", help="stop after this time: 540s, 9m, 1.5h")

@@ -53,7 +53,7 @@ def test_the_table_of_answers_says_how_large_and_what_would_change_it():
     rows = about.with_verdicts(
         "<!-- answers: lower-loss lower-loss-deep first-emb -->", asked).splitlines()[2:]
     assert all("better</span> | +0.250 [+0.125, +0.375]" in row and "A GPU." in row for row in rows)
-    assert "width 64, 2 layers" in rows[0] and "../notebooks/19_lower_loss.ipynb" in rows[0]
+    assert "width 64, 2 layers" in rows[0] and "../notebooks/02_gamma_scaling.ipynb" in rows[0]
     assert "| – |" in rows[1]  # eight layers are a night's
     assert "| width 200 |" in rows[2]
     left = replace(asked[1], verdict="not run")

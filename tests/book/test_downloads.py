@@ -21,8 +21,7 @@ import yaml
 from helpers import made_up_claim, made_up_record, made_up_runs, small_anchor_run
 
 from gammagpt import Store, frame, project, verdicts
-from gammagpt.analysis.pictures import loss_curves
-from gammagpt.chapters.c02_gamma_scaling.figures import loss_against_gamma
+from gammagpt.analysis.pictures import against_gamma, loss_curves
 from gammagpt.lab.bundle import import_bundle
 from gammagpt.ledger.claims import load_ledger
 from gammagpt.ledger.judge import judge
@@ -220,7 +219,8 @@ def small_site(tmp_path: Path, records) -> Path:
 
 
 def write_chapter(staging: Path, runs) -> None:
-    pictures = [loss_against_gamma(runs, "smoke"), loss_curves(runs[:1], "smoke")]
+    against = against_gamma({"": (runs, "loss")}, "smoke", "final loss", "fig-against-gamma")
+    pictures = [against, loss_curves(runs[:1], "smoke")]
     cells = [nbformat.v4.new_markdown_cell("# A chapter\n\nWith $\\gamma$ in it.")]
     for picture in pictures:
         shown = nbformat.v4.new_output("display_data", {"text/html": picture._repr_html_()})
@@ -236,7 +236,7 @@ def test_figures_lead_to_their_runs_their_notebook_and_their_command(site, recor
     text = page.read_text(encoding="utf-8")
     figures = re.findall(r'<figure class="gg-figure" id="([^"]+)".*?</figure>', text, re.DOTALL)
     details = re.findall(r'<details class="gg-data">.*?</details>', text, re.DOTALL)
-    assert figures == ["fig-loss-against-gamma", "fig-curves"] and len(details) == 2
+    assert figures == ["fig-against-gamma", "fig-curves"] and len(details) == 2
     assert "data-runs" not in text and "data:image/svg" not in text
     links = [link for detail in details for link in re.findall(r'href="([^"]+)"', detail)]
     links = [link for link in links if link != "../book/rerun.html"]  # no page of this small site

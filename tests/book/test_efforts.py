@@ -9,46 +9,46 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from gammagpt import project
 from gammagpt.registry.studies import study
 
-WIDE = '2. `papermill notebooks/03_bias.ipynb out.ipynb -p emb_gammas "[0.3, 0.8]" -p seeds "[1]"`'
+WIDE = '2. `papermill notebooks/03_bias.ipynb out.ipynb -p emb_gammas "[0.5, 0.8]" -p steps 3000`'
 
 
 def test_a_task_without_parameters_or_without_a_study_says_nothing():
-    assert efforts.words("1. **On paper.** What is `gamma`?", "02_gamma_scaling", "night") == ""
+    assert efforts.words("1. **On paper.** What is `gamma`?", "07_language", "night") == ""
     assert efforts.words('1. Run it: `-p gammas "[0.5]"`', "01_gamma", "night") == ""
 
 
 def test_a_text_of_the_readers_costs_what_the_page_would_cost_from_nothing():
     task = "1. Run it: `-p corpus my_novel.txt`"
-    of_the_page = efforts.effort("1. Run it: `-p corpus sotu`", "02_gamma_scaling", "night")
-    runs, seconds = efforts.effort(task, "02_gamma_scaling", "night")
-    assert of_the_page[0] == 0 and runs > 100 and seconds > runs / 2
+    of_the_page = efforts.effort("1. Run it: `-p corpus logic+stories`", "07_language", "night")
+    runs, seconds = efforts.effort(task, "07_language", "night")
+    assert of_the_page[0] == 0 and runs > 40 and seconds > runs / 2
     assert efforts.words(task, "01_gamma", "night").endswith("as much as the page's own runs.)*")
 
 
 def test_a_number_that_the_reader_has_to_find_is_one_that_has_no_record():
-    runs, _ = efforts.effort("1. Give it: `-p common_learning_rate`", "02_gamma_scaling", "night")
-    asked = study("gamma_scaling", "night")
+    runs, _ = efforts.effort("1. Give it: `-p common_learning_rate`", "07_language", "night")
+    asked = study("language", "night")
     assert runs == len(asked.settings) * len(asked.seeds)
-    words = efforts.words("1. `-p common_learning_rate`", "02_gamma_scaling", "night")
+    words = efforts.words("1. `-p common_learning_rate`", "07_language", "night")
     assert f"at most {runs} runs, about " in words
 
 
 def test_what_has_records_is_not_trained_again():
     task = '2. **Only two.** `-p gammas "[0.5, 0.8]"` uses the records that are there.'
-    assert efforts.words(task, "02_gamma_scaling", "night") == " *(Training: none.)*"
-    assert efforts.effort(WIDE, "02_gamma_scaling", "night")[0] == 0  # of the chapter it names
+    assert efforts.words(task, "07_language", "night") == " *(Training: none.)*"
+    assert efforts.effort(WIDE, "07_language", "night")[0] == 0  # of the chapter it names
 
 
 def test_what_has_none_is_counted_and_timed(tmp_path, monkeypatch):
     """On an empty store the whole study: common rates, the grid, and as many tuned runs."""
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
-    asked = study("gamma_scaling", "night").only(["gamma 0.5", "gamma 0.8"])
+    asked = study("language", "night").only(["gamma 0.5", "gamma 0.8"])
     runs = {run.key for run in [*asked.at_common_rate(), *asked.tuning()]}
     tuned = len(asked.settings) * len(asked.seeds)
-    task = '1. `-p gammas "[0.5, 0.8]" -p fixed_stds "[]"`'
-    count, seconds = efforts.effort(task, "02_gamma_scaling", "night")
+    task = '1. `-p gammas "[0.5, 0.8]"`'
+    count, seconds = efforts.effort(task, "07_language", "night")
     assert count == len(runs) + tuned and seconds > count
-    words = efforts.words(task, "02_gamma_scaling", "night")
+    words = efforts.words(task, "07_language", "night")
     minutes = round(seconds / 60)
     assert words == f" *(Training: {count} runs, about {minutes} minutes on two cores.)*"
     assert handout.minutes(words) == f" ({minutes} min)"
@@ -56,7 +56,7 @@ def test_what_has_none_is_counted_and_timed(tmp_path, monkeypatch):
 
 def test_staged_twice_a_task_says_it_once(tmp_path):
     (tmp_path / "notebooks").mkdir()
-    path = tmp_path / "notebooks" / "02_gamma_scaling.ipynb"
+    path = tmp_path / "notebooks" / "07_language.ipynb"
     tasks = '## Exercises\n\n1. **One.** On paper.\n2. **Two.** `-p gammas "[0.5, 0.8]"`: so?'
     nbformat.write(new_notebook(cells=[new_markdown_cell(tasks)]), path)
     for _ in range(2):
@@ -68,7 +68,7 @@ def test_staged_twice_a_task_says_it_once(tmp_path):
 def test_a_task_that_need_not_be_run_says_if(tmp_path, monkeypatch):
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
     task = '3. `-p gammas "[0.5]"` Answer before any run; you need not run it.'
-    note = efforts.words(task, "02_gamma_scaling", "night")
+    note = efforts.words(task, "07_language", "night")
     assert note.startswith(" *(If you run it: ") and efforts.NOTE.sub("", task + note) == task
 
 

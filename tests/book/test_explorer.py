@@ -25,7 +25,8 @@ def numbers():
 
 
 def planned(name, tier="night"):
-    return explorer.development(tier) if name == "development" else study(name, tier)
+    own = {"by_gamma": explorer.by_gamma, "development": explorer.development}
+    return own[name](tier) if name in own else study(name, tier)
 
 
 def runs_of(name, setting, role="common", tier="night", folder=None):
@@ -54,7 +55,7 @@ def entry(panel, gamma, role="common"):
 
 @pytest.mark.parametrize("role", ["common", "tuned"])
 def test_losses_are_mean_and_range_over_the_seeds_of_the_records(numbers, role):
-    configs = runs_of("gamma_scaling", "gamma 0.7", role)
+    configs = runs_of("by_gamma", "gamma 0.7", role)
     curves = np.array([raw(config)["curves"]["validation"] for config in configs])
     found = entry(numbers["loss"], 0.7, role)
     assert found["rate"] == configs[0].optim.learning_rate and found["runs"] == len(configs) > 2
@@ -118,7 +119,7 @@ def test_passages_are_held_out_text_with_the_losses_of_the_records(numbers, role
 def test_the_slider_has_every_gamma_that_any_panel_has(numbers):
     gammas = {e["gamma"] for name in PANELS for own in numbers[name]["roles"].values() for e in own}
     assert numbers["gammas"] == sorted(gammas)
-    asked = {c.init.gamma for name in ("gamma_scaling", "development", "bias_emb_mlp")
+    asked = {c.init.gamma for name in ("by_gamma", "development", "bias_emb_mlp")
              for c in planned(name).at_common_rate()}
     assert gammas == asked - {None}
 
@@ -163,7 +164,7 @@ def test_without_records_there_are_no_panels(some, tmp_path):
 
 
 def test_a_panel_without_records_is_missing_and_the_others_are_there(some):
-    some(runs_of("gamma_scaling", "gamma 0.9"))
+    some(runs_of("by_gamma", "gamma 0.9"))
     found = explorer.explorer("night")
     assert [name for name in PANELS if found[name]] == ["loss"]
     assert found["gammas"] == [0.9] and found["loss"]["roles"]["tuned"] == []
@@ -176,7 +177,7 @@ def test_tokens_need_another_gamma_than_the_one_that_they_are_compared_with(some
 
 
 def test_diverged_runs_are_counted_and_not_averaged(some):
-    configs = runs_of("gamma_scaling", "gamma 0.9") + runs_of("gamma_scaling", "gamma 1.2")
+    configs = runs_of("by_gamma", "gamma 0.9") + runs_of("by_gamma", "gamma 1.2")
     store = some(configs)
     curves, *others = (raw(config)["curves"]["validation"] for config in configs[:4])
     for config in [configs[0], *configs[4:]]:
@@ -263,7 +264,7 @@ def downloaded(site, tmp_path_factory):
 @pytest.mark.parametrize("rate", ["common", "tuned"])
 def test_what_it_says_agrees_with_the_records(visit, downloaded, rate):
     said = visit(f"#gamma=0.8&rate={rate}").locator("#gx-said").inner_text()
-    runs = runs_of("gamma_scaling", "gamma 0.8", rate, downloaded.name, downloaded)
+    runs = runs_of("by_gamma", "gamma 0.8", rate, downloaded.name, downloaded)
     losses = [raw(config, downloaded)["curves"]["validation"][-1][1] for config in runs]
     heard = float(re.search(r"Validation loss ([\d.]+) nats", said)[1])
     assert heard == pytest.approx(np.mean(losses), abs=0.0051)

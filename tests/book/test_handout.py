@@ -88,7 +88,7 @@ def test_the_project_week_s_program_runs_and_comes_to_a_verdict(tmp_path):
     text = (project.root() / "book" / "teaching.md").read_text(encoding="utf-8")
     rule, program = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)[1]
                      for kind in ("yaml", "python"))
-    small = "block_size=4, width=8, n_layer=1, steps=2, batch_size=2, learning_rates=[0.01, 0.1]"
+    small = "block_size=4, n_layer=1, batch_size=2, widths=[64], tokens_per_parameter=1e-4"
     assert "block_size=32" in program
     (tmp_path / "ours.yml").write_text(rule)
     (tmp_path / "ours.py").write_text(program.replace("block_size=32", small))
@@ -96,10 +96,10 @@ def test_the_project_week_s_program_runs_and_comes_to_a_verdict(tmp_path):
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     [claim] = load_ledger(tmp_path / "ours.yml")
-    assert claim.rule_hash in found.stdout and "gamma 0.8" in found.stdout
+    assert claim.rule_hash in found.stdout and "gamma 1, width 64" in found.stdout
     assert re.search("better|equivalent|worse|undecided", found.stdout)
     assert "rule changed" not in found.stdout
-    (tmp_path / "ours.yml").write_text(rule.replace("margin: 0.03", "margin: 0.02"))
+    (tmp_path / "ours.yml").write_text(rule.replace("margin: 0.03", "margin: 0.04"))
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 0 and "rule changed" in again.stdout  # moved after the runs
 

@@ -1,201 +1,75 @@
-"""Figures of anchor functions: what they say is computed, and censored runs are never dropped."""
+"""Which is learned first: each gamma around a rate of its own, verdicts from made-up curves."""
 
-import itertools
 import math
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
 import pytest
-from helpers import made_up_record, small_anchor_run
+from helpers import made_up_record
 
-from gammagpt import InitConfig, frame
-from gammagpt.analysis import anchors as anchor_runs
-from gammagpt.analysis import label_losses, pictures
-from gammagpt.chapters.c03_bias import numbers
-from gammagpt.data.anchors import AnchorConfig, keys, parse_tasks
-from gammagpt.lab.order import chance_losses, crossing
+from gammagpt import Store
+from gammagpt.lab.order import chance_losses
+from gammagpt.ledger.claims import load_ledger
+from gammagpt.ledger.judge import judge
+from gammagpt.project import UserError
+from gammagpt.registry.studies import studies, study
 
-STEPS = (0, 25, 50, 75, 100)
-BASE = small_anchor_run(
-    "emb_mlp", steps=100, data={"held_out": "11+13, 13+11"}, optim={"learning_rate": 0.004}
-).pinned()
-# Shares left at each of the steps: reasoning is half learned at step 50, memory at 75 or never.
-SOON = {"memory": (1, 1, 0.75, 0.5, 0.25), "reasoning": (1, 0.75, 0.5, 0.25, 0),
-        "unseen": (1, 0.8, 0.6, 0.4, 0.2)}
-NEVER = SOON | {"memory": (1, 1, 0.95, 0.9, 0.8)}
+CLAIMS = {c.id: c for c in load_ledger() if c.notebook == "03_bias"}
+SHARES = (1.0, 0.8, 0.5, 0.2, 0.1)  # left of reasoning at five probes
 
 
-def run(gamma, seed=1, shares=SOON, *, rate=0.004, loss=1.0, accuracy=0.5, in_range=None):
-    """A record whose losses are these shares of guessing; shares of None diverged at once."""
-    optim = replace(BASE.optim, learning_rate=rate)
-    config = replace(BASE, init=InitConfig(gamma=gamma), seed=seed, optim=optim)
-    if shares is None:
-        return replace(made_up_record(config, None), curves={"validation": [], "train": []})
-    chance, curves = chance_losses(config.data, seed), {"validation": [[0, 4.0], [100, loss]]}
-    for name, values in shares.items():
-        curves[name] = [[s, v * chance[name]] for s, v in zip(STEPS, values, strict=True)]
-        curves[f"{name}_accuracy"] = [[s, accuracy * s / 100] for s in STEPS]
-    record = made_up_record(config, loss)
-    final = {f"{name}_loss": curve[-1][1] for name, curve in curves.items()}
-    probes = [{"step": s, "geometry": probe(in_range)} for s in (0, 1, 10, 100)] if in_range else []
-    return replace(record, curves=curves, final=record.final | final, probes=probes)
+def curves(config, lag: float) -> dict:
+    """Reasoning falls along SHARES; memory and the unseen pairs lag behind it by so much."""
+    chance = dict(chance_losses(config.data, config.seed))
+    left = {"reasoning": SHARES, "memory": [1, *(min(1, x + lag) for x in SHARES[1:])],
+            "unseen": [1, *(min(1, x + 1 - lag) for x in SHARES[1:])]}
+    chance["unseen"] = chance["reasoning"]
+    shares = {name: list(enumerate(values)) for name, values in left.items()}
+    made = {name: [[step, share * chance[name]] for step, share in values]
+            for name, values in shares.items()}
+    return made | {"train": [[1, 5.5]], "validation": [[0, 5.75], [2, 5.25]]}
 
 
-def probe(in_range) -> dict:
-    """The geometry that measures.py wants, all of it the same but the answers inside a range."""
-    anchors = [anchor for _, among, _ in parse_tasks(BASE.data) for anchor in among]
-    tokens = [*anchors, *keys(BASE.data)]
-    count = len(anchors) * (len(anchors) - 1) // 2
-    return {
-        "anchors": anchors, "cosine": list(np.linspace(0, 0.9, count)), "in_range": in_range,
-        "pca": {"tokens": tokens, "plane": [[t, 0] for t in tokens], "shares": [1.0]},
-        "used": {"stable_rank": 2.0, "effective_rank": 2.0, "pairs_alike": 0.1},
-        "gradient": {"memory": 1.0},
-    }
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Both studies; with gamma 0.8 memory lags further behind than with 0.5, and unseen less."""
+    store, frames = Store(tmp_path_factory.mktemp("records")), {}
+    for name in ("first_emb", "first_gpt"):
+        planned = study(name, "laptop")
+
+        def put(configs, settings):
+            for config in configs:
+                lag = {0.3: 0.1, 0.5: 0.3, 0.8: 0.6, 1.0: 0.6}[config.init.gamma]
+                off = abs(math.log2(config.optim.learning_rate
+                                    / settings[config.init.label].optim.learning_rate))
+                record = made_up_record(config, 1 + 0.1 * off + 0.001 * (config.seed % 7))
+                lag += 0.002 * (config.seed % 5)
+                store.put(replace(record, curves=curves(config, lag)))
+
+        put(planned.tuning(), planned.settings)
+        put(planned.at_best_rate(planned.best_rates(planned.collect(store))), planned.settings)
+        frames[name] = planned.collect(store)
+    return frames
 
 
-def runs(shares=None, *, seeds=(1, 2, 3), roles=("common", "tuned"), **named) -> pd.DataFrame:
-    """The compared runs of gamma 0.3, which learns both, and of gamma 0.8, which only reasons."""
-    shares = shares or {0.3: SOON, 0.8: NEVER}
-    made = frame([run(g, seed, s, **named) for g, s in shares.items() for seed in seeds])
-    return pd.concat([made.assign(role=role, resolved=True) for role in roles], ignore_index=True)
+def test_each_gamma_is_tuned_around_a_rate_of_its_own():
+    for name, planned in studies("03_bias", "night").items():
+        rates = {n: c.optim.learning_rate for n, c in planned.settings.items()}
+        assert rates["gamma 0.5"] == rates["gamma 0.8"] != rates["gamma 0.3"], name
+        assert {c.optim.warmup for c in planned.tuning()} == {0.3}
+        grid = {c.optim.learning_rate for c in planned.only(["gamma 0.5"]).tuning()}
+        assert max(grid) / min(grid) == pytest.approx(8, rel=0.01)
 
 
-def tuning(rates=(0.002, 0.004), loss=lambda gamma, rate: gamma + rate, shares=SOON):
-    records = [run(g, seed, shares, rate=rate, loss=loss(g, rate))
-               for g in (0.3, 0.8) for rate in rates for seed in (1000, 1001)]
-    return frame(records).assign(role="tuning", resolved=True)
+def test_losses_of_other_seeds_never_make_a_collapse(runs):
+    assert not any(frame.collapsed.any() for frame in runs.values())
 
 
-def left(frames):
-    return {title: (made, "memory_left_at_reasoning") for title, made in frames.items()}
+def test_the_verdicts_follow_the_curves(runs):
+    found = {name: judge(claim, runs[claim.experiment], "laptop") for name, claim in CLAIMS.items()}
+    assert {name: v.verdict for name, v in found.items()} == dict.fromkeys(CLAIMS, "better")
+    assert found["first-gpt-large"].effect > found["first-gpt"].effect > 0
 
 
-# ---- every figure ------------------------------------------------------------------------------
-
-
-# ---- the finding in words ------------------------------------------------------------------------
-
-
-# ---- runs that lack something --------------------------------------------------------------------
-
-
-# ---- numbers for pages ---------------------------------------------------------------------------
-
-
-def entropy(values) -> float:
-    _, counts = np.unique(list(values), return_counts=True)
-    shares = counts / counts.sum()
-    return float(-(shares * np.log(shares)).sum())
-
-
-def test_what_could_be_known_of_a_sum_and_of_a_random_table():
-    data = AnchorConfig(keys="21..30", tasks="memory 1..3 random, reasoning 11..13 sum",
-                        held_out="", length=3, samples=0, vocab_size=61)
-    told = label_losses.told_losses(data)
-    assert told.loc["memory", "the task":].tolist() == pytest.approx([math.log(10)] * 4)
-    pairs = list(itertools.product((11, 12, 13), repeat=2))
-    sums = [key + one + two for key in range(21, 31) for one, two in pairs]
-    assert told.loc["reasoning", "the task"] == pytest.approx(entropy(sums))
-    assert told.loc["reasoning", "and the key"] == pytest.approx(entropy(a + b for a, b in pairs))
-    with_an_anchor = entropy(key + two for key in range(21, 31) for two in (11, 12, 13))
-    assert told.loc["reasoning", "and an anchor"] == pytest.approx(with_an_anchor)
-    assert told.loc["reasoning", "and all of it"] == pytest.approx(0)
-    assert (told["nothing"] > told["the task"]).all()
-
-
-def test_what_could_be_known_of_ranges_and_of_labels_near_the_key():
-    tasks = "a 1..2 30..39, b 3..4 30..49, near 5..6 near"
-    data = AnchorConfig(keys="21..30", tasks=tasks, held_out="", length=3, samples=0)
-    told = label_losses.told_losses(data)
-    assert told.loc["a", "the task":].tolist() == pytest.approx([math.log(10)] * 4)
-    assert told.loc["b", "and all of it"] == pytest.approx(math.log(20))
-    sums = [5 + 5, 5 + 6, 6 + 5, 6 + 6]
-    law = np.mean([math.log(2 * total + 1) for total in sums])
-    assert told.loc["near", "and all of it"] == pytest.approx(law)
-    assert told.loc["near", "the task"] > told.loc["near", "and the key"] > law
-
-
-def test_who_does_not_see_the_order_cannot_learn_a_table_of_pairs():
-    """Of nine pairs, six are two by two the same without their order: at most log 2 nats each."""
-    data = AnchorConfig(keys="21..60", tasks="memory 1..3 random, reasoning 11..13 sum",
-                        held_out="", length=3, samples=0, vocab_size=101)
-    blind = label_losses.blind_losses(data, seed=1)
-    most = 6 / 9 * math.log(2)
-    assert 0.9 * most < blind["memory"] <= most + 1e-9 and blind["reasoning"] == 0
-    one = replace(data, anchors=1, length=2)
-    assert label_losses.blind_losses(one, seed=1).tolist() == [0, 0]
-
-
-@pytest.mark.parametrize("tasks, names", [
-    ("memory 1..4 random, reasoning 11..14 sum", ("memory", "reasoning")),
-    ("adds 1..4 sum, learns 11..14 30..39", ("learns", "adds")),
-    ("one 1..4 random, two 11..14 random", ("two", "one")),
-    ("one 1..4 sum, two 11..14 sum", ("two", "one")),
-    ("only 1..4 sum", ("only", "only")),
-])
-def test_rivals_are_found_whatever_the_tasks_are_called(tasks, names):
-    assert numbers.rivals(AnchorConfig(tasks=tasks, held_out="")) == names
-
-
-def test_a_level_is_crossed_on_the_line_between_two_points_or_never():
-    points = np.array([[0, 4.0], [10, 2.0], [20, 3.0], [30, 1.0]])
-    assert crossing(points, 3.0) == 5
-    assert crossing(points, 5.0) == 0
-    assert math.isnan(crossing(points, 0.5))
-    assert math.isnan(crossing(np.empty((0, 2)), 0.5))
-
-
-def test_left_at_a_half_is_the_measure_that_the_rules_use():
-    made = runs(seeds=[1, 2], roles=["common"])
-    for row in made.itertuples():
-        at_half = anchor_runs.left_at(row, "reasoning", "memory", 0.5)
-        assert at_half == pytest.approx(row.memory_left_at_reasoning)
-    assert math.isnan(anchor_runs.left_at(row, "memory", "reasoning", 0.5))
-
-
-def test_when_a_level_is_passed_the_accuracy_just_then_is_told():
-    made = runs({0.3: SOON, 0.8: NEVER}, seeds=[1], roles=["common"])
-    level = 0.5 * chance_losses(BASE.data, 1)["memory"]
-    passed = anchor_runs.when_passed(made, "memory", level).set_index("setting")
-    assert passed.loc["gamma 0.3", ["step", "accuracy"]].tolist() == pytest.approx([75, 0.375])
-    assert passed.loc["gamma 0.8", ["step", "accuracy"]].isna().all()
-
-
-def test_steps_to_half_say_how_many_runs_got_there():
-    made = pd.concat([runs(roles=["common"]), runs({0.8: None}, seeds=[4], roles=["common"])])
-    table = anchor_runs.half_steps(made, ("reasoning", "memory")).set_index("setting")
-    assert table.loc["gamma 0.3", "steps to memory"] == "75 (3 of 3)"
-    assert table.loc["gamma 0.8", "steps to memory"] == "(0 of 4)"
-    assert table.loc["gamma 0.8", "steps to reasoning"] == "50 (3 of 4)"
-    assert anchor_runs.half_steps(pd.DataFrame(), ("reasoning", "memory")).empty
-
-
-def test_the_lead_is_paired_by_seed_and_missing_where_a_run_did_not_get_there():
-    made = runs(roles=["common"])
-    lead = numbers.lead_by_level(made, "reasoning", "memory", ("gamma 0.3", "gamma 0.8"))
-    assert lead == {
-        "70% left": "+0.04 [+0.04, +0.04]", "50% left": "+0.20 [+0.20, +0.20]",
-        "30% left": "+0.36 [+0.36, +0.36]",
-    }
-    sides = ("gamma 0.3", "gamma 1.2")
-    assert set(numbers.lead_by_level(made, "reasoning", "memory", sides).values()) == {"–"}
-
-
-def test_a_cell_of_the_tuning_plane_is_missing_if_one_of_its_runs_lacks_the_measure():
-    mixed = pd.concat([tuning([0.002]), tuning([0.004]).assign(memory_left_at_reasoning=[
-        0.5, math.nan, 0.25, 0.75])])
-    plane = pictures.tuning_plane(mixed, "memory_left_at_reasoning")
-    assert plane.loc["gamma 0.3"].tolist() == pytest.approx([0.75, math.nan], nan_ok=True)
-    assert plane.loc["gamma 0.8", 0.004] == 0.5
-
-
-def test_exchanged_rates_tell_an_effect_of_the_initialization_from_one_of_the_rate():
-    """Here the rate alone decides how much is left, and each setting has a best rate of its own."""
-    made = tuning(loss=lambda gamma, rate: abs(rate - (0.002 if gamma == 0.3 else 0.004)))
-    made["share"] = made.learning_rate.map({0.002: 0.5, 0.004: 0.9})
-    found = anchor_runs.exchanged_rates(made, "share", ("gamma 0.3", "gamma 0.8"))
-    assert found == pytest.approx({"each at its own": 0.4, "both at that of gamma 0.3": 0.0,
-                                   "both at that of gamma 0.8": 0.0})
-    assert anchor_runs.exchanged_rates(made, "share", ("gamma 0.3", "gamma 1.2")) == {}
+def test_a_gamma_without_a_rate_is_refused():
+    with pytest.raises(UserError, match="emb_gammas"):
+        studies("03_bias", "smoke", emb_gammas=[0.5, 0.5])

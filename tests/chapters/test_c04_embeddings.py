@@ -1,132 +1,148 @@
-"""Figures of the theory chapters, from made-up geometry: what they say, and where runs lack."""
+"""Figures of embeddings, from made-up geometry: what they say, and where runs lack something."""
 
 import math
-from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from helpers import made_up_claim, made_up_record, small_anchor_run
+from helpers import words_of
+from probed import GAMMAS, OTHER_TASKS, STEPS, base, cosines, rows
 
-from gammagpt import InitConfig, frame
 from gammagpt.analysis import probed_figures, probed_runs
 from gammagpt.analysis.anchors import data_of
-from gammagpt.analysis.frames import contrast
-from gammagpt.analysis.probed_runs import blocks, geometry_at, probed, reasoning
-from gammagpt.data.anchors import keys
-from gammagpt.probes.geometry import upper_triangle
-
-GAMMAS, SEEDS, STEPS = (0.3, 0.5, 0.8), (1, 2), (0, 1, 10, 100)
-OTHER_TASKS = {
-    "one task": "reasoning 11..14 sum",
-    "no sums": "memory 11..14 random, close 1..2 near",
-    "three tasks": "memory 1..4 random, reasoning 11..14 sum, range 15..17 21..25",
-    "one anchor each": "memory 1..1 random, reasoning 11..11 sum",
-}
-
-
-def base(kind, tasks=None):
-    """A run of 100 steps, of an Emb-MLP or a GPT, on two tasks with ten keys."""
-    data = {"tasks": tasks or "memory 1..4 random, reasoning 11..14 sum", "held_out": ""}
-    return small_anchor_run(kind, data=data, steps=100).pinned()
-
-
-def cosines(data, step) -> np.ndarray:
-    """Memory 0.9; reasoning falls by 0.2 a number, and at the end by 0.5; nothing in between."""
-    among = [(name, anchor) for name, numbers, _, _ in blocks(data) for anchor in numbers]
-    slope = 0.5 if step == 100 else 0.2
-    near = {"sum": lambda i, j: 1 - slope * abs(i - j)}
-    laws = {name: near.get(law, lambda i, j: 0.9) for name, _, _, law in blocks(data)}
-    matrix = [[laws[a](i, j) if a == b else 0.0 for b, j in among] for a, i in among]
-    np.fill_diagonal(matrix := np.array(matrix), 1)
-    return matrix
-
-
-def geometry(config, step) -> dict:
-    """What a probe leaves: keys on a line in the plane, attention that leaves the average."""
-    data = config.data
-    tokens = [anchor for _, numbers, _, _ in blocks(data) for anchor in numbers] + [*keys(data)]
-    plane = [[t / 60, 0.01 * (t % 2)] for t in tokens]
-    used = {"stable_rank": 8.0 / (1 + step), "effective_rank": 9.0, "pairs_alike": step / 200}
-    found = {
-        "anchors": tokens[: len(tokens) - len(keys(data))],
-        "cosine": upper_triangle(torch.from_numpy(cosines(data, step))),
-        "pca": {"tokens": tokens, "plane": plane, "shares": [0.6, 0.3, 0.1]},
-        "in_range": {name: 0.5 for name, *_ in blocks(data)},
-        "used": used,
-    }
-    if config.model.kind == "emb_mlp":
-        groups = [*(name for name, *_ in blocks(data)), "keys"]
-        return found | {"gradient": {name: 1 - step / 100 for name in groups}}
-    length, names = data.length, [name for name, *_ in blocks(data)]
-    average = np.tril(np.ones((length, length))) / np.arange(1, length + 1)[:, None]
-    layers = [{"key": share, "anchors": 0.5, "rest": 0.5 - share} for share in (0.1, 0.4)]
-    return found | {
-        "value": {"share": 0.06 + step / 200, "alignment": [0.25] * len(found["anchors"])},
-        "first": average.tolist(), "average_distance": 0.04 + step / 250,
-        "from_last": {name: layers for name in names},
-    }
-
-
-def rows(kind="emb_mlp", gammas=GAMMAS, seeds=SEEDS, role="common", tasks=None, steps=STEPS,
-         loss=1.0) -> pd.DataFrame:
-    made = base(kind, tasks)
-    records = []
-    for config in (replace(made, init=InitConfig(gamma=g), seed=s) for g in gammas for s in seeds):
-        probes = [{"step": step, "geometry": geometry(config, step)} for step in steps]
-        record = made_up_record(config, loss, probes=probes)
-        curves = {name: [[0, 3.0], [10, 1.5], [100, 0.0]] for name, *_ in blocks(config.data)}
-        final = {f"{name}_loss": 0.0 for name in curves}
-        records.append(replace(record, curves=record.curves | curves, final=record.final | final))
-    runs = frame(records)
-    runs["role"], runs["resolved"] = role, True
-    return runs
-
-
-def asked(metric="memory_cosine_early", **changes):
-    rule = {"margin": 0.5, "confidence": 0.95, "min_pairs": 2}
-    comparison = {"setting": "gamma 0.8", "learning_rate": "common"}
-    return replace(made_up_claim(metric=metric, rule=rule, unit="cosine"),
-                   comparison=comparison | changes)
-
+from gammagpt.analysis.probed_runs import at_moment, blocks, contrasted, probed, reasoning
+from gammagpt.chapters.c04_embeddings import figures
+from gammagpt.lab.order import chance_losses
+from gammagpt.registry.studies import studies
 
 MODELS = {"Emb-MLP": rows(), "Transformer": rows("gpt")}
 EMB, GPT = MODELS.values()
+TENTH = {name: 10 * 0.1 / (1 - 1.5 / chance)  # the step at which a tenth is learned
+         for name, chance in chance_losses(base("emb_mlp").data, 1).items()}
+FRESH = pd.DataFrame([{"gamma": g, "seed": s, "memory": 0.9, "keys": g}
+                      for g in GAMMAS for s in (1, 2)])
+MAKERS = {
+    "fig-early": figures.early, "fig-late": figures.late, "fig-cosines": figures.cosine_matrices,
+    "fig-law": figures.cosines_by_distance, "fig-pca": figures.number_plane,
+    "fig-gradient": lambda models, tier: figures.gradient(models["Emb-MLP"], tier, FRESH),
+    "fig-rank": lambda models, tier: figures.ranks(models["Emb-MLP"], tier),
+}
 
 
-# ---- every figure ------------------------------------------------------------------------------
+# ---- the study -----------------------------------------------------------------------------------
 
 
-# ---- the finding in words ----------------------------------------------------------------------
+def test_chapters_4_and_5_ask_of_the_same_runs_and_only_those_that_are_compared_are_probed():
+    found = studies("04_embeddings", "night")
+    assert [*found] == ["probed_emb", "probed_gpt"]
+    for study in found.values():
+        assert {"gamma 0.5", "gamma 0.8"} < {*study.settings}
+        assert {run.probes.geometry for run in study.tuning()} == {0}
+        assert {run.probes.geometry for run in study.compared()} == {17}
+        assert study.at_common_rate() == []
 
 
-# ---- runs that lack something ------------------------------------------------------------------
+# ---- every figure --------------------------------------------------------------------------------
 
 
-# ---- other parameters than the book's ----------------------------------------------------------
+@pytest.mark.parametrize("anchor", MAKERS)
+def test_every_figure_is_drawn_in_both_inks_and_told(anchor):
+    words = words_of(lambda: MAKERS[anchor](MODELS, "laptop"))
+    assert words and MAKERS[anchor](MODELS, "laptop").anchor == anchor
 
 
-# ---- what figures are made of ------------------------------------------------------------------
+@pytest.mark.parametrize("anchor", MAKERS)
+def test_without_runs_a_figure_says_so(anchor):
+    if anchor != "fig-gradient":  # it also shows models that are drawn just now
+        none = dict.fromkeys(MODELS, pd.DataFrame())
+        assert MAKERS[anchor](none, "laptop").alt.startswith("Nothing is shown")
+        others = {name: runs.assign(role="tuning") for name, runs in MODELS.items()}
+        assert MAKERS[anchor](others, "laptop").alt.startswith("Nothing is shown")
 
 
-@pytest.mark.parametrize(
-    "gammas, found",
-    [((0.3, 0.5, 0.8), ["gamma 0.3", "gamma 0.8"]), ((1.0, 0.2, 0.8), ["gamma 0.2", "gamma 1"]),
-     ((0.5,), ["gamma 0.5"])],
-)
-def test_the_papers_settings_are_contrasted_or_else_the_outermost(gammas, found):
-    assert contrast(rows(gammas=gammas, seeds=(1,))) == found
-    assert contrast(pd.DataFrame()) == []
+@pytest.mark.parametrize("tasks", OTHER_TASKS)
+@pytest.mark.parametrize("anchor", MAKERS)
+def test_other_tasks_than_the_books_are_drawn_as_far_as_they_can_be(anchor, tasks):
+    models = {"Emb-MLP": rows(tasks=OTHER_TASKS[tasks])}
+    alt = MAKERS[anchor](models, "laptop").alt
+    assert "nan" not in alt.split() and alt.endswith(".")
 
 
-def test_moments_are_those_of_the_measures():
-    """Early is the last probe in the first tenth of the steps."""
+def test_against_gamma_each_model_has_its_means_and_a_run_without_a_number_is_counted():
+    alt = figures.early(MODELS, "laptop").alt
+    assert "Memory anchors alike: Emb-MLP 0.90 at gamma 0.3, 0.90 at gamma 0.5" in alt
+    never = pd.concat([rows(gammas=(0.5, 0.8)), rows(gammas=(0.3,), left=8.0)])
+    picture = figures.early({"Emb-MLP": never}, "laptop")
+    assert "not known at gamma 0.3" in picture.alt and "gamma 0.8" in picture.alt
+    assert "Without a dot are 2 that never learned a tenth" in picture.caption
+    assert "Without a dot" not in figures.late(MODELS, "laptop").caption
+    assert "(edge)" in figures.late({"Emb-MLP": EMB.assign(resolved=False)}, "laptop").alt
+
+
+def test_one_model_alone_needs_no_legend():
+    panel = probed_figures.of_gamma({"Transformer": GPT}, "alike_late", "title")
+    assert panel.names() == [] and not panel.empty
+
+
+def test_matrices_are_of_the_early_moment_beside_their_laws():
+    alt = figures.cosine_matrices(MODELS, "laptop").alt
+    step = round(TENTH["reasoning"])
+    assert f"Emb-MLP, gamma 0.5 at step {step}: memory 0.90 in the mean" in alt
+    assert "reasoning 0.80 between neighbours and 0.40 between the farthest" in alt
+    assert "gamma 0.3" not in alt and alt.count("label laws") == 2
+
+
+def test_the_plane_tells_the_order_and_the_neighbours():
+    alt = figures.number_plane(MODELS, "laptop").alt
+    assert "Transformer, gamma 0.8: the first axis holds 60% of the variance" in alt
+    assert "100% of the keys have a neighbour in number nearest" in alt
+
+
+# ---- what figures are made of --------------------------------------------------------------------
+
+
+def test_only_runs_at_their_own_best_rate_that_were_probed_are_looked_at():
+    both = pd.concat([EMB, EMB.assign(role="tuning"), rows(steps=(), seeds=(3,))])
+    assert len(probed(both)) == len(EMB)
+    assert len(probed(rows(loss=None))) == 0
+
+
+@pytest.mark.parametrize("gammas, found", [
+    ((0.3, 0.5, 0.8), ["gamma 0.5", "gamma 0.8"]), ((1.0, 0.2, 0.8), ["gamma 0.2", "gamma 1"]),
+    ((0.5,), ["gamma 0.5"]),
+])
+def test_the_claims_settings_are_contrasted_or_else_the_outermost(gammas, found):
+    assert list(contrasted(rows(gammas=gammas, seeds=(1,))).setting) == found
+    assert not len(contrasted(pd.DataFrame()))
+
+
+def test_a_moment_is_a_probe_or_lies_between_two():
     run = next(probed(EMB).itertuples())
-    assert {when: step for when, (step, _) in geometry_at(run).items()} == {
-        "start": 0, "early": 10, "late": 100,
-    }
+    assert run.begins == pytest.approx(TENTH["reasoning"])
+    ranks = [at_moment(run, when, lambda at: at["used"]["stable_rank"])
+             for when in ("start", "early", "late")]
+    share = (run.begins - 1) / 9  # of the way from step 1 to step 10
+    assert ranks == pytest.approx([8, 4 + share * (8 / 11 - 4), 8 / 101])
+    arrays = at_moment(run, "late", probed_runs.cosines)
+    np.testing.assert_allclose(arrays, cosines(data_of(EMB), 100), atol=1e-3)
+
+
+def test_early_is_as_in_the_measures():
+    run = next(probed(GPT).itertuples())
+    found = at_moment(run, "early", lambda at: at["average_distance"])
+    assert found == pytest.approx(run.average_distance_early)
+    never = next(probed(rows(left=8.0)).itertuples())
+    assert math.isnan(at_moment(never, "early", lambda at: at["used"]["stable_rank"]))
+    assert not math.isnan(at_moment(never, "late", lambda at: at["used"]["stable_rank"]))
+
+
+def test_the_table_of_early_moments_has_a_row_a_model_and_setting():
+    some = {"Emb-MLP": rows(gammas=(0.5,)), "Transformer": rows("gpt", left=8.0, gammas=(0.8,))}
+    table = probed_runs.when_early(some)
+    assert list(table.model) == ["Emb-MLP", "Transformer"]
+    assert list(table["early is step (runs)"]) == [f"{TENTH['reasoning']:.0f} (2 of 2)",
+                                                   "nan (0 of 2)"]
+    assert not len(probed_runs.when_early({"Emb-MLP": pd.DataFrame()}))
 
 
 def test_a_frame_tells_its_data():
@@ -155,15 +171,17 @@ def test_other_tokens_in_the_plane_are_nobodys_neighbours():
     assert probed_runs.next_in_plane(pca, range(21, 23)) == 1
 
 
-def test_cosines_like_the_laws_have_no_gap_and_those_of_a_line_correlate_all_the_same(monkeypatch):
-    runs = rows(gammas=(0.8,))
-    law = probed_runs.references(runs.iloc[0])["label law"]
-    monkeypatch.setattr(probed_runs, "trained", lambda run, when: law)
-    found = probed_runs.law_matches(runs).set_index(["when", "compared with"])
-    assert found.loc[("late", "label law"), "mean gap"] == pytest.approx(0)
-    assert found.loc[("late", "label law"), "correlation"] == pytest.approx(1)
-    assert found.loc[("late", "minus the distance"), "correlation"] > 0.9
-    assert math.isnan(found.loc[("late", "minus the distance"), "mean gap"])
+def test_the_table_of_matches_holds_the_measures_of_the_claims_and_a_line_that_knows_no_law():
+    found = probed_runs.law_matches(MODELS).set_index(["model", "setting", "when"])
+    assert len(found) == 2 * 2 * 2
+    means = EMB.groupby("setting")[["law_match_early", "closed_form_match_late"]].mean()
+    for setting in ("gamma 0.5", "gamma 0.8"):
+        row = found.loc[("Emb-MLP", setting)]
+        early, late = means.loc[setting]
+        assert row.loc["early", "label law"] == pytest.approx(early)
+        assert row.loc["late", "closed form"] == pytest.approx(late)
+        assert row["minus the distance"].tolist() == pytest.approx([1, 1])  # made up so
+    assert not len(probed_runs.law_matches({"Emb-MLP": rows(tasks=OTHER_TASKS["no sums"])}))
 
 
 def test_a_law_less_its_tasks_mean_has_neighbours_alike_and_the_far_ends_opposed():
@@ -172,41 +190,6 @@ def test_a_law_less_its_tasks_mean_has_neighbours_alike_and_the_far_ends_opposed
     assert matrix[0, 1] > 0 > matrix[0, 3]
 
 
-def test_what_is_left_is_a_share_of_guessing_and_at_most_all():
-    """Curves go from 3 nats at the start by 1.5 early to none at the end."""
-    run = next(probed(EMB).itertuples())
-    assert probed_runs.left(run, "start") == {"memory": 1.0, "reasoning": 1.0}
-    assert probed_runs.left(run, "late") == {"memory": 0.0, "reasoning": 0.0}
-    chance = probed_runs.chance_losses(data_of(EMB), 1)["reasoning"]
-    assert probed_runs.left(run, "early")["reasoning"] == pytest.approx(1.5 / chance)
-
-
-# ---- a claim's rule on every setting -----------------------------------------------------------
-
-
-def test_the_rule_of_a_claim_is_asked_of_every_setting_and_at_both_rates():
-    runs = rows()
-    runs.loc[runs.setting == "gamma 0.3", "memory_cosine_early"] = [0.1, 0.11]
-    signs = probed_runs.signs_by_gamma([(asked(), runs)], "laptop")
-    assert list(signs["learning rate"]) == ["common", "tuned"]
-    assert list(signs.iloc[0][["gamma 0.3", "gamma 0.5", "gamma 0.8"]]) == ["✗", "✓", "✓"]
-    assert set(signs.iloc[1][["gamma 0.3", "gamma 0.5", "gamma 0.8"]]) == {"…"}
-
-
-def test_claims_of_models_with_other_gammas_share_a_table():
-    few = rows("gpt", gammas=(0.3, 0.8))
-    signs = probed_runs.signs_by_gamma([(asked(), rows()), (asked(), few)], "laptop")
-    assert list(signs["gamma 0.5"]) == ["✓", "…", "", ""]
-
-
-@pytest.mark.parametrize("better, shaded", [("higher", "above"), ("lower", "below")])
-def test_the_side_on_which_a_claim_holds_is_shaded(better, shaded):
-    claim = asked(better=better)
-    claim = replace(claim, rule=claim.rule | {"margin": 0.5 if better == "higher" else -0.5})
-    figure = plt.figure()
-    probed_figures.by_gamma([(claim, EMB)], "laptop").draw(figure)
-    (axes,), (shade,) = figure.axes, figure.axes[0].patches
-    low, high = axes.get_ylim()
-    span = (0.5, high) if shaded == "above" else (low, 0.5)
-    assert (shade.get_y(), shade.get_y() + shade.get_height()) == pytest.approx(span)
-    plt.close(figure)
+def test_a_curve_along_training_has_a_point_a_probe():
+    table = probed_runs.over_probes(EMB, lambda at: at["used"]["pairs_alike"])
+    assert sorted(table.x.unique()) == list(STEPS) and len(table) == len(EMB) * len(STEPS)

@@ -95,7 +95,7 @@ def test_a_collapse_makes_every_gain_hollow(made):
 
 def test_the_third_model_is_neither_side_and_tuning_is_chapter_19s(made):
     study = made[0]
-    others = studies("19_lower_loss", "night")
+    others = studies("02_gamma_scaling", "night")
     known = {run.key for name in ("width", "bias") for run in others[f"lower_loss_{name}"].tuning()}
     tuning = studies("11_tokens", "night")["tokens"].tuning()
     assert {run.key for run in tuning} <= known

@@ -38,16 +38,14 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def page() -> dict:
-    """What pages pass on: made-up tuning runs whose best rate falls by half of the gamma's."""
+    """What pages pass on: made-up runs whose best rate falls by half of the gamma's."""
     rows = []
-    for gamma in (0.5, 0.8, 1.0):
+    for gamma in (0.5, 1.0):
         best = math.log2(0.008) - 0.5 * (gamma - 0.5) * math.log2(WIDTH)
         for rate in RATES:
             loss = 4 + 0.1 * (math.log2(rate) - best) ** 2
-            rows += [(f"gamma {gamma:g}", gamma, seed, rate, loss) for seed in (1000, 1001)]
-    runs = pd.DataFrame(rows, columns=["setting", "gamma", "seed", "learning_rate", "loss"])
-    runs = runs.assign(role="tuning", width=WIDTH, parts="")
-    return {"runs": runs}
+            rows += [(f"gamma {gamma:g}, warm-up 0.3", rate, loss) for _ in range(2)]
+    return {"curves": pd.DataFrame(rows, columns=["setting", "learning_rate", "loss"])}
 
 
 def needed(exercise, page) -> dict:
@@ -153,7 +151,7 @@ def test_the_price_of_being_blind_is_that_of_a_table_with_hardly_two_equal_label
     data = AnchorConfig(keys="61..1060", tasks="memory 1..8 random", held_out="", anchors=3,
                         vocab_size=1200)
     drawn = label_losses.blind_losses(data, seed=0)["memory"]
-    assert 0.99 < drawn / find("03.6").answer() < 1
+    assert 0.99 < drawn / find("03.2").answer() < 1
 
 
 def test_a_cosine_is_three_deviations_above_chance_from_the_width_of_the_solution_on():
@@ -226,13 +224,13 @@ def test_an_unknown_exercise_is_refused_with_the_names_that_there_are():
 
 
 def test_an_exercise_without_its_page_says_how_to_call_it():
-    with pytest.raises(UserError, match=r'allowed is check\("02.6", answer, runs=runs\)'):
-        check("02.6", {0.1})
+    with pytest.raises(UserError, match=r'allowed is check\("02.1", answer, curves=curves\)'):
+        check("02.1", {0.1})
 
 
 def test_runs_that_do_not_tell_are_no_wrong_answer(page):
-    half = page["runs"][page["runs"].setting != "gamma 0.8"]
-    assert check("02.6", {0.1}, runs=half).state == "not asked"
+    half = page["curves"][page["curves"].setting != "gamma 1, warm-up 0.3"]
+    assert check("02.1", {0.1}, curves=half).state == "not asked"
 
 
 def test_feedback_is_one_clear_line():

@@ -8,10 +8,11 @@ import pytest
 from helpers import made_up_claim, made_up_record, refusal
 
 from gammagpt import InitConfig, RunConfig, Store, verdicts
-from gammagpt.chapters.c02_gamma_scaling.studies import studies as of_chapter_2
 from gammagpt.data.corpora import FIVE
 from gammagpt.data.text import PINNED
-from gammagpt.lab.settings import parameters
+from gammagpt.lab.recipe import expected_rate
+from gammagpt.lab.settings import gpt2, gpt_on_text, over_inits, parameters
+from gammagpt.lab.settings import study as settings_study
 from gammagpt.lab.study import LearningRateStudy
 from gammagpt.ledger.claims import load_ledger
 from gammagpt.ledger.judge import judge
@@ -21,7 +22,7 @@ from gammagpt.registry.studies import at_tiers, homes, studies, study
 
 RATES = (0.001, 0.002, 0.004, 0.008)
 PARAMETERS = {
-    "gammas": [0.5, 0.8], "fixed_stds": [], "learning_rates": list(RATES),
+    "gammas": [0.5, 0.8], "learning_rates": list(RATES),
     "common_learning_rate": 0.002, "tuning_seeds": [1000, 1001], "seeds": [0, 1, 2],
     "n_layer": 1, "n_head": 2, "width": 16, "block_size": 16, "vocab_size": 512,
     "corpus": "sotu", "steps": 12, "batch_size": 8, "precision": "float32",
@@ -29,7 +30,9 @@ PARAMETERS = {
 
 
 def planned(**changes) -> LearningRateStudy:
-    return of_chapter_2(parameters(PARAMETERS | changes))["gamma_scaling"]
+    p = parameters(PARAMETERS | changes)
+    settings = over_inits(gpt_on_text(p), gammas=p.gammas)
+    return settings_study(settings, p.learning_rates, p.tuning_seeds, p.seeds)
 
 
 def bowl(best):
@@ -72,9 +75,11 @@ def test_nothing_but_initialization_rate_and_seed_differs_between_runs():
     assert set(rates) == {replace(plan.base.optim, learning_rate=1.0)}
 
 
-def test_every_fixed_std_is_planned_with_and_without_residual_scaling():
-    labels = list(planned(fixed_stds=[0.02]).settings)
-    assert labels == ["gamma 0.5", "gamma 0.8", "std 0.02", "std 0.02 with residual scaling"]
+def test_an_initialization_gives_a_setting_its_name():
+    base = planned().base
+    labels = list(over_inits(base, InitConfig(None, 0.02), gpt2(0.02), gammas=[0.5]))
+    assert labels == ["gamma 0.5", "std 0.02", "std 0.02 with residual scaling"]
+    assert refusal(InitConfig, None, -0.02).startswith("std: got -0.02")
 
 
 def test_a_seed_for_tuning_may_not_be_compared():
@@ -84,7 +89,7 @@ def test_a_seed_for_tuning_may_not_be_compared():
 
 def test_lists_may_be_given_as_text():
     as_text = planned(
-        gammas="[0.5, 0.8]", fixed_stds="[]", learning_rates="[0.008, 0.004, 0.002, 0.001]",
+        gammas="[0.5, 0.8]", learning_rates="[0.008, 0.004, 0.002, 0.001]",
         tuning_seeds="[1000, 1001]", seeds="[0, 1, 2]",
     )
     assert as_text == planned()
@@ -94,7 +99,6 @@ BAD = [
     ("gammas", []), ("gammas", "[]"), ("gammas", "0.5"), ("gammas", "0.5, 0.8"), ("gammas", 0.5),
     ("gammas", [0.5, 0.5]), ("gammas", ["0.5"]), ("gammas", [True]), ("gammas", None),
     ("seeds", [0.5]), ("seeds", "[0, 0]"), ("tuning_seeds", []), ("learning_rates", ""),
-    ("fixed_stds", "none"),
 ]
 
 
@@ -108,7 +112,6 @@ def test_what_is_no_list_of_distinct_numbers_is_refused(name, value):
     "change, words",
     [
         ({"gammas": [math.nan]}, "init.gamma: got nan"),
-        ({"fixed_stds": [-0.02]}, "std: got -0.02"),
         ({"learning_rates": [-1.0, 0.1, 0.2]}, "optim.learning_rate: got -1.0"),
         ({"seeds": [-1]}, "seed: got -1"),
         ({"common_learning_rate": "fast"}, "optim.learning_rate: got 'fast'"),
@@ -128,7 +131,7 @@ def test_an_impossible_parameter_is_refused_before_any_training(change, words):
 
 def test_an_unknown_experiment_or_parameter_is_refused():
     assert "alpha_scaling" in refusal(study, "alpha_scaling", "laptop")
-    said = refusal(study, "gamma_scaling", "laptop", widht=32)
+    said = refusal(study, "lower_loss_width", "laptop", widht=32)
     assert said.startswith("02_gamma_scaling: unknown parameter 'widht', allowed are tier, gammas")
 
 
@@ -310,7 +313,7 @@ ANCHOR_STUDIES = ["bias_emb_mlp", "bias_gpt", "labels_ranges", "labels_near"]
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_both_models_learn_the_same_tasks_with_and_without_noise(tier):
-    emb_mlp, gpt = (study(name, tier).base for name in ("bias_emb_mlp", "bias_gpt"))
+    emb_mlp, gpt = (study(name, tier).base for name in ("first_emb", "first_gpt"))
     assert (emb_mlp.model.kind, gpt.model.kind, gpt.model.positions) == (
         "emb_mlp",
         "gpt",
@@ -344,7 +347,7 @@ def test_memory_alone_has_neither_sums_nor_unseen_combinations():
     [
         ("03_bias", {"tasks": "memory 1..4 guess"}, "data.tasks: got 'memory 1..4 guess'"),
         ("03_bias", {"emb_gammas": "0.8"}, "emb_gammas: got '0.8', allowed is a list"),
-        ("03_bias", {"seeds": [1000]}, "seeds: [1000] are tuning seeds too"),
+        ("03_bias", {"seeds": [400]}, "seeds: [400] are tuning seeds too"),
         ("03_bias", {"activation": "sine"}, "model.activation: got 'sine'"),
         ("03_bias", {"length": 2}, "data.length: got 2, allowed is 3 or more"),
         ("06_labels", {"near_tasks": "near 1..40 near"}, "data.tasks: near shares tokens"),
@@ -368,34 +371,33 @@ def test_without_records_every_claim_is_not_run(tier, tmp_path, monkeypatch):
 
 def test_verdicts_are_computed_from_the_records_of_their_tier(tmp_path, monkeypatch):
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
-    plan = study("gamma_scaling", "laptop")
+    plan = study("lower_loss_width", "laptop").only(["gamma 0.5, width 64", "gamma 1, width 64"])
 
     def loss(config):
-        noise = 1e-3 * (config.seed % 3)
-        far = abs(math.log2(config.optim.learning_rate / 0.004))
-        best = {0.5: 5.0, 0.8: 4.5, 1.2: 4.6}.get(config.init.gamma, 6.0)
-        return best + 0.1 * far + noise * best
+        expected = expected_rate(config)
+        far = abs(math.log2(config.optim.learning_rate / expected))
+        return {0.5: 5.0, 1.0: 4.5}[config.init.gamma] + 0.02 * far + 1e-3 * (config.seed % 3)
 
     filled(tmp_path / "laptop", plan, loss)
     found = {verdict.claim.id: verdict for verdict in verdicts("laptop")}
-    others = [v for v in found.values() if v.claim.experiment != "gamma_scaling"]
-    assert others and {found.pop(v.claim.id).verdict for v in others} == {"not run"}
-    assert {v.verdict for v in found.values()} == {"supported"}
-    assert found["lower-loss-tuned"].effect == pytest.approx(0.5, abs=0.01)
-    assert all(verdict.rule_changed for verdict in found.values())  # made under no rule at all
+    one = found.pop("lower-loss")
+    assert {verdict.verdict for verdict in found.values()} == {"not run"}
+    assert one.verdict == "better" and one.effect == pytest.approx(0.5, abs=0.01)
+    assert one.rule_changed  # made under no rule at all
 
 
 def test_the_table_of_tiers_has_a_row_a_claim_or_one_where_nothing_was_trained(
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
-    asked = [claim for claim in load_ledger() if claim.experiment == "gamma_scaling"]
-    filled(tmp_path / "laptop", study("gamma_scaling", "night"), lambda config: 4.0 + config.seed)
+    asked = [claim for claim in load_ledger() if claim.experiment == "lower_loss_width"]
+    plan = study("lower_loss_width", "night")
+    filled(tmp_path / "laptop", plan, lambda config: 4.0 + 1e-3 * (config.seed % 10))
     table = at_tiers(asked)
     assert list(table.tier) == ["laptop"] * len(asked) + ["night"] * len(asked) + ["gpu"]
-    assert list(table.claim[:4]) == [claim.title for claim in asked]
-    seeds = table.groupby("tier")["runs or pairs"].max()
-    assert seeds["laptop"] < seeds["night"] and seeds["gpu"] == 0  # a part of the same records
+    assert list(table.claim[: len(asked)]) == [claim.title for claim in asked]
+    lacking = (table.verdict == "not run").groupby(table.tier).sum()
+    assert lacking["laptop"] > lacking["night"] == 0  # a part of the same records
     assert table.iloc[-1].why == "no records"
 
 
@@ -411,8 +413,8 @@ def test_an_unknown_tier_is_refused():
 # ---- the first paper's further experiments -----------------------------------------------------
 
 
-def test_chapters_share_the_tuning_runs_of_chapter_19():
-    """None trains twice: gamma 0.5, gamma 1 and std 0.02 at width 64 are tuned in chapter 19."""
+def test_chapters_share_the_tuning_runs_of_chapter_2():
+    """None trains twice: gamma 0.5, gamma 1 and std 0.02 at width 64 are tuned in chapter 2."""
     known = {run.key for name in ("lower_loss_width", "lower_loss_bias")
              for run in study(name, "laptop").tuning()}
     for name in ("condensation", "critical_text", "practice", "tokens"):
@@ -456,11 +458,11 @@ def test_classes_of_tokens_are_those_of_the_reference(tmp_path):
 
 def test_a_budget_of_nothing_trains_nothing_and_a_wrong_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("GAMMAGPT_BUDGET", "0")
-    planned, store = study("gamma_scaling", "smoke"), Store(tmp_path)
-    config = planned.at_common_rate()[0]
+    lower, store = study("lower_loss_width", "smoke"), Store(tmp_path)
+    config = lower.tuning()[0]
     store.put(made_up_record(config, 4.0))
-    runs = planned.run(store)
+    runs = lower.run(store)
     assert list(runs.key) == [config.key] and len(list(tmp_path.iterdir())) == 1
     for text in ("soon", "-1", "1d"):
         monkeypatch.setenv("GAMMAGPT_BUDGET", text)
-        assert refusal(planned.run, store).startswith(f"GAMMAGPT_BUDGET: got {text!r}")
+        assert refusal(lower.run, store).startswith(f"GAMMAGPT_BUDGET: got {text!r}")

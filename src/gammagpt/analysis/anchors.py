@@ -13,7 +13,6 @@ import pandas as pd
 from ..data.anchors import AnchorConfig
 from ..lab.order import chance_losses, crossing
 from .frames import columns_of
-from .pictures import tuning_plane
 
 
 def share_left(run, task: str):
@@ -55,23 +54,6 @@ def half_steps(runs, names) -> pd.DataFrame:
         rows.append(row | {"final loss": f"{group.loss.mean():.2f}"})
     columns = ["setting", *(f"steps to {name}" for name in names), "final loss"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def exchanged_rates(runs, measure: str, sides) -> dict:
-    """The difference between two settings in a measure: each at the rate that the tuning chose for
-    it, then both at the first one's rate, then both at the second's. On the tuning seeds.
-    """
-    plane, losses = tuning_plane(runs, measure), tuning_plane(runs, "loss")
-    if not set(sides) <= set(plane.index):
-        return {}
-    finite = losses.loc[list(sides)].where(lambda loss: loss < math.inf)
-    if finite.isna().all(axis=1).any():
-        return {}
-    one, other = (finite.loc[side].idxmin() for side in sides)
-    pairs = {"each at its own": (one, other), f"both at that of {sides[0]}": (one, one),
-             f"both at that of {sides[1]}": (other, other)}
-    return {words: float(plane.loc[sides[1], late] - plane.loc[sides[0], early])
-            for words, (early, late) in pairs.items()}
 
 
 def data_of(runs) -> AnchorConfig:

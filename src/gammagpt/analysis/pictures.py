@@ -60,32 +60,29 @@ def loss_plane(runs, tier: str, anchor: str = "fig-plane") -> Picture:
     )
 
 
-def rate_planes(panels: dict, tier: str, label: str, anchor: str, apart: bool = False) -> Picture:
+def rate_planes(panels: dict, tier: str, label: str, anchor: str) -> Picture:
     """{title: (runs, measure)} over (setting, learning rate), the mean over the tuning seeds.
 
-    `apart`: each panel has colours of its own, where its numbers lie elsewhere. Framed: the rate
-    that the tuning chose for its row, by the loss and not by this measure.
+    Framed: the rate that the tuning chose for its row, by the loss and not by this measure.
     """
     panels = {title: pair for title, pair in panels.items() if _tuned(pair[0])}
     if not panels:
         return nothing(anchor)
     planes = {title: tuning_plane(*pair) for title, pair in panels.items()}
     measures = {measure for _, measure in panels.values()}
-    low_is_good = measures <= {"loss", "unseen_gap"}  # good is bright
+    low_is_good = measures == {"loss"}  # good is bright
     cells = [Cells(table=plane, title=title, xlabel="peak learning rate",
                    cmap="viridis_r" if low_is_good else "viridis",
-                   norm=None if apart else scale(planes.values()),
-                   chosen=tuning_plane(panels[title][0], "loss"))
+                   norm=scale(planes.values()), chosen=tuning_plane(panels[title][0], "loss"))
              for title, plane in planes.items()]
     heights = [len(plane) + 1.5 for plane in planes.values()]
-    letters = int(7 * sum(heights) / (len(planes) if apart else 1))  # a longer label is wrapped
-    dash = "" if measures == {"loss"} else " A dash: a run did not get that far."
+    dash = "" if low_is_good else " A dash: a run did not get that far."
     return compose(
         anchor, f"{label[0].upper()}{label[1:]}, by initialization and learning rate",
         [[cell] for cell in cells], caption=f"Framed: the rate that the tuning chose.{dash}",
         source=provenance([runs[runs.role == "tuning"] for runs, _ in panels.values()], tier),
-        bar=("each" if apart else "all", textwrap.fill(label, letters)), ratios=heights,
-        share=(False, False), size=(7.2, 0.42 * sum(heights) + 0.6), legend=None,
+        bar=("all", textwrap.fill(label, int(7 * sum(heights)))),
+        ratios=heights, share=(False, False), size=(7.2, 0.42 * sum(heights) + 0.6), legend=None,
     )
 
 

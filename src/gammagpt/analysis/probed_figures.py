@@ -1,42 +1,35 @@
-"""Figures of a measure of probed runs at every gamma, beside what a claim asks for."""
+"""Measures of probed runs against gamma, each gamma at its own best learning rate."""
 
-import textwrap
+import pandas as pd
 
-import numpy as np
-
-from ..plots import SHADE, Estimates, Picture, compose, provenance
-from .pictures import by_question
-
-
-def by_gamma(judged, tier: str, anchor: str = "fig-every-gamma") -> Picture:
-    """The measure of each claim for every gamma; `judged` holds pairs of a claim and its frame."""
-    tables = [(claim, by_question(runs[np.isfinite(runs[claim.metric])]))
-              for claim, runs in judged if claim.metric in runs]
-    tables = [(claim, table) for claim, table in tables if len(table)]
-    columns = max(1, min(len(tables), 2 if len(tables) == 4 else 3))
-    panels = [_of_claim(claim, table, columns) for claim, table in tables]
-    grid = [panels[i : i + columns] for i in range(0, len(panels), columns)] or [[]]
-    caption = ("Mean over seeds with 95 % intervals; a claim holds where the interval lies in the "
-               "shade.")
-    return compose(anchor, "The measures of the claims for every gamma", grid, caption=caption,
-                   source=provenance([table for _, table in tables], tier), share=(False, False),
-                   size=(7.2, 0.7 + 2.5 * len(grid)))
+from ..plots import GAMMA, Estimates, Picture, compose, provenance
+from .frames import columns_of
+from .pictures import DOTS
+from .probed_runs import probed
 
 
-def _of_claim(claim, table, columns: int) -> Estimates:
-    common = Estimates(table=table[table.role == "common"], x="gamma", y=claim.metric, form=".2f",
-                       interval=False)
-    return Estimates(table=table, x="gamma", y=claim.metric, hue="question", line=True, dots=False,
-                     title="\n".join(textwrap.wrap(claim.title, 72 // columns)), head=claim.title,
-                     xlabel="gamma", label=claim.unit, also=lambda axes: _mark_margin(axes, claim),
-                     told=common.describe)
+def of_gamma(models: dict, measure: str, title: str, label: str = "", **more) -> Estimates:
+    """A panel of one measure; `models` {name: runs} have a colour each."""
+    names = ["gamma", "seed", "resolved", measure]
+    parts = [columns_of(probed(runs), names).assign(model=name)
+             for name, runs in models.items() if len(probed(runs))]
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=[*names, "model"])
+    look = {"hue": "model" if len(models) > 1 else None, "line": True, "interval": False}
+    return Estimates(table=table, x="gamma", y=measure, title=title, label=label, xlabel=GAMMA,
+                     form=".2f", **look | more)
 
 
-def _mark_margin(axes, claim) -> None:
-    """Shade the side of the margin on which a claim about one setting holds; show all intervals."""
-    margin = -claim.rule["margin"] if claim.turned else claim.rule["margin"]
-    low, high = axes.get_ylim()
-    room = 0.1 * (high - low)
-    low, high = min(low, margin - room), max(high, margin + room)
-    axes.axhspan(*((low, margin) if claim.turned else (margin, high)), **SHADE)
-    axes.set_ylim(low, high)
+def by_gamma(models: dict, measures: dict, tier: str, head: str, anchor: str) -> Picture:
+    """A panel for each of `measures` {column: (title, label)}, two in a row."""
+    panels = [of_gamma(models, name, *words) for name, words in measures.items()]
+    grid = [panels[i : i + 2] for i in range(0, len(panels), 2)]
+    return compose(anchor, head, grid, caption=DOTS + lacking(panels), share=(False, False),
+                   source=provenance([probed(runs) for runs in models.values()], tier),
+                   size=(7.2, 0.9 + 2.8 * len(grid)))
+
+
+def lacking(panels) -> str:
+    """How many runs have no number in some panel; their settings have no mean there."""
+    gone = pd.concat([panel.table[panel.table[panel.y].isna()] for panel in panels])
+    count = len(gone[["model", "gamma", "seed"]].drop_duplicates())
+    return f" Without a dot are {count} that never learned a tenth of reasoning." * bool(count)

@@ -3,71 +3,84 @@
 Runs are rows of a frame (lab.frame, with roles). Pictures: c04_embeddings, c05_attention.
 """
 
-import math
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from ..data.anchors import AnchorConfig, label_laws, parse_tasks, training_sequences
-from ..lab.measures import EARLY, chance_losses, closed_form_cosines, correlation, law_cosines
-from ..ledger.judge import judge
-from ..ledger.show import SIGNS
+from ..lab.anchor_measures import closed_form_cosines, correlation, law_cosines
 from ..plots import points
 from ..probes.geometry import full_matrix
 from .anchors import data_of
 from .frames import contrast
+from .tuned import best
 
-PAPER = ("gamma 0.3", "gamma 0.8")  # the paper's large and small initialization
+PAIR = ("gamma 0.5", "gamma 0.8")  # baseline and treatment of the claims
 
 # ---- runs and their probes -----------------------------------------------------------------------
 
 
-def probed(runs, role: str = "common") -> pd.DataFrame:
-    """The runs of a role that ended well and were probed, by gamma and seed."""
+def probed(runs) -> pd.DataFrame:
+    """The runs at their own best rates that ended well and were probed, by gamma and seed."""
     if not len(runs):
         return runs
     seen = runs.probes.map(lambda probes: any("geometry" in probe for probe in probes))
-    found = runs[(runs.role == role) & (runs.status == "ok") & seen]
+    found = runs[(runs.role == "tuned") & (runs.status == "ok") & seen]
     return found.sort_values(["gamma", "seed"])
 
 
-def geometry_at(run) -> dict:
-    """(step, geometry) of a run at the 'start', 'early' and 'late', as measures.py takes them."""
-    probes = {p["step"]: p["geometry"] for p in run.probes if "geometry" in p}
-    early = max(step for step in probes if step <= EARLY * run.steps)
-    moments = {"start": min(probes), "early": early, "late": max(probes)}
-    return {when: (step, probes[step]) for when, step in moments.items()}
+def geometries(run) -> tuple[list[int], list[dict]]:
+    """The steps at which a run's geometry was measured, and what was found."""
+    found = [(probe["step"], probe["geometry"]) for probe in run.probes if "geometry" in probe]
+    return tuple(map(list, zip(*found, strict=True)))
+
+
+def at_moment(run, when: str, value):
+    """What `value` takes from the geometry, numbers or arrays, at the "start", "early" or "late".
+
+    Early is as in the measures, on a line between two probes; nan where it never comes.
+    """
+    steps, found = geometries(run)
+    at = {"start": steps[0], "early": run.begins, "late": steps[-1]}[when]
+    values = np.array([value(geometry) for geometry in found], dtype=float)
+    return np.apply_along_axis(lambda path: np.interp(at, steps, path), 0, values)
 
 
 def over_probes(runs, value) -> pd.DataFrame:
     """What `value` takes from the geometry of each probe, as a tidy table of points."""
 
     def way(run):
-        probes = [probe for probe in run.probes if "geometry" in probe]
-        return [probe["step"] for probe in probes], [value(probe["geometry"]) for probe in probes]
+        steps, found = geometries(run)
+        return steps, list(map(value, found))
 
     return points(runs, way)
 
 
-def left(run, when: str) -> dict[str, float]:
-    """The share of each task that is left at a moment: its loss over that of guessing."""
-    data = data_of(run)
-    step, _ = geometry_at(run)[when]
-    chance = chance_losses(data, run.seed)
-    at = {name: np.interp(step, *np.array(run.curves[name]).T) for name, *_ in parse_tasks(data)}
-    return {name: min(1.0, loss / chance[name]) for name, loss in at.items()}
+def contrasted(runs) -> pd.DataFrame:
+    """The probed runs of the two settings that are set side by side: PAIR, or the outermost."""
+    found = probed(runs)
+    return found[found.setting.isin(contrast(found, PAIR))] if len(found) else found
 
 
 def one_each(runs) -> pd.DataFrame:
-    """The run of the lowest seed of each of the two settings that are set side by side."""
-    return contrasted(runs).drop_duplicates("setting") if len(runs) else runs
+    """Of these two settings, the run of the lowest seed."""
+    found = contrasted(runs)
+    return found.drop_duplicates("setting") if len(found) else found
 
 
-def contrasted(runs) -> pd.DataFrame:
-    """The runs of the two settings that are set side by side: the paper's, or the outermost."""
-    return runs[runs.setting.isin(contrast(runs, PAPER))] if len(runs) else runs
+def when_early(models: dict) -> pd.DataFrame:
+    """A row a model and setting: its best rate, and the mean step at which a tenth of reasoning is
+    learned, with how many of the runs got there."""
+    tables = []
+    for name, runs in models.items():
+        if len(found := probed(runs)):
+            table, begins = best(found), found.groupby("setting", sort=False).begins
+            steps = [f"{steps.mean():.0f} ({steps.count()} of {len(steps)})" for _, steps in begins]
+            tables.append(table.assign(model=name, early=steps))
+    columns = ["model", "setting", "learning rate", "inside its grid", "loss", "early"]
+    return pd.concat(tables or [pd.DataFrame(columns=columns)])[columns].rename(
+        columns={"early": "early is step (runs)"})
 
 
 # ---- tasks and their anchors ---------------------------------------------------------------------
@@ -91,10 +104,9 @@ def reasoning(data: AnchorConfig):
 # ---- cosines, trained and by theory --------------------------------------------------------------
 
 
-def trained(run, when: str) -> np.ndarray:
-    """Cosines between the embeddings of the reasoning anchors."""
-    _, block = reasoning(data_of(run))
-    return full_matrix(geometry_at(run)[when][1]["cosine"])[block, block]
+def cosines(geometry: dict, block=slice(None)) -> np.ndarray:
+    """Between the embeddings of all anchors, or of some."""
+    return full_matrix(geometry["cosine"])[block, block]
 
 
 def by_distance(matrix) -> np.ndarray:
@@ -126,26 +138,24 @@ def references(run) -> dict[str, np.ndarray]:
     }
 
 
-def law_matches(runs) -> pd.DataFrame:
-    """How trained cosines of reasoning anchors agree with each theory, and with a straight line.
+def law_matches(models: dict) -> pd.DataFrame:
+    """How trained cosines of reasoning anchors correlate with each theory, and with a straight
+    line in the distance, which knows none: a row a model, setting and moment, means over seeds."""
+    keys = ["model", "setting", "when"]
+    rows = [dict(zip(keys, (name, run.setting, when), strict=True)) | _matches(run, when)
+            for name, runs in models.items() for run in contrasted(runs).itertuples()
+            if reasoning(data_of(run)) for when in ("early", "late")]
+    table = pd.DataFrame(rows, columns=None if rows else keys)
+    return table.groupby(keys, sort=False, as_index=False).mean()
 
-    A row for each setting, moment and reference, means over seeds: the correlation over all pairs,
-    which is blind to shift and stretch, and the mean gap, which is not (the line has none).
-    """
-    rows = []
-    for run in probed(runs).itertuples():
-        numbers = np.array(reasoning(data_of(run))[0], dtype=float)
-        line = {"minus the distance": -np.abs(np.subtract.outer(numbers, numbers))}
-        upper = np.triu_indices(len(numbers), 1)
-        for when in ("early", "late"):
-            cosines = trained(run, when)[upper]
-            for name, matrix in (references(run) | line).items():
-                gap = np.abs(cosines - matrix[upper]).mean() if name not in line else math.nan
-                match = correlation(cosines, matrix[upper]) if len(cosines) > 1 else math.nan
-                rows.append((run.setting, when, name, match, gap))
-    columns = ["setting", "when", "compared with", "correlation", "mean gap"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.groupby(columns[:3], sort=False, as_index=False).mean()
+
+def _matches(run, when: str) -> dict[str, float]:
+    among, block = reasoning(data_of(run))
+    numbers, upper = np.array(among, dtype=float), np.triu_indices(len(among), 1)
+    line = {"minus the distance": -np.abs(np.subtract.outer(numbers, numbers))}
+    return {name: float(at_moment(run, when, lambda geometry, matrix=matrix: correlation(
+        cosines(geometry, block)[upper], matrix[upper])))
+        for name, matrix in (references(run) | line).items()}
 
 
 def next_in_plane(pca: dict, among) -> float:
@@ -158,24 +168,3 @@ def next_in_plane(pca: dict, among) -> float:
     apart = np.linalg.norm(plane[:, None] - plane[None], axis=-1)
     np.fill_diagonal(apart, np.inf)
     return float((np.abs(tokens[apart.argmin(1)] - tokens) == 1).mean())
-
-
-# ---- is it special to small initialization? ------------------------------------------------------
-
-
-def signs_by_gamma(judged, tier: str) -> pd.DataFrame:
-    """The verdict of each claim's own rule on every setting, at the common and at the best rate.
-
-    A row for each claim and learning rate, a column for each setting; the signs are those of pages.
-    """
-    rows = []
-    for claim, runs in judged:
-        settings = list(dict.fromkeys(runs.sort_values("gamma").setting)) if len(runs) else []
-        for rate in ("common", "tuned"):
-            row = {"claim": claim.title, "learning rate": rate}
-            for setting in settings:
-                comparison = claim.comparison | {"setting": setting, "learning_rate": rate}
-                verdict = judge(replace(claim, comparison=comparison), runs, tier)
-                row[setting] = SIGNS[verdict.verdict]
-            rows.append(row)
-    return pd.DataFrame(rows).fillna("")

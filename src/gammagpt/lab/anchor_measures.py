@@ -19,9 +19,6 @@ FIRST = {"sum": "reasoning_first", "near": "near_first"}  # laws that give somet
 def of_anchors(record) -> dict:
     chance = chance_losses(record.config.data, record.config.seed)
     numbers = progress(record.curves, chance)
-    own = _telling(record.config.data)
-    if own and own[0] in chance and "unseen_loss" in record.final:
-        numbers["unseen_gap"] = record.final["unseen_loss"] - record.final[f"{own[0]}_loss"]
     numbers |= orders(record, chance) | right_at_law(record)
     return numbers | of_probes(record, chance)
 
@@ -79,13 +76,13 @@ def range_first(record, probes) -> dict[str, float]:
 
 
 def of_probes(record, chance) -> dict[str, float]:
-    """Every number of `at_probe`, at the three moments above."""
+    """begins: the step of _early; and every number of `at_probe`, at the three moments above."""
     probes = [probe for probe in record.probes if "geometry" in probe]
     if not probes:
         return {}
     table = [at_probe(record.config, probe["geometry"]) for probe in probes]
     steps, begun = [probe["step"] for probe in probes], begins(record, chance)
-    numbers = range_first(record, probes)
+    numbers = {"begins": begun} | range_first(record, probes)
     for name in table[-1]:
         values = [row[name] for row in table]
         numbers |= {f"{name}_start": values[0], f"{name}_late": values[-1],

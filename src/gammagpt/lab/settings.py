@@ -14,11 +14,11 @@ from ..project import UserError, alike, assignments, check_list
 from .study import LearningRateStudy
 
 LISTS = {  # what a list holds, by its name or the last word of it
-    "gammas": float, "stds": float, "rates": float, "decays": float, "warmups": float,
+    "gammas": float, "rates": float, "decays": float, "warmups": float,
     "epsilons": float, "seeds": int, "widths": int, "layers": int, "depths": int,
     "factors": float,
 }
-EMPTY = ("stds", "rates", "seeds")  # those that may be, by the last word
+EMPTY = ("rates", "seeds")  # those that may be, by the last word
 ABSENT = ("decays", "warmups")  # and by the whole name
 WORDS = {"width": "width {}", "n_layer": "layers {}", "steps": "{} steps", "norm_eps": "eps {:g}",
          "warmup": "warm-up {:g}", "weight_decay": "decay {:g}"}

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .claims import load_ledger
-
 TRIES = 20  # random inputs of a function
 NEAR = 0.05  # so far from the right number a slip of rounding is likelier than a wrong idea
 
@@ -213,17 +211,3 @@ def _shown(given: dict) -> str:
 
 def _short(value) -> str:
     return f"{value:.4g}" if _is_number(value) else str(value)
-
-
-def places(chosen, **table) -> set[int]:
-    """The verdicts, counted from 1, whose claims are chosen, of a page's table.
-
-    `table` says which claims that has, as the page does: experiment="...", or notebook="...".
-    """
-    shown = [c for c in load_ledger() if all(getattr(c, k) == v for k, v in table.items())]
-    return {place for place, claim in enumerate(shown, 1) if chosen(claim)}
-
-
-def places_at(learning_rate: str, **table) -> set[int]:
-    """The verdicts that rest on runs at the "common" or at the "tuned" rate."""
-    return places(lambda claim: claim.comparison["learning_rate"] == learning_rate, **table)

@@ -16,7 +16,7 @@ from .picture import Picture, Source, nothing
 from .style import looks
 
 NO_SOURCE = Source()
-COLUMNS = 3  # of panels, where nothing else is said
+COLUMNS = 3  # of panels, where nothing else is said; four are two rows of two
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class Panel:
 def compose(anchor: str, head: str, grid, *, caption: str = "", source: Source = NO_SOURCE,
             size=None, share=("all", "all"), legend: int | None = 7, legend_title=None, bar=None,
             first=None, ratios=None, widths=None, told: str | None = None) -> Picture:
-    """A Picture of panels: a list of rows of them, or one list, which is cut into rows of three.
+    """A Picture of panels: a list of rows of them, or one list, which is cut into rows.
 
     share: of the x and of the y axis, as matplotlib's subplots has it. legend: columns of the one
     legend below all panels, None without. bar: a colour bar, "each" or "all", of that label.
@@ -134,7 +134,8 @@ def legend_below(figure, panels, columns: int = 7, title: str | None = None) -> 
 
 
 def _in_rows(panels: list) -> list[list]:
-    return [panels[i : i + COLUMNS] for i in range(0, len(panels), COLUMNS)] or [[]]
+    columns = 2 if len(panels) == 4 else COLUMNS
+    return [panels[i : i + columns] for i in range(0, len(panels), columns)] or [[]]
 
 
 def _label(all_axes, rows, share) -> None:

@@ -1,1 +1,1 @@
-"""Chapter 2: does a smaller initialization train better?"""
+"""Chapter 2: does a smaller initialization train better, where no run collapses?"""

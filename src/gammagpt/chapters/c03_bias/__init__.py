@@ -1,1 +1,1 @@
-"""Chapter 3: reasoning or memory, which does an initialization prefer?"""
+"""Chapter 3: reasoning or memory, which is learned first?"""

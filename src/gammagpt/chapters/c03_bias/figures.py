@@ -1,92 +1,47 @@
-"""The figure of chapter 3 that is its own: how much longer one task takes than another.
+"""The figure of chapter 3 that is its own: orders of tasks against the learning rate.
 
 Runs are rows of a frame (lab.frame, with roles). The others: analysis/anchor_figures.py.
 """
 
-import math
+from ...analysis.frames import columns_of, of_role
+from ...analysis.pictures import tuning_plane
+from ...ledger.estimate import number
+from ...plots import GREY, Curves, Picture, compose, provenance
 
-import numpy as np
-import pandas as pd
-
-from ...analysis.frames import columns_of, compared
-from ...analysis.pictures import by_question
-from ...ledger.estimate import Estimate
-from ...plots import COLOURS, GAMMA, GREY, Estimates, Picture, compose, looks, provenance
-from ...plots.curves import doublings
-from ...plots.style import HOLLOW
-
-BOUNDS = {"": "o", "at least": "^", "at most": "v"}  # of a ratio, and their markers
+RING = {"marker": "o", "markersize": 14, "markerfacecolor": "none", "color": GREY}
 
 
-def time_gap(frames: dict, tier: str, slow="memory", fast="reasoning") -> Picture:
-    """How many times longer one task takes than another until it is half learned, by gamma.
-
-    A task that is never half learned would have taken longer than the run: a bound, not a gap in
-    the data.
-    """
-    gaps = {title: gaps_of(runs, slow, fast) for title, runs in frames.items()}
-    panels = [_panel(title, rows, f"steps to half learn {slow}\nover those for {fast}")
-              for title, rows in gaps.items()]
-    every = pd.concat(list(gaps.values()))
-    caption = ("Each dot is a run; bars are 95 % intervals of the geometric mean. Hollow: bounds, "
-               f"{int((every.bound != '').sum())} of {len(every)} dots, where a task was never "
-               "half learned.")
-    return compose("fig-time-gap", f"Steps until {slow} is half learned, over those until {fast} "
-                   "is", panels, caption=caption, size=(7.2, 4.2),
-                   source=provenance([compared(runs) for runs in frames.values()], tier))
+def along_rates(frames: dict, measures: dict, tier: str) -> Picture:
+    """Measures {column: words} of the tuning runs, a row each; models {title: runs}, a column."""
+    grid = [[_panel(runs, measure, title, label) for title, runs in frames.items()]
+            for measure, label in measures.items()]
+    return compose("fig-first-rates", "Which of two is learned first, by initialization and "
+                   "learning rate. At the rate that the tuning chose, and the range along the grid",
+                   grid, share=("col", "row"), size=(7.2, 6.2),
+                   caption="Each dot is a run, on the tuning seeds; no mean where one has no such "
+                           "number. Ringed: the rate that the tuning chose.",
+                   source=provenance([of_role(runs, "tuning") for runs in frames.values()], tier))
 
 
-def gaps_of(runs, slow: str, fast: str) -> pd.DataFrame:
-    """question, gamma, ratio and bound (one of BOUNDS) of each run that half learned one task."""
-    names = f"steps_to_{slow}", f"steps_to_{fast}"
-    table = by_question(columns_of(compared(runs), ["role", "gamma", "steps", *names]))
-    one, other = (table[name] for name in names)
-    ratio = one.fillna(table.steps) / other.fillna(table.steps).clip(lower=1)
-    bound = np.select([one.isna() & other.notna(), one.notna() & other.isna()],
-                      ["at least", "at most"], "")
-    return table.assign(ratio=ratio, bound=bound)[one.notna() | other.notna()]
+def _panel(runs, measure: str, title: str, label: str) -> Curves:
+    table = columns_of(of_role(runs, "tuning"), ["setting", "seed", "learning_rate", measure])
+    best = of_role(runs, "tuned").drop_duplicates("setting")
+    means = tuning_plane(runs, measure) if len(best) else None
+    chosen = {row.setting: (row.learning_rate, means.loc[row.setting, row.learning_rate])
+              for row in best.itertuples()}
 
-
-def gap_means(gaps) -> pd.DataFrame:
-    """question, gamma, ratio, low, high, bound, resolved: geometric means of one sort of bounds."""
-    rows = []
-    for (question, gamma), group in gaps.groupby(["question", "gamma"], sort=False):
-        bounds = set(group.bound) - {""}
-        mean = np.exp(Estimate.of(np.log(group.ratio)))
-        if len(bounds) < 2:
-            ends = (math.nan, math.nan) if bounds else mean[1:]
-            rows.append((question, gamma, mean[0], *ends, "".join(bounds), not bounds))
-    columns = ["question", "gamma", "ratio", "low", "high", "bound", "resolved"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _panel(title: str, gaps, label: str) -> Estimates:
-    means = gap_means(gaps)
-
-    def dots(axes):
-        for question, rows in gaps.groupby("question", sort=False):
-            colour = COLOURS[looks([question])[question] % 6]
-            _line(axes, means[means.question == question], colour)
-            for bound, marker in BOUNDS.items():
-                some = rows[rows.bound == bound]
-                axes.scatter(some.gamma, some.ratio, s=16, alpha=0.6, marker=marker,
-                             edgecolors=colour, facecolors=HOLLOW if bound else colour)
-        axes.axhline(1, color=GREY, linestyle=":")
-        doublings(axes)
+    def rings(axes):
+        for place in chosen.values():
+            axes.plot(*place, **RING)
 
     def told():
-        parts = []
-        for question, rows in means.groupby("question", sort=False):
-            words = [f"{row.bound} {row.ratio:.1f} at gamma {row.gamma:g}".strip()
-                     for row in rows.sort_values("gamma").itertuples()]
-            parts.append(f"{question} {', '.join(words)}")
-        return "; ".join(parts)
+        return ", ".join(f"{setting} {number(value, '.2f')}{_range(means.loc[setting].dropna())}"
+                         for setting, (_, value) in chosen.items())
 
-    return Estimates(table=means, x="gamma", y="ratio", hue="question", title=title, label=label,
-                     xlabel=GAMMA, also=dots, told=told)
+    return Curves(table=table.dropna(), x="learning_rate", y=measure, spread="dots", whole=False,
+                  title=title, head=f"{title}, {label}", label=label, xlabel="peak learning rate",
+                  axes={"xscale": "log"}, also=rings, told=told)
 
 
-def _line(axes, means, colour: str) -> None:
-    """A line joins what was measured, and no bounds."""
-    means = means.sort_values("gamma")
-    axes.plot(means.gamma, means.ratio.where(means.resolved), color=colour)
+def _range(values) -> str:
+    return f" ({values.min():.2f} to {values.max():.2f})" if len(values) else ""

@@ -1,1 +1,1 @@
-"""Chapter 4: embeddings that know arithmetic, in the runs of chapter 3."""
+"""Chapter 4: embeddings that know arithmetic."""

@@ -55,7 +55,7 @@ EXERCISES = {
         "centred, and how wide is each?",
         options=BLOCKS,
     ),
-    "04.6": Number(
+    "04.5": Number(
         law_variance,
         "Variances of independent terms add up. Which terms vary once one anchor is given?",
         (
@@ -66,7 +66,7 @@ EXERCISES = {
              "That is with two anchors in a row."),
         ),
     ),
-    "04.7": Function(
+    "04.6": Function(
         hill_cosine,
         "The product of two hills is a hill between them, times a factor that depends on k.",
         (

@@ -10,33 +10,53 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap
 
-from ...analysis.anchor_figures import kind_of
 from ...analysis.anchors import data_of
-from ...analysis.frames import contrast
+from ...analysis.frames import columns_of
 from ...analysis.pictures import RANGE
+from ...analysis.probed_figures import by_gamma
 from ...analysis.probed_runs import (
-    PAPER,
+    at_moment,
     blocks,
     by_distance,
-    geometry_at,
+    contrasted,
+    cosines,
+    geometries,
     next_in_plane,
     one_each,
     over_probes,
     probed,
     reasoning,
     references,
-    trained,
 )
 from ...data.anchors import AnchorConfig, keys, label_laws, parse_tasks, training_sequences
 from ...lab.anchor_measures import law_cosines
 from ...ledger.estimate import number
-from ...plots import GREY, Curves, Matrix, Panel, Picture, compose, nothing, points, provenance
-from ...plots.curves import start_and_end
+from ...plots import GREY, Curves, Matrix, Panel, Picture, compose, points, provenance
+from ...plots.curves import highest, lowest
 from ...plots.style import MARKERS, stroke
-from ...probes.geometry import full_matrix
 
 LINES = {"label law": "-", "closed form": "--", "law less its task's mean": ":"}  # the theory's
-ONE = "One run each"
+ONE = "One run each, of the lowest seed"
+EARLY = {
+    "memory_cosine_early": ("memory anchors alike", "mean cosine"),
+    "law_match_early": ("reasoning anchors as their laws", "correlation"),
+}
+LATE = {
+    "order_late": ("numbers in order along one axis", "rank correlation"),
+    "closed_form_match_late": ("reasoning anchors as the closed form", "correlation"),
+    "log_rank_late": ("rank of the embeddings", "ln of the stable rank"),
+    "alike_late": ("pairs with a cosine above 0.7", "share of pairs"),
+}
+
+
+def early(models: dict, tier: str) -> Picture:
+    """What label laws make of embeddings when a tenth of reasoning is learned, against gamma."""
+    return by_gamma(models, EARLY, tier, "Early embeddings against gamma", "fig-early")
+
+
+def late(models: dict, tier: str) -> Picture:
+    """What is there at the end: a number line, the closed form, low rank, copies."""
+    return by_gamma(models, LATE, tier, "Embeddings at the end against gamma", "fig-late")
 
 
 def laws(data: AnchorConfig, seed: int) -> Picture:
@@ -82,9 +102,9 @@ def gradient(runs, tier: str, fresh) -> Picture:
                          f"{gamma:g}" for gamma, row in ends.iterrows())
 
     def of_records(axes):
-        starts = [_mean_gradient(geometry_at(run)["start"][1]) for run in runs.itertuples()]
-        axes.scatter(runs.gamma, starts, marker="x", color=GREY, label="mean, of the records",
-                     zorder=3)
+        starts = columns_of(runs, ["gamma", "gradient_start"]).to_numpy(float)
+        axes.scatter(*starts.T, marker="x", color=GREY, zorder=3,
+                     label="mean of all, of the records")
 
     first = Curves(table=table, hue="group", spread="none", title="at the start", xlabel="gamma",
                    label="cosine of predicted and measured", size=5, also=of_records,
@@ -92,8 +112,7 @@ def gradient(runs, tier: str, fresh) -> Picture:
     later = Curves(table=over_probes(runs, _mean_gradient), xscale="symlog", xlabel="step",
                    title="along training, mean of all", head="At the end of training", size=5)
     seeds = ", ".join(map(str, sorted(set(fresh.seed))))
-    caption = (f"Lines at the left: models drawn just now, mean over seeds {seeds}. Right: mean "
-               "over seeds; the band is their range.")
+    caption = f"Lines at the left: models drawn just now, mean over seeds {seeds}. Right: {RANGE}"
     return compose("fig-gradient", "Cosine between the predicted and the measured gradient of an "
                    "embedding", [[first, later]], caption=caption, share=(False, "all"), legend=4,
                    source=provenance(runs, tier), size=(7.2, 4.2))
@@ -103,30 +122,31 @@ def _mean_gradient(geometry: dict) -> float:
     return float(np.mean(list(geometry["gradient"].values())))
 
 
-def cosine_matrices(runs, tier: str, anchor: str = "fig-cosines") -> Picture:
-    """Cosines between the embeddings of all anchors, early and late, beside those of their laws."""
-    shown = one_each(probed(runs))
-    if not len(shown):
-        return nothing(anchor)
-    parts, seed = blocks(data_of(shown.iloc[0])), shown.iloc[0].seed
-    frames = {name: block for name, _, block, _ in parts}
+def cosine_matrices(models: dict, tier: str) -> Picture:
+    """Early cosines between the embeddings of all anchors, beside those of their laws."""
+    shown = {name: one_each(runs) for name, runs in models.items()}
+    grid = [_matrices(name, runs) for name, runs in shown.items() if len(runs)]
+    return compose("fig-cosines", "Cosines between the early embeddings of all anchors, and "
+                   "between their laws", grid or [[]], caption=f"{ONE}; the verdicts use all.",
+                   bar=("all", "cosine"), legend=None, source=provenance([*shown.values()], tier),
+                   size=(7.2, 0.6 + 2.3 * max(1, len(grid))))
+
+
+def _matrices(model: str, runs) -> list[Matrix]:
+    """A row of the figure: a panel for each run that got there, and the laws of the first."""
+    parts = blocks(data_of(runs.iloc[0]))
 
     def panel(values, title, head, label=""):
-        return Matrix(values=values, blocks=frames, title=title, head=head, label=label,
+        return Matrix(values=values, title=title, head=head, label=label,
+                      blocks={name: block for name, _, block, _ in parts},
                       tell=lambda values: _block_words(values, parts))
 
-    grid = []
-    for run in shown.itertuples():
-        moments = {when: at for when, at in geometry_at(run).items() if when != "start"}
-        grid.append([panel(full_matrix(at["cosine"]), f"{when}, step {step}",
-                           f"{run.setting} {when}, step {step}", run.setting * (when == "early"))
-                     for when, (step, at) in moments.items()])
-    law = law_cosines(data_of(shown.iloc[0]), seed)
-    grid[0].append(panel(law, "label laws", "label laws"))
-    return compose(anchor, "Cosines between the embeddings of all anchors, and between their laws",
-                   grid, caption=f"{kind_of(shown)}. {ONE}; the verdicts use all seeds.",
-                   bar=("all", "cosine"), legend=None, source=provenance(shown, tier),
-                   size=(7.2, 2.6 + 2.2 * (len(shown) - 1)))
+    row = []
+    for run in runs[runs.begins.notna()].itertuples():
+        row.append(panel(at_moment(run, "early", cosines), f"{run.setting}, step {run.begins:.0f}",
+                         f"{model}, {run.setting} at step {run.begins:.0f}", model * (not row)))
+    laws = law_cosines(data_of(runs.iloc[0]), runs.iloc[0].seed)
+    return [*row, panel(laws, "label laws", "label laws")]
 
 
 def _block_words(matrix, parts) -> str:
@@ -145,33 +165,30 @@ def _block_words(matrix, parts) -> str:
     return ", ".join(words)
 
 
-def cosines_by_distance(studies: dict, tier: str) -> Picture:
-    """Trained cosines between reasoning anchors against |i - j|, and what theory gives for them.
-
-    `studies` maps the name of a kind of model to its frame: a row of panels each.
-    """
-    studies = {name: probed(runs) for name, runs in studies.items()}
-    studies = {name: runs[runs.setting.isin(contrast(runs, PAPER))]
-               for name, runs in studies.items() if len(runs) and reasoning(data_of(runs))}
+def cosines_by_distance(models: dict, tier: str) -> Picture:
+    """Trained cosines between reasoning anchors against |i - j|, and what theory gives for them."""
+    shown = {name: contrasted(runs) for name, runs in models.items()}
     grid = [[_profiles(name, runs, when) for when in ("early", "late")]
-            for name, runs in studies.items()]
+            for name, runs in shown.items() if len(runs) and reasoning(data_of(runs))]
     caption = ("Coloured: trained embeddings, mean over pairs and seeds; the band is the range of "
                "the seeds. Grey: theory, before any training.")
     return compose("fig-law", "Cosine between reasoning anchors against the distance of their "
                    "numbers. At the largest distance", grid or [[]], caption=caption, legend=3,
-                   source=provenance([*studies.values()], tier),
-                   size=(7.2, 1.6 + 2.5 * len(studies)))
+                   source=provenance([*shown.values()], tier),
+                   size=(7.2, 1.6 + 2.3 * max(1, len(grid))))
 
 
 def _profiles(name: str, runs, when: str) -> Curves:
     theory = references(runs.iloc[0])
     ends = [f"{label} {by_distance(matrix)[-1]:.2f}" for label, matrix in theory.items()]
-    early = ", ".join(ends) + ", " if when == "early" else ""
-    table = points(runs, lambda run: _profile(trained(run, when)))
+    before = ", ".join(ends) + ", " if when == "early" else ""
+    _, block = reasoning(data_of(runs))
+    table = points(runs, lambda run: _profile(
+        at_moment(run, when, lambda geometry: cosines(geometry, block)))).dropna(subset="y")
     words = Curves(table=table).describe()
     return Curves(table=table, title=f"{name}, {when}", label="cosine", size=5,
                   xlabel="distance of the numbers", also=lambda axes: _theory(axes, theory),
-                  told=lambda: early + words)
+                  told=lambda: before + words)
 
 
 def _profile(matrix):
@@ -185,60 +202,24 @@ def _theory(axes, theory: dict) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def cosines_along(studies: dict, tier: str) -> Picture:
-    """Cosines between reasoning anchors against |i - j| at every probe: one run of each model.
-
-    It is of the smaller initialization of the two that are set side by side.
-    """
-    shown = {name: one_each(probed(runs))[-1:] for name, runs in studies.items()}
-    shown = {name: runs for name, runs in shown.items()
-             if len(runs) and reasoning(data_of(runs))}
-    panels = [_along(name, next(runs.itertuples())) for name, runs in shown.items()]
-    return compose("fig-law-along", "Cosine between the farthest reasoning anchors along training",
-                   [panels], caption=f"The later, the darker; grey as in the figure above. {ONE}.",
-                   source=provenance([*shown.values()], tier), legend=None, size=(7.2, 3.8))
-
-
-def _along(name: str, run) -> Curves:
-    _, block = reasoning(data_of(run))
-    profiles = {probe["step"]: _profile(full_matrix(probe["geometry"]["cosine"])[block, block])
-                for probe in run.probes if "geometry" in probe}
-    rows = [(f"step {step}", 0, x, y) for step, xy in profiles.items()
-            for x, y in zip(*xy, strict=True)]
-    ends = ", ".join(f"{y[-1]:.2f} at step {step}" for step, (_, y) in profiles.items())
-
-    def darker(i):
-        colour = plt.cm.viridis(0.85 - 0.55 * i / max(1, len(profiles) - 1))
-        return {"color": colour, "marker": MARKERS[i % 6]}
-
-    def more(axes):
-        _theory(axes, references(run))
-        handles, labels = axes.get_legend_handles_labels()
-        axes.legend(handles[: len(profiles)], labels[: len(profiles)], fontsize=8, ncols=3,
-                    loc="lower center")
-
-    return Curves(table=pd.DataFrame(rows, columns=["step", "seed", "x", "y"]), hue="step",
-                  spread="none", title=f"{name}, {run.setting}", label="cosine", look=darker,
-                  size=5, xlabel="distance of the numbers", also=more, told=lambda: ends,
-                  axes={"ylim": (-1.5, 1.1)})  # room for the legend
-
-
-def number_plane(runs, tier: str, anchor: str = "fig-pca") -> Picture:
+def number_plane(models: dict, tier: str) -> Picture:
     """Embeddings at the end on their first two principal axes, coloured by number."""
-    shown = one_each(probed(runs))
-    panels = [_Plane.of(run) for run in shown.itertuples()] if len(shown) else []
-    caption = f"{kind_of(shown)}. {ONE}, at the end; the line joins the keys." if panels else ""
-    return compose(anchor, "Embeddings of anchors and keys on their first two principal axes",
-                   [panels], caption=caption, share=(False, False), legend=4,
-                   bar=("all", "number (token)"), source=provenance(shown, tier), size=(7.2, 4.2))
+    shown = {name: one_each(runs) for name, runs in models.items()}
+    grid = [[_Plane.of(name, run) for run in runs.itertuples()]
+            for name, runs in shown.items() if len(runs)]
+    return compose("fig-pca", "Embeddings of anchors and keys on their first two principal axes",
+                   grid or [[]], caption=f"{ONE}, at the end; the line joins the keys.",
+                   share=(False, False), legend=4, bar=("all", "number (token)"),
+                   source=provenance([*shown.values()], tier),
+                   size=(7.2, 1 + 2.6 * max(1, len(grid))))
 
 
 class _Plane(Panel):
     """Points on a plane: keys, and the anchors of every task with a marker of their own."""
 
     @classmethod
-    def of(cls, run) -> "_Plane":
-        pca, data = geometry_at(run)["late"][1]["pca"], data_of(run)
+    def of(cls, model: str, run) -> "_Plane":
+        pca, data = geometries(run)[1][-1]["pca"], data_of(run)
         first, second = (f"{share:.0%}" for share in pca["shares"][:2])
         table = pd.DataFrame(np.array(pca["plane"])[:, :2], columns=["x", "y"])
         groups = {token: f"{name} anchors" for name, among, _ in parse_tasks(data)
@@ -250,7 +231,7 @@ class _Plane(Panel):
                  f"{next_in_plane(pca, keys(data)):.0%} of the keys have a neighbour in number "
                  "nearest")
         return cls(table=table.assign(group=table.token.map(groups).fillna("keys")),
-                   title=run.setting, xlabel=f"first axis ({first} of variance)",
+                   title=f"{model}, {run.setting}", xlabel=f"first axis ({first} of variance)",
                    label=f"second axis ({second})", axes={"xticks": [], "yticks": []},
                    told=lambda: words)
 
@@ -273,10 +254,10 @@ def ranks(runs, tier: str) -> Picture:
     rank, alike = (over_probes(runs, lambda at, name=name: at["used"][name])
                    for name in ("stable_rank", "pairs_alike"))
     left = Curves(table=rank, xscale="symlog", xlabel="step", label="stable rank", size=5,
-                  axes={"ylim": (0, None)}, head="Stable rank", form=".1f", tell=start_and_end)
-    right = Curves(table=alike, xscale="symlog", xlabel="step", size=5, form=".0%",
+                  axes={"ylim": (0, None)}, head="Stable rank", form=".1f", tell=lowest)
+    right = Curves(table=alike, xscale="symlog", xlabel="step", size=5, form=".0%", tell=highest,
                    label="share of pairs with a cosine above 0.7", axes={"ylim": (-0.02, 1)},
-                   head="Pairs alike at most", tell=lambda mean, form: number(mean.max(), form))
+                   head="Share of pairs alike")
     return compose("fig-rank", "Rank and likeness of the embeddings of anchors and keys along "
                    "training", [[left, right]], caption=RANGE, share=(False, False),
                    source=provenance(runs, tier), size=(7.2, 4.2))

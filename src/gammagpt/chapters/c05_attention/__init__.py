@@ -1,1 +1,1 @@
-"""Chapter 5: what attention does first, in the runs of chapter 3."""
+"""Chapter 5: what attention does first, in the runs of chapter 4."""

@@ -9,20 +9,18 @@ import numpy as np
 import pandas as pd
 
 from ...analysis.anchors import data_of
-from ...analysis.pictures import RANGE
-from ...analysis.probed_runs import blocks, contrasted, geometry_at, one_each, over_probes, probed
-from ...plots import (
-    GREY,
-    SHADE,
-    Bars,
-    Curves,
-    Estimates,
-    Matrix,
-    Picture,
-    compose,
-    nothing,
-    provenance,
+from ...analysis.pictures import DOTS, RANGE
+from ...analysis.probed_figures import lacking, of_gamma
+from ...analysis.probed_runs import (
+    at_moment,
+    blocks,
+    contrasted,
+    geometries,
+    one_each,
+    over_probes,
+    probed,
 )
+from ...plots import GREY, Bars, Curves, Matrix, Picture, compose, nothing, provenance
 from ...plots.curves import start_and_end
 from ...plots.style import INK
 
@@ -58,31 +56,27 @@ def scores(fresh) -> Picture:
 
 
 def averaging(runs, tier: str) -> Picture:
-    """The largest |A_ij - 1/i| of the first layer, against gamma and along training."""
-    runs = probed(runs)
-    if not len(runs):
-        return nothing("fig-average")
-    moments = {"average_distance_start": "at the start", "average_distance_early": "early"}
-    table = runs.melt("gamma", moments, "moment", "y").assign(
-        moment=lambda rows: rows.moment.map(moments))
-    left = Estimates(table=table, x="gamma", y="y", hue="moment", dots=False, xlabel="gamma",
-                     label=DISTANCE, axes={"ylim": (0, 1)}, form=".2f", interval=False)
-    right = Curves(table=over_probes(runs, lambda at: at["average_distance"]), xscale="symlog",
-                   xlabel="step", head="At the end", size=5)
-    caption = ("Left: mean over seeds with 95 % intervals. Right: mean over seeds; the band is "
-               "their range.")
+    """The largest |A_ij - 1/i| of the first layer: at the start, early, and along training."""
+    models, height = {"Transformer": runs}, {"axes": {"ylim": (0, 1)}}
+    panels = [of_gamma(models, f"average_distance_{when}", title, DISTANCE, **height)
+              for when, title in (("start", "at the start"), ("early", "early"))]
+    along = Curves(table=over_probes(probed(runs), lambda at: at["average_distance"]), size=5,
+                   xscale="symlog", xlabel="step", title="along training", label=DISTANCE,
+                   head="At the end", **height)
     return compose("fig-average", "Largest difference between the first layer's attention and the "
-                   "causal average", [[left, right]], caption=caption, share=(False, "all"),
-                   source=provenance(runs, tier), size=(7.2, 4.2))
+                   "causal average", [panels, [along]], share=(False, False),
+                   caption=f"{DOTS}{lacking(panels)} Below: {RANGE.lower()}",
+                   source=provenance(probed(runs), tier), size=(7.2, 6.2))
 
 
 def first_maps(runs, tier: str) -> Picture:
     """The mean map of the first layer's attention, at the start, early and late."""
-    shown = one_each(probed(runs))
+    shown = one_each(runs)
     if not len(shown):
         return nothing("fig-maps")
-    maps = {(run.setting, when): np.array(at["first"]) for run in shown.itertuples()
-            for when, (_, at) in geometry_at(run).items()}
+    maps = {(run.setting, when): at_moment(run, when, lambda at: at["first"])
+            for run in shown.itertuples() for when in ("start", "early", "late")
+            if when != "early" or math.isfinite(run.begins)}
     size = len(next(iter(maps.values())))
     average = np.tril(np.ones((size, size))) / np.arange(1, size + 1)[:, None]
     empty = np.triu(np.full((size, size), np.nan), 1)  # the future, which no token sees
@@ -91,13 +85,14 @@ def first_maps(runs, tier: str) -> Picture:
         return Matrix(values=values + empty, cmap="viridis", limits=(0, 1), title=title, head=head,
                       label=label, told=lambda: told)
 
-    grid = [[panel(values, when if setting == shown.setting.iloc[0] else "", f"{setting} {when}",
+    grid = [[panel(values, when, f"{setting} {when}",
                    setting * (when == "start"), f"{np.abs(values - average).max():.2f}")
              for (setting, when), values in maps.items() if setting == of]
             for of in shown.setting]
     grid[0].append(panel(average, "causal average"))
     caption = ("Rows: the token that looks; columns: the one looked at. Mean over sequences of all "
-               "tasks, so each single map is further from the average than this. One run each.")
+               "tasks, so each single map is further from the average than this. One run each, of "
+               "the lowest seed.")
     return compose("fig-maps", "Mean attention of the first layer. Largest difference from the "
                    "causal average", grid, caption=caption, bar=("all", "attention weight"),
                    legend=None, source=provenance(shown, tier),
@@ -105,100 +100,74 @@ def first_maps(runs, tier: str) -> Picture:
 
 
 def value_direction(runs, tier: str) -> Picture:
-    """The share of W_V's first direction, and its |cosine| with the anchors of each task."""
-    runs = probed(runs)
-    if not len(runs):
+    """The share of W_V's first direction, and which task's anchors have that direction."""
+    models, both = {"Transformer": runs}, contrasted(runs)
+    if not len(both):
         return nothing("fig-value")
-    parts, both = blocks(data_of(runs)), contrasted(runs)
-    chance = math.sqrt(2 / (math.pi * runs.iloc[0].width))  # mean |cosine| with a random direction
-    small = both[both.setting == both.setting.iloc[-1]]
-    by_task = pd.concat([over_probes(small, lambda at, block=block: np.mean(
-        at["value"]["alignment"][block])).assign(task=name) for name, _, block, _ in parts])
-    level = _level(chance)
-    ends = over_probes(both, lambda at: at["value"]["share"])
-    share = Curves(table=over_probes(runs, lambda at: at["value"]["share"]), xscale="symlog",
-                   size=5, xlabel="step", label="share of the first direction", head="Share",
-                   told=Curves(table=ends, tell=start_and_end).describe, axes={"ylim": (0, 1)})
-    tasks = Curves(table=by_task, hue="task", xscale="symlog", size=5, xlabel="step", also=level,
-                   label="mean |cosine|", title=f"{small.setting.iloc[0]}, by task",
-                   axes={"ylim": (0, 1)}, told=lambda: "")
+    random = {"zero": 4 / both.iloc[0].width, "axes": {"ylim": (0, 1)}}  # a square random matrix
+    panels = [of_gamma(models, "value_share_early", "early: share of the first direction",
+                       "share of sum of squares", **random),
+              of_gamma(models, "value_preference_early", "early: reasoning less memory",
+                       "mean |cosine|", zero=0)]
+    tasks = [_by_task(setting, group) for setting, group in both.groupby("setting", sort=False)]
     return compose("fig-value", "The dominant direction of the first layer's values",
-                   [[share, tasks], [_each_anchor(both, parts, level, chance)]], caption=RANGE,
-                   share=(False, False), source=provenance(runs, tier), size=(7.2, 6.2))
+                   [panels, tasks], share=(False, False), source=provenance(both, tier),
+                   caption=f"{DOTS}{lacking(panels)} Below: the direction's mean |cosine| with the "
+                   f"anchors of each task along training. {RANGE}", size=(7.2, 6.2))
 
 
-def _each_anchor(runs, parts, level, chance: float) -> Curves:
-    """Early |cosine| with the anchor of each number, in the order of the tasks."""
-    rows = [(run.setting, run.seed, place, value) for run in runs.itertuples() for place, value in
-            enumerate(geometry_at(run)["early"][1]["value"]["alignment"])]
-    table = pd.DataFrame(rows, columns=["setting", "seed", "x", "y"])
+def _by_task(setting: str, runs) -> Curves:
+    """The mean |cosine| of the direction with each task's anchors, along training."""
+    chance = math.sqrt(2 / (math.pi * runs.iloc[0].width))  # of a random direction
+    table = pd.concat([over_probes(runs, lambda at, block=block: np.mean(
+        at["value"]["alignment"][block])).assign(task=name)
+        for name, _, block, _ in blocks(data_of(runs))])
 
-    def told():
-        words = [", ".join(f"{group[group.x.between(block.start, block.stop - 1)].y.mean():.2f} "
-                           f"with {name}" for name, _, block, _ in parts)
-                 for _, group in table.groupby("setting", sort=False)]
-        names = table.setting.unique()
-        return "; ".join(map(" ".join, zip(names, words, strict=True))) + \
-            f"; by chance {chance:.2f}"
+    def level(axes):
+        axes.axhline(chance, color=GREY, linestyle=":", label="by chance")
 
-    def marks(axes):
-        level(axes)
-        _mark_blocks(axes, parts)
-
-    return Curves(table=table, spread="none", size=6, title="early, each anchor", xlabel="anchor",
-                  label="|cosine|", also=marks, told=told, axes={"ylim": (0, 1)},
-                  head="Early |cosine|")
-
-
-def _level(chance: float):
-    return lambda axes: axes.axhline(chance, color=GREY, linestyle=":", label="by chance")
-
-
-def _mark_blocks(axes, parts) -> None:
-    """Anchors on the x axis, with the tasks named and every other one shaded."""
-    numbers = [anchor for _, among, _, _ in parts for anchor in among]
-    ticks = range(0, len(numbers), max(1, len(numbers) // 8))
-    axes.set_xticks(ticks, [numbers[i] for i in ticks])
-    for i, (name, _, block, _) in enumerate(parts):
-        if i % 2:
-            axes.axvspan(block.start - 0.5, block.stop - 0.5, **SHADE)
-        middle = (block.start + block.stop - 1) / 2
-        axes.text(middle, 0.97, name, ha="center", va="top", fontsize=9)
+    return Curves(table=table, hue="task", xscale="symlog", size=5, xlabel="step", also=level,
+                  label="mean |cosine|", title=setting, tell=start_and_end,
+                  head=f"Mean |cosine| with the anchors, {setting}", axes={"ylim": (0, 1)})
 
 
 def attention_from_last(runs, tier: str) -> Picture:
-    """What the last token looks at in each layer, at the end, against equal attention for all."""
-    runs = contrasted(probed(runs))
-    if not len(runs):
+    """What the last token looks at, at the end: the key in the last layer, and all in each."""
+    both = contrasted(runs)
+    if not len(both):
         return nothing("fig-key")
-    length, anchors = runs.iloc[0].length, runs.iloc[0].anchors
-    equal = {"key": 1 / length, "anchors": anchors / length}
+    equal = 1 / both.iloc[0].length  # what the key gets if all tokens get the same
+    names = [name for name, *_ in blocks(data_of(both))]
+    panels = [of_gamma({"Transformer": runs}, f"key_from_last_{name}_late", f"the key, {name}",
+                       "share of attention", zero=equal, axes={"ylim": (0, None)})
+              for name in names]
+    bars = [_bars(setting, group, equal) for setting, group in both.groupby("setting", sort=False)]
+    return compose("fig-key", "Share of the last token's attention that the key gets in the last "
+                   f"layer at the end. Equal attention would give it {equal:.2f}", [panels, bars],
+                   caption=f"{DOTS} Bars: mean over sequences and seeds. Dotted: equal attention "
+                   "for all tokens.", legend=4, share=(False, False),
+                   source=provenance(both, tier), size=(7.2, 7))
 
+
+def _bars(setting: str, runs, equal: float) -> Bars:
+    """A bar for each layer and task; dotted: where the parts would end with equal attention."""
     def levels(axes):
-        for i, height in enumerate(np.cumsum(list(equal.values()))):
-            label = None if i else "equal attention"  # in the ink of the page
-            axes.axhline(height, color=INK["light"], linestyle=":", linewidth=1.5, label=label)
+        for height in (equal, equal * (1 + runs.iloc[0].anchors)):
+            axes.axhline(height, color=INK["light"], linestyle=":", linewidth=1.5)
         axes.grid(False)
 
-    def panel(setting, group):
-        table = _from_last(group)
-        words = ", ".join(f"{row.key:.2f} in {name}" for name, row in table.iterrows())
-        return Bars(table=table, stacked=True, rotation=60, title=setting, also=levels,
-                    label="share of the last token's attention", axes={"ylim": (0, 1)},
-                    told=lambda: words.replace("\n", ", "))
-
-    return compose("fig-key", f"Share of the last token's attention that the key gets at the end. "
-                   f"Equal attention would give it {equal['key']:.2f}",
-                   [[panel(*pair) for pair in runs.groupby("setting", sort=False)]],
-                   caption="Mean over sequences and seeds.", legend=4,
-                   source=provenance(runs, tier), size=(7.2, 4.2))
+    table = _from_last(runs)
+    words = ", ".join(f"{row.key:.2f} in {name}" for name, row in table.iterrows())
+    return Bars(table=table, stacked=True, rotation=60, title=setting, also=levels,
+                label="share of attention", axes={"ylim": (0, 1)},
+                told=lambda: words.replace("\n", ", "))
 
 
 def _from_last(runs) -> pd.DataFrame:
     """A row for each layer and task, mean over runs: key, anchors, rest."""
     rows = [(number, f"layer {number}\n{task}", shares["key"], shares["anchors"], shares["rest"])
             for run in runs.itertuples()
-            for task, layers in geometry_at(run)["late"][1]["from_last"].items()
+            for task, layers in geometries(run)[1][-1]["from_last"].items()
             for number, shares in enumerate(layers, 1)]
     table = pd.DataFrame(rows, columns=["number", "name", "key", "anchors", "rest"])
     return table.groupby(["number", "name"]).mean().droplevel("number").rename_axis(None)

@@ -13,7 +13,7 @@ COPYING = 0.5  # what Bigram-Backcopy does to that of gamma 0.5, by a pilot on s
 
 def studies(p) -> dict[str, LearningRateStudy]:
     """restraints: the gammas with each value of the four settings, all tuned, by the recipe of
-    chapter 19; attention sinks are counted in the compared runs. sinks: the gammas with a gate and
+    chapter 2; attention sinks are counted in the compared runs. sinks: the gammas with a gate and
     without, at some depths, where sinks form. Raises UserError for bad values.
     """
     plain = over_inits(sized(p, gpt_on_text(p, 400, sinks=p.sinks)), gammas=p.gammas)

@@ -9,7 +9,7 @@ from ...lab.tuned import TunedStudy
 
 def studies(p) -> dict[str, LearningRateStudy]:
     """condensation: each initialization at its own best learning rate, with and without an output
-    bias at the unigram law; the tuning runs are chapter 19's. condensation_neurons: cosines between
+    bias at the unigram law; the tuning runs are chapter 2's. condensation_neurons: cosines between
     neurons, for looking at: one seed, at the expected rate. Raises UserError for bad values."""
     inits = [*(InitConfig(gamma=gamma) for gamma in p.gammas), gpt2(p.gpt2_std)]
     bias = {"": {}, ", unigram bias": {"head_bias": "unigram"}}

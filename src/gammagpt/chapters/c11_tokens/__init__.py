@@ -1,1 +1,1 @@
-"""Chapter 11: which tokens gain, by the recipe of chapter 19."""
+"""Chapter 11: which tokens gain, by the recipe of chapter 2."""

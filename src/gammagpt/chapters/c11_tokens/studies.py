@@ -10,7 +10,7 @@ from ...lab.tuned import TunedStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:
-    """tokens: the initializations by chapter 19's recipe, whose tuning runs these are, and the
+    """tokens: the initializations by chapter 2's recipe, whose tuning runs these are, and the
     gammas once more with an output bias at the unigram law. A third initialization, `reference`,
     tells the classes of tokens apart. Raises UserError for bad values."""
     base = sized(p, gpt_on_text(p, 400, tokens=p.tokens))

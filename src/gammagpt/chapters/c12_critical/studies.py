@@ -9,9 +9,9 @@ from ...lab.tuned import TunedStudy
 
 
 def studies(p) -> dict[str, LearningRateStudy]:
-    """critical_text: a GPT on text; two of its gammas are runs of chapter 19. critical_balance: an
-    Emb-MLP on the tasks of chapter 3; three of its gammas are runs of chapter 20. Raises UserError
-    for bad values."""
+    """critical_text: a GPT on text; two of its gammas are runs of chapter 2. critical_balance: an
+    Emb-MLP on the tasks of chapter 3, three of whose gammas it has. Raises UserError for bad
+    values."""
     text = at_expected_rates(over_inits(sized(p, gpt_on_text(p, 400)), gammas=p.gammas))
     tasks = {"tasks": p.tasks, "held_out": p.held_out, "vocab_size": p.anchor_vocab_size}
     emb = on_anchors(

@@ -9,7 +9,7 @@ from ...lab.tuned import TunedStudy
 
 def studies(p) -> dict[str, LearningRateStudy]:
     """practice: initializations that are in use or were proposed, each at its own best rate; gamma
-    0.5, gamma 1 and std 0.02 are runs of chapter 19. Raises UserError for bad values."""
+    0.5, gamma 1 and std 0.02 are runs of chapter 2. Raises UserError for bad values."""
     of_usual = (
         InitConfig(gamma=p.usual, parts=f"embedding {p.small:g}"),
         InitConfig(gamma=p.usual, parts=f"embedding {p.tiny_embedding:g}"),

@@ -7,13 +7,13 @@ import pytest
 from helpers import made_up_record
 
 from gammagpt import Store
-from gammagpt.chapters.c19_lower_loss import figures, numbers
+from gammagpt.chapters.c02_gamma_scaling import figures, numbers
 from gammagpt.lab.recipe import expected_rate
 from gammagpt.ledger.claims import load_ledger
 from gammagpt.ledger.judge import judge
 from gammagpt.registry.studies import studies, study
 
-CLAIMS = {c.id: c for c in load_ledger() if c.notebook == "19_lower_loss"}
+CLAIMS = {c.id: c for c in load_ledger() if c.notebook == "02_gamma_scaling"}
 
 
 def loss_of(name: str, seed: int) -> float:
@@ -25,7 +25,7 @@ def loss_of(name: str, seed: int) -> float:
 def frames(tmp_path_factory):
     """All studies of tier laptop, made up; every best rate is the expected one."""
     store, found = Store(tmp_path_factory.mktemp("records")), {}
-    for key, planned in studies("19_lower_loss", "laptop").items():
+    for key, planned in studies("02_gamma_scaling", "laptop").items():
         for name, config in planned.settings.items():
             for run in planned.only([name]).tuning():
                 off = abs(math.log2(run.optim.learning_rate / config.optim.learning_rate))

@@ -1,4 +1,4 @@
-"""Tables of chapter 19: what one initialization gains over another."""
+"""Tables of chapter 2: what one initialization gains over another."""
 
 import math
 

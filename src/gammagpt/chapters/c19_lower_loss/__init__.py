@@ -1,1 +1,0 @@
-"""Chapter 19: does small initialization train better, where no run collapses?"""
