@@ -1,11 +1,9 @@
-"""A mean with its interval, in one format; and the words for the two questions of every claim."""
+"""A mean with its interval, in one format."""
 
 import math
 from typing import NamedTuple
 
 from .statistics import mean_interval
-
-QUESTIONS = {"common": "at one learning rate", "tuned": "each at its own best"}
 
 
 class Estimate(NamedTuple):
