@@ -41,7 +41,9 @@ EMB_MLPS = {
     "activation": "tanh", "emb_vocab_size": 101, "emb_width": 200, "emb_hidden": 400,
     "emb_steps": 1000, "emb_batch_size": 256, "precision": "float32",
 }
-FEWER = {"smoke": {"gammas": [0.5, 0.8, 1.2], "emb_gammas": [0.3, 0.8], "emb_vocab_size": 81},
+FEWER = {"smoke": {"gammas": [0.5, 0.8, 1.2], "learning_rates": [0.004, 0.016, 0.064],
+                   "emb_gammas": [0.3, 0.8], "emb_learning_rates": [0.016, 0.064],
+                   "emb_common_rate": 0.064, "emb_vocab_size": 81},
          "laptop": {"gammas": [0.35, 0.5, 0.6, 0.8, 1.0, 1.2]}}
 PASSAGES = 6
 USUAL = 0.5  # the gamma that tokens are compared with

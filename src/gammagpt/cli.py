@@ -14,6 +14,7 @@ from .project import (
     UserError,
     cache_folder,
     expanded,
+    require,
     results_folder,
     seconds,
     tier_parameters,
@@ -289,17 +290,14 @@ def run_quiz(options) -> None:
 
 def run_audit(options) -> int:
     """Draw a GPT by the gamma rule and measure every tensor; --hf: a published architecture."""
-    if options.hf:
-        from .gpt.published import audit_published
+    from .gpt.config import RunConfig
+    from .gpt.engine import audit
+    from .gpt.published import audit_published
 
-        if options.gamma is not None or options.text or options.set:
-            raise UserError("--hf: got --gamma, --text or --set too; it shows what is published")
-        table = audit_published(options.hf)
-    else:
-        from .gpt.config import RunConfig
-        from .gpt.engine import audit
-
-        table = audit(RunConfig.from_dict(_config(options)))
+    ours = options.gamma is not None or options.text or options.set
+    require(not (options.hf and ours), "--hf", options.hf, "without --gamma, --text and --set")
+    config = None if options.hf else RunConfig.from_dict(_config(options))
+    table = audit_published(options.hf) if options.hf else audit(config)
     rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
     _print(options, rows.to_dict("records"), table.to_string(index=False))
     return 0 if options.hf or table.ok.all() else 1

@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 from functools import cache
+from numbers import Integral
 from pathlib import Path
 
 TIERS = ("smoke", "laptop", "night", "gpu")
@@ -266,10 +267,12 @@ def assignments(source: str) -> dict[str, ast.Assign | ast.AnnAssign]:
     return found
 
 
-def check_count(count) -> None:
-    """Raise UserError unless it is a whole number from 1."""
-    if type(count) is not int or count < 1:
-        raise UserError(f"count: got {count!r}, allowed is a whole number from 1")
+def whole(name: str, value, least: float = 1, more: str = "") -> int:
+    """A whole number, of Python or numpy; UserError for anything else. `more`: is allowed too."""
+    number = isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+    bound = "" if least == -math.inf else f" from {least:g}"
+    require(number, name, value, f"is a whole number{bound}{more}")
+    return int(value)
 
 
 def check_list(name: str, value, kind=float, empty: bool = False) -> list:

@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..project import UserError, check_count
+from ..project import UserError, whole
 
 FORMAT = 1  # raise when a change here alters the problems of a seed
 LARGEST = 9  # of all numbers and results; the smallest is 0
@@ -59,7 +59,7 @@ def problems(count: int, seed: int, depths=(1, 2, 3), held_out: bool = False) ->
     A larger count adds problems to the same list; a short expression comes more than once. Raises
     UserError for a count below 1, no depths, or one outside 1 to MAX_DEPTH.
     """
-    check_count(count)
+    whole("count", count)
     depths = tuple(depths)
     if not depths or not all(type(depth) is int and 1 <= depth <= MAX_DEPTH for depth in depths):
         raise UserError(f"depths: got {depths!r}, allowed are whole numbers from 1 to {MAX_DEPTH}")

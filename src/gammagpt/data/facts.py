@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 from itertools import product
 
-from ..project import check_count
+from ..project import whole
 
 FORMAT = 1  # raise when a change here alters the documents of a seed
 PEOPLE = 64
@@ -67,7 +67,7 @@ def documents(count: int, seed: int) -> list[tuple[str, str]]:
     A larger count adds documents to the same list.
     Raises UserError for a count below 1.
     """
-    check_count(count)
+    whole("count", count)
     table = people(seed)
     told = [_told(table, random.Random(f"facts {seed} {i}")) for i in range(count)]
     return [(text, text) for text in told]

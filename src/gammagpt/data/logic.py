@@ -14,7 +14,7 @@ import random
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..project import UserError, check_count
+from ..project import UserError, whole
 
 FORMAT = 1  # raise when a change here alters the problems of a seed
 # No English word, no vowel first (always "a"), a plural in "s".
@@ -65,7 +65,7 @@ def problems(count: int, seed: int, depths=(1, 2, 3)) -> list[Problem]:
     A larger count adds problems to the same list. Of the problems of one depth, half have the
     answer True. Raises UserError for a count below 1, no depths, or one outside 1 to MAX_DEPTH.
     """
-    check_count(count)
+    whole("count", count)
     depths = tuple(depths)
     if not depths or not all(type(depth) is int and 1 <= depth <= MAX_DEPTH for depth in depths):
         raise UserError(f"depths: got {depths!r}, allowed are whole numbers from 1 to {MAX_DEPTH}")

@@ -12,7 +12,7 @@ import random
 import re
 from pathlib import Path
 
-from ..project import check_count
+from ..project import whole
 
 FORMAT = 1  # raise when a change here alters the stories of a seed
 # What is drawn once for a story; every other list gives a new word each time.
@@ -30,7 +30,7 @@ def documents(count: int, seed: int) -> list[tuple[str, str]]:
 
     Raises UserError for a count below 1.
     """
-    check_count(count)
+    whole("count", count)
     return [(f"story {i}", _story(random.Random(f"story {seed} {i}"))) for i in range(count)]
 
 

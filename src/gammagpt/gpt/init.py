@@ -1,37 +1,28 @@
 """The gamma rule: every weight is drawn from Normal(0, std) with std = d_in^-gamma.
 
 P2 (arXiv 2502.04375), section 2: W_ij ~ N(0, (d_in^-gamma)^2), d_in being the input dimension.
-gamma = 0.5 is the usual scale (LeCun); gamma above it is "small initialization". Which axes of a
-weight hold its inputs says the table in `layouts.py`, for the layers of torch and transformers;
-what is not in it is refused, unless `rules` names its d_in.
-
-| tensor             | is                   | why                                              |
-|--------------------|----------------------|--------------------------------------------------|
-| matrix             | drawn, std d_in^-gamma | the rule's own words                           |
-| embedding          | likewise, d_in = d   | P2 Theorem 1; its family; padding_idx stays zero |
-| tied head          | the embedding        | drawn once, d either way                         |
-| vector (norm gain) | left as built        | papers are silent                                |
-| bias of a layer    | set to zero          | papers are silent                                |
+gamma = 0.5 is the usual scale (LeCun); gamma above it is "small initialization". `layouts.py` says
+where a weight has its inputs. An embedding has d_in = d (P2 Theorem 1), and a head that is tied to
+it is drawn with it. The papers are silent on vectors: biases become zero, norm gains stay.
 
 Each tensor has a generator of its own, seeded by (seed, the tensor's name), and is a *standard*
 normal draw times its std. So a module that is switched on changes no other weight, and two gammas
-with one seed share the same draw up to scale: comparisons between them are paired. Neither what
-wraps the model, nor its device, nor how it is sharded changes a draw.
+with one seed share the same draw up to scale: comparisons between them are paired.
 """
 
 import hashlib
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 
-from ..project import UserError
+from ..project import UserError, require, whole
 from .parts import PARTS, check_names, places
 from .tensors import Weight, named_modules, weights_of
 
 SCALES = {"gamma": (-5, 5), "std": (1e-30, 1e30)}  # beyond them float32 holds 0 or infinity
-META = "is on the device meta, which holds no numbers; first model.to_empty(device='cpu')"
+META = "on a device that holds numbers; first model.to_empty(device='cpu')"
 
 
 @dataclass(frozen=True)
@@ -48,70 +39,54 @@ def gamma_(tensor, gamma, d_in=None, generator=None):
     """Fill a tensor from Normal(0, d_in^-gamma), in place, as torch.nn.init does; returns it.
 
     For what takes a function of a tensor: functools.partial(gamma_, gamma=0.8). `d_in` may be left
-    out for a matrix (out, in), as torch.nn.Linear and torch.nn.Embedding keep them; whoever keeps
-    (in, out), or more axes, gives it. A DTensor needs a generator, in one state on all processes:
-    it gets its part of the whole tensor's draw.
+    out for a matrix (out, in), as torch.nn.Linear and torch.nn.Embedding keep them. A DTensor gets
+    its part of the whole tensor's draw, from a generator in one state on all processes.
     Raises UserError for an impossible gamma or d_in, and a tensor that cannot be filled.
     """
     check_scale(gamma, None)
     part = getattr(tensor, "partition_dim", None) == 1  # Megatron's: a part of the inputs
-    if d_in is None and (tensor.ndim != 2 or part):
-        raise UserError(f"d_in: got None for a tensor of shape {tuple(tensor.shape)}, allowed for "
-                        "a whole matrix (out, in) only")
+    require(d_in is not None or (tensor.ndim == 2 and not part), "d_in", d_in,
+            f"for a whole matrix (out, in), not for shape {tuple(tensor.shape)}")
     d_in = whole("d_in", tensor.shape[1] if d_in is None else d_in)
-    if tensor.is_meta or not tensor.is_floating_point():
-        raise UserError(f"tensor: {META if tensor.is_meta else f'is {tensor.dtype}, not floats'}")
+    require(not tensor.is_meta, "tensor", tensor.device, META)
+    require(tensor.is_floating_point(), "tensor", tensor.dtype, "are floats")
     if not hasattr(tensor, "device_mesh"):
         return tensor.normal_(0, d_in ** -float(gamma), generator=generator)
-    if generator is None:
-        raise UserError("generator: got None for a DTensor, allowed is one in the same state on "
-                        "all processes")
+    require(generator, "generator", generator,
+            "for a DTensor is one in the same state on all processes")
     values = torch.randn(tensor.shape, generator=generator, device=generator.device)
     return _copy(tensor, values * d_in ** -float(gamma))
 
 
 def init_table(
-    module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
-    parts="", names=None,
+    module, gamma=None, *, std=None, rules=None, residual_scaling=False, depth_scaling=False,
+    parts="", names=None, drawn=None,
 ):
     """The rule of every tensor that is drawn: a list of TensorRule, in the module's order.
 
     Args: exactly one of `gamma` (std = d_in^-gamma) and `std` (one number for all tensors);
-    `residual_scaling` divides the std of what writes into the residual stream by sqrt(number of
-    writers), GPT-2's sqrt(2 L); `depth_scaling` divides the std of the l-th block's matrices by
-    sqrt(l) (arXiv 1908.11365); `rules` maps patterns of names to a d_in, or to 'axis 0', or to
-    'leave'; `parts` gives some of PARTS a gamma of their own: "embedding 0.8, head 1"; `names`
-    says where parts, blocks and writers are, in a model in which they are not found (parts.py).
+    `rules` maps patterns of names to a d_in, or to 'axis 0' (which holds the inputs), or to
+    'leave'; `residual_scaling` divides the std of what writes into the residual stream by
+    sqrt(number of writers), GPT-2's sqrt(2 L); `depth_scaling` divides the std of the l-th block's
+    matrices by sqrt(l) (arXiv 1908.11365); `parts` gives some of PARTS a gamma of their own:
+    "embedding 0.8, head 1"; `names` says where parts, blocks and writers are, in a model in which
+    they are not found (parts.py). `drawn` are the weights, for whoever knows them already.
     Raises UserError for an impossible gamma or std, a tensor without a known layout, or a part
     that is not there.
     """
     check_scale(gamma, std)
-    drawn = _drawn(weights_of(module, rules))
-    return _table(module, drawn, gamma, std, residual_scaling, depth_scaling, parts, names)
-
-
-def _drawn(weights: list[Weight]) -> list[Weight]:
-    """Those that are drawn; refuses what cannot be, in one line and without a number to copy."""
-    for weight in weights:
-        if weight.why:
-            told = f"{weight.name} of shape {weight.shape} {weight.why}"
-            raise UserError(f"rules: {told}" + ("" if weight.hard else
-                            "; give its d_in, 'axis N' (which holds its inputs) or 'leave'"))
-    return [weight for weight in weights if weight.d_in]
-
-
-def _table(module, drawn, gamma, std, residual_scaling, depth_scaling, parts, names):
-    """The rules of the weights that are drawn; where they are only matters to some of the rest."""
-    own, asked, names = parse_parts(parts), residual_scaling or depth_scaling, check_names(names)
-    at = places(module, drawn, names, residual_scaling) if asked or own else {}
+    drawn = to_draw(weights_of(module, rules)) if drawn is None else drawn
+    own, names = parse_parts(parts), check_names(names)
+    asked = own or residual_scaling or depth_scaling  # where a weight is matters to nothing else
+    at = places(drawn, names, residual_scaling) if asked else {}
     writers = {(place.block, place.part) for place in at.values() if place.writer}
     for part in own:
         if part not in {place.part for place in at.values()}:
             raise UserError(f"init.parts: {part} is no part of this model")
-    if residual_scaling and not writers:
-        raise UserError("residual_scaling: no tensor is known to write into the residual stream")
-    if depth_scaling and not any(place.block for place in at.values()):
-        raise UserError("depth_scaling: no tensor is known to be in a block")
+    require(writers or not residual_scaling, "residual_scaling", True,
+            "with a tensor that is known to write into the residual stream")
+    require(not depth_scaling or any(place.block for place in at.values()), "depth_scaling", True,
+            "with a tensor that is known to be in a block")
 
     ### Begin gamma rule ###
     def scale(name, d_in):
@@ -125,11 +100,18 @@ def _table(module, drawn, gamma, std, residual_scaling, depth_scaling, parts, na
     return [TensorRule(w.name, w.d_in, float(scale(w.name, w.d_in))) for w in drawn]
 
 
+def to_draw(weights: list[Weight]) -> list[Weight]:
+    """Those that are drawn; refuses what cannot be, in one line and without a number to copy."""
+    for weight in weights:
+        if weight.why:
+            told = f"rules: {weight.name} of shape {weight.shape} {weight.why}"
+            raise UserError(told if weight.hard else f"{told}; give its d_in, 'axis N' (which "
+                            "holds its inputs) or 'leave'")
+    return [weight for weight in weights if weight.d_in]
+
+
 @torch.no_grad()
-def gamma_init_(
-    module, gamma=None, *, std=None, residual_scaling=False, depth_scaling=False, rules=None,
-    parts="", names=None, seed=0, reset=False,
-):
+def gamma_init_(module, gamma=None, *, std=None, rules=None, seed=0, reset=False, **scaling):
     """Draw all weights of any torch module by the gamma rule, in place; returns the module.
 
     See `init_table` for the arguments. Biases of known layers become zero; norm gains stay as they
@@ -139,19 +121,21 @@ def gamma_init_(
 
     >>> model = gamma_init_(torch.nn.Linear(256, 64), gamma=0.8)
     """
-    whole("seed", seed, least=None)
-    weights = weights_of(module, rules)
+    whole("seed", seed, -math.inf)
     check_scale(gamma, std)
-    drawn = _drawn(weights)
-    table = _table(module, drawn, gamma, std, residual_scaling, depth_scaling, parts, names)
+    weights = weights_of(module, rules)
+    drawn = to_draw(weights)
+    table = init_table(module, gamma, std=std, drawn=drawn, **scaling)
     for weight, rule in zip(drawn, table, strict=True):
-        _check_holds(weight, rule.std)
-    if lost := [weight.name for weight in weights if weight.tensor.is_meta]:
-        raise UserError(f"model: {lost[0]} {META}")
+        dtype, limits = weight.tensor.dtype, torch.finfo(weight.tensor.dtype)
+        held = limits.tiny <= rule.std <= limits.max / 8
+        require(held, f"std of {weight.name}", rule.std, f"is what {dtype} holds")
+    for weight in weights:
+        require(not weight.tensor.is_meta, f"device of {weight.name}", "meta", META)
     if reset:
         reset_parameters(module)
     for weight in weights:
-        if weight.zero:
+        if weight.d_in == 0:
             weight.tensor.zero_()
     for weight, rule in zip(drawn, table, strict=True):
         values = standard_normal(weight.shape, seed, rule.name) * rule.std
@@ -169,14 +153,14 @@ def reset_parameters(module) -> None:
 
     Raises UserError, before any call, if one with a vector or a buffer has none.
     """
-    for name, layer in named_modules(module):
+    layers = list(named_modules(module))
+    for name, layer in layers:
         own = [*layer._parameters.values(), *layer._buffers.values()]
-        if any(tensor is not None for tensor in own) and not hasattr(layer, "reset_parameters"):
-            raise UserError(f"reset: {name or 'the model'} ({type(layer).__name__}) has tensors "
-                            "but no reset_parameters, allowed are those with it")
-    for _, layer in named_modules(module):
-        if hasattr(layer, "reset_parameters"):
-            layer.reset_parameters()
+        able = hasattr(layer, "reset_parameters") or all(tensor is None for tensor in own)
+        require(able, "reset", f"{name or 'the model'} ({type(layer).__name__})",
+                "is what has reset_parameters or no tensors of its own")
+    for _, layer in layers:
+        getattr(layer, "reset_parameters", lambda: None)()
 
 
 def _copy(tensor, values):
@@ -187,13 +171,6 @@ def _copy(tensor, values):
         mesh, placements = tensor.device_mesh, tensor.placements
         values = distribute_tensor(values.to(tensor.device), mesh, placements, src_data_rank=None)
     return tensor.copy_(values)
-
-
-def _check_holds(weight: Weight, std: float) -> None:
-    limits = torch.finfo(weight.tensor.dtype)
-    if not limits.tiny <= std <= limits.max / 8:
-        raise UserError(f"std: got {std:.3g} for {weight.name}, allowed is what "
-                        f"{weight.tensor.dtype} holds")
 
 
 def standard_normal(shape, seed: int, name: str) -> torch.Tensor:
@@ -214,18 +191,8 @@ def check_scale(gamma, std) -> None:
         raise UserError(f"gamma, std: give exactly one, got gamma={gamma!r} and std={std!r}")
     name, value = ("gamma", gamma) if std is None else ("std", std)
     low, high = SCALES[name]
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:
-        raise UserError(f"{name}: got {value!r}, allowed is {low:g} to {high:g}")
-
-
-def whole(name: str, value, least=1) -> int:
-    """A whole number, of Python or numpy; UserError for anything else."""
-    number = isinstance(value, Integral) and not isinstance(value, bool)
-    if not number or (least is not None and value < least):
-        allowed = "a whole number" + ("" if least is None else f" from {least}")
-        raise UserError(f"{name}: got {value!r}, allowed is {allowed}")
-    return int(value)
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    require(number and low <= value <= high, name, value, f"is {low:g} to {high:g}")
 
 
 def parse_parts(text: str) -> dict[str, float]:
@@ -237,9 +204,8 @@ def parse_parts(text: str) -> dict[str, float]:
             gamma = float(number)
         except ValueError:
             gamma = None
-        if gamma is None or name not in PARTS or name in found:
-            allowed = f"a part ({', '.join(PARTS)}) and its gamma, each once: 'embedding 0.8'"
-            raise UserError(f"init.parts: got {item!r}, allowed is {allowed}")
+        require(gamma is not None and name in PARTS and name not in found, "init.parts", item,
+                f"is a part ({', '.join(PARTS)}) and its gamma, each once: 'embedding 0.8'")
         check_scale(gamma, None)
         found[name] = gamma
     return found

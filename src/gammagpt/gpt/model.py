@@ -13,7 +13,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from ..data.fields import check_fields
-from ..project import UserError, require, require_least, require_one_of
+from ..project import UserError, require, require_least, require_one_of, whole
 
 POSITIONS = ("rotary", "learned")
 HEAD_BIASES = ("none", "zero", "unigram")
@@ -209,8 +209,7 @@ class GPT(nn.Module):
             self.head.weight = self.embedding.weight  # tied before init: the tensor is drawn once
         self.register_buffer("rotary", rotary_table(config), persistent=False)
 
-    def reset_parameters(self):
-        """What no layer of its own can say, for a model whose memory was empty (to_empty)."""
+    def reset_parameters(self):  # of its own, for a model whose memory was empty (to_empty)
         self.rotary.copy_(rotary_table(self.config))
 
     def forward(self, tokens, last: bool = False):  # (B, T) -> (B, T, V), or (B, V)
@@ -254,12 +253,10 @@ class GPT(nn.Module):
 
 def check_drawing(count, temperature, top_k) -> None:
     """Raise UserError for numbers by which no text can be drawn."""
-    if type(count) is not int or count < 0:
-        raise UserError(f"tokens: got {count!r}, allowed is a whole number from 0")
+    whole("tokens", count, 0)
     if not 0 <= temperature < math.inf:
         raise UserError(f"temperature: got {temperature}, allowed is 0 (the likeliest) or more")
-    if top_k is not None and (type(top_k) is not int or top_k < 1):
-        raise UserError(f"top_k: got {top_k!r}, allowed is a whole number from 1, or none")
+    whole("top_k", 1 if top_k is None else top_k, 1, ", or none")
 
 
 def cross_entropy(logits, targets, reduction: str = "mean"):

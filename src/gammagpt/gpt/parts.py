@@ -1,7 +1,7 @@
 """Which part of a GPT a weight is in, in which block, and whether it writes into the stream.
 
-Found by structure and by the names that are in use: the blocks are the one list of modules of
-which each has attention; a writer has one of the usual names and puts out as many numbers as the
+Found by structure and by the names that are in use: the blocks are the one list of modules with
+attention in it; a writer has one of the usual names and puts out as many numbers as the
 embedding has. Where that fails nothing is guessed: the caller says it in `names`, patterns for
 "embedding", "attention", "mlp", "head", "writer", and for the "block", as "layers.*".
 """
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import torch.nn as nn
 
-from ..project import UserError
-from .tensors import Weight, named_modules
+from ..project import require
+from .tensors import Weight
 
 PARTS = ("embedding", "attention", "mlp", "head")  # those that can have a gamma of their own
 NAMES = (*PARTS, "writer", "block")
 ATTENTION = re.compile(r"attn|attention|^att_")
+NUMBERED = re.compile(r"(.+?)\.\d+\.(.+)")  # the outermost list that a weight is in
 MLP = re.compile(r"mlp|ffn|feed_?forward|moe|experts|^fc|^ff_")
 # The names of what writes, by OpenAI, Llama, OLMo, GPT-NeoX, Bloom, OPT, litgpt and us.
 WRITERS = {
@@ -36,104 +37,73 @@ class Place:
     writer: bool = False
 
 
-def check_names(names) -> dict[str, tuple[str, ...]]:
+def check_names(names) -> dict[str, list[str]]:
     """The patterns for each of NAMES; UserError for anything else."""
     found = {}
     for name, patterns in (names or {}).items():
-        several = patterns if isinstance(patterns, list | tuple) else [patterns]
-        found[name] = tuple(several)
-        if name not in NAMES or not all(isinstance(p, str) for p in several):
-            raise UserError(f"names: got {name!r}: {patterns!r}, allowed are patterns for "
-                            f"{', '.join(NAMES)}")
+        found[name] = patterns if isinstance(patterns, list | tuple) else [patterns]
+        ok = name in NAMES and all(isinstance(pattern, str) for pattern in found[name])
+        require(ok, "names", {name: patterns}, f"are patterns for {', '.join(NAMES)}")
     return found
 
 
-def places(module, weights: list[Weight], names, residual: bool) -> dict[str, Place]:
+def places(weights: list[Weight], names, residual: bool) -> dict[str, Place]:
     """Name of a weight -> its place. `names` of check_names; `residual`: the writers matter.
 
     Raises UserError for a weight in a block whose part is not clear, and, if they matter, for a
     block in which not one kind of matrix writes, and for several lists of blocks.
     """
-    blocks = _blocks(module, weights, names)
-    width, vocabulary = _sizes(weights, blocks)
+    blocks = _blocks(weights, names)
+    vocabulary, width = max((w.shape for w in weights if not blocks.match(w.name)
+                             and isinstance(w.layer, nn.Embedding)), default=(None, None))
     found = {w.name: _place(w, blocks, width, vocabulary, names) for w in weights}
-    if residual:
-        _check_writers(found)
+    for at in sorted({(p.block, p.part) for p in found.values() if p.block and residual}):
+        own = {_own_name(name) for name, place in found.items()
+               if place.writer and (place.block, place.part) == at}
+        require(len(own) == 1, f"names: writers in the {at[1]} of block {at[0]}", sorted(own),
+                "is one that is known: say it, as names={'writer': '*.o_proj.weight'}")
     return found
 
 
-def _blocks(module, weights, names) -> re.Pattern:
+def _blocks(weights, names) -> re.Pattern:
     """Matches names of what is in a block; its one group is the block's number, from 0."""
     if patterns := names.get("block"):
-        return re.compile("|".join(re.escape(p).replace(r"\*", r"(\d+)", 1) for p in patterns[:1])
-                          + r"\.")
-    lists = []
-    for name, child in named_modules(module):
-        keys = list(child._modules)
-        inner = any(name.startswith(f"{other}.") for other in lists)
-        if keys and all(key.isdigit() for key in keys) and not inner and any(
-            _part(w.name.removeprefix(f"{name}.")) == "attention"
-            for w in weights if w.name.startswith(f"{name}.")
-        ):
-            lists.append(name)
-    if len(lists) > 1:
-        raise UserError(f"names: found blocks in {' and in '.join(lists)}, allowed is one: say "
-                        "which, as names={'block': 'layers.*'}")
-    return re.compile(rf"{re.escape(lists[0])}\.(\d+)\." if lists else r"(?!)()")
-
-
-def _sizes(weights, blocks) -> tuple[int | None, int | None]:
-    """The width of the stream and the vocabulary: those of the largest embedding."""
-    sizes = [w.layer.weight.shape for w in weights
-             if isinstance(w.layer, nn.Embedding) and not blocks.match(w.name)]
-    vocabulary, width = max(sizes, default=(None, None))
-    return width, vocabulary
+        return re.compile(re.escape(patterns[0]).replace(r"\*", r"(\d+)", 1) + r"\.")
+    numbered = [found for w in weights if (found := NUMBERED.match(w.name))]
+    lists = {found[1]: None for found in numbered if _part(found[2]) == "attention"}
+    require(len(lists) < 2, "names: blocks", list(lists),
+            "is one list: say which, as names={'block': 'layers.*'}")
+    return re.compile(rf"{re.escape(next(iter(lists)))}\.(\d+)\." if lists else r"(?!)()")
 
 
 def _place(weight, blocks, width, vocabulary, names) -> Place:
     name, inside = weight.name, blocks.match(weight.name)
-    named = {key: [p for p in patterns if fnmatch.fnmatchcase(name, p)]
-             for key, patterns in names.items()}
-    part = next((part for part in PARTS if named.get(part)), None)
+    named = {key for key in names if any(fnmatch.fnmatchcase(name, p) for p in names[key])}
+    part = next((part for part in PARTS if part in named), None)
     if inside is None:
-        return Place(part or _outside(weight, vocabulary), writer=bool(named.get("writer")))
+        head = isinstance(weight.layer, nn.Linear) and weight.shape[0] == vocabulary
+        own = "embedding" if isinstance(weight.layer, nn.Embedding) else "head" if head else None
+        return Place(part or own, writer="writer" in named)
     part = part or _part(name[inside.end() :])
-    if part is None:
-        raise UserError(f"names: the part of {name} is not known, allowed is to say it, as "
-                        f"names={{'mlp': '{name}'}}")
-    writer = named["writer"] if "writer" in named else _writes(weight, part, width)
-    return Place(part, int(inside[1]) + 1, bool(writer))
-
-
-def _outside(weight, vocabulary) -> str | None:
-    if isinstance(weight.layer, nn.Embedding):
-        return "embedding"
-    head = isinstance(weight.layer, nn.Linear) and weight.shape[0] == vocabulary
-    return "head" if head else None
+    require(part, f"names: part of {name}", part, f"is to say it, as names={{'mlp': '{name}'}}")
+    writer = "writer" in named if "writer" in names else _writes(weight, part, width)
+    return Place(part, int(inside[1]) + 1, writer)
 
 
 def _part(path: str) -> str | None:
     """Of the name of a weight, from its block on: what is said first."""
-    for word in path.split("."):
+    for word in path.lower().split("."):
         for part, pattern in (("attention", ATTENTION), ("mlp", MLP)):
-            if pattern.search(word.lower()):
+            if pattern.search(word):
                 return part
     return None
 
 
 def _writes(weight, part: str, width) -> bool:
-    own = weight.name.split(".")[-2] if weight.key == "weight" else weight.key
     shape = weight.shape
     outputs = math.prod(shape) // weight.d_in // (shape[0] if len(shape) == 3 else 1)
-    return own in WRITERS.get(part, ()) and outputs == width
+    return _own_name(weight.name) in WRITERS.get(part, ()) and outputs == width
 
 
-def _check_writers(found: dict[str, Place]) -> None:
-    for at in sorted({(place.block, place.part) for place in found.values() if place.block}):
-        own = {name.removesuffix(".weight").rsplit(".", 1)[-1] for name, place in found.items()
-               if place.writer and (place.block, place.part) == at}
-        if len(own) != 1:
-            told = " and ".join(sorted(own)) or "nothing"
-            raise UserError(f"names: in the {at[1]} of block {at[0]} {told} is known to write into "
-                            "the residual stream, allowed is one: say it, as "
-                            "names={'writer': '*.o_proj.weight'}")
+def _own_name(name: str) -> str:
+    return name.removesuffix(".weight").rsplit(".", 1)[-1]

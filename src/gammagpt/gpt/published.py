@@ -8,13 +8,13 @@ own initialization. Needs the extra `hf`; without a network only what is on the 
 import torch
 import torch.nn as nn
 
-from ..project import UserError
+from ..project import UserError, require
 from .audit import audit_init
 from .parts import places
 from .tensors import named_modules, weights_of
 
 ENOUGH = {"vocab_size": 1024, "num_experts": 2, "n_routed_experts": 2, "num_local_experts": 2}
-WANTED = "a model type of transformers like llama, a folder with a config.json, or a hub's name"
+WANTED = "is a decoder: a model type like llama, a folder with a config.json, or a hub's name"
 
 
 def config_of(name: str):
@@ -30,9 +30,9 @@ def config_of(name: str):
     try:
         known = name in CONFIG_MAPPING
         found = CONFIG_MAPPING[name]() if known else AutoConfig.from_pretrained(name)
+        return found.get_text_config(decoder=True)
     except (OSError, ValueError, KeyError):
-        raise UserError(f"--hf: got {name!r}, allowed is {WANTED}") from None
-    return found.get_text_config(decoder=True)
+        raise UserError(f"--hf: got {name!r}, allowed {WANTED}") from None
 
 
 def build(name: str) -> nn.Module:
@@ -40,26 +40,24 @@ def build(name: str) -> nn.Module:
     config = config_of(name)
     from transformers import AutoModelForCausalLM
 
-    for field, enough in ENOUGH.items():
-        if isinstance(getattr(config, field, None), int):
-            setattr(config, field, min(getattr(config, field), enough))
-    config.pad_token_id = None  # it may lie beyond the words that are left
+    own = {field: getattr(config, field, None) for field in ENOUGH}
+    small = {field: min(n, ENOUGH[field]) for field, n in own.items() if isinstance(n, int)}
+    config.update(small | {"pad_token_id": None})  # padding may lie beyond the words that are left
     try:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
     except (ValueError, ImportError):
-        allowed = "a decoder (AutoModelForCausalLM)"
-        raise UserError(f"--hf: got {name!r}, allowed is {allowed}") from None
+        raise UserError(f"--hf: got {name!r}, allowed {WANTED}") from None
     _cut(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for parameter in model.to_empty(device="cpu").parameters():
             parameter.data.fill_(torch.nan)
         model.init_weights()
-    for weight in weights_of(model):
-        if weight.tensor.is_floating_point() and weight.tensor.flatten()[0].isnan():
-            raise UserError(f"--hf: got {name!r}, whose {weight.name} has no initialization but "
-                            "in the constructor; build it and call audit_init")
+    floats = (weight for weight in weights_of(model) if weight.tensor.is_floating_point())
+    lost = [weight.name for weight in floats if weight.tensor.isnan().any()]
+    require(not lost, "--hf", name, f"is what draws all tensors; the constructor alone draws "
+            f"{lost[:1]}: build it and call audit_init")
     return model
 
 
@@ -76,9 +74,9 @@ def _cut(model) -> None:
 def audit_published(name: str):
     """audit_init's frame for `build(name)`, with the part of each tensor ('' if not known)."""
     model = build(name)
-    table, weights = audit_init(model), [w for w in weights_of(model) if w.d_in]
+    table, weights = audit_init(model), [weight for weight in weights_of(model) if weight.d_in]
     try:
-        parts = {name: place.part for name, place in places(model, weights, {}, False).items()}
+        parts = {name: place.part for name, place in places(weights, {}, False).items()}
     except UserError:
         parts = {}
     table.insert(1, "part", [parts.get(tensor) or "" for tensor in table.tensor])

@@ -1,21 +1,18 @@
 """The weights of any module: each tensor's d_in by the table of layouts.py, or why it has none."""
 
-import copy
 import fnmatch
 import math
 import re
 from dataclasses import dataclass, replace
-from numbers import Integral
 
 import torch
 import torch.nn as nn
 
-from ..project import UserError
+from ..project import require, whole
 from .layouts import FOREIGN, LEAVE, SIZES, ZERO, home_of, table_of
 
 WRAPPERS = ("_orig_mod", "module", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-WANTED = "allowed is a whole number from 1 (d_in), 'axis 0' (which holds the inputs) or 'leave'"
 
 
 @dataclass(frozen=True)
@@ -26,8 +23,7 @@ class Weight:
     tensor: torch.Tensor
     layer: nn.Module
     key: str  # its name in the layer
-    d_in: int | None = None
-    zero: bool = False  # a bias, which becomes zero
+    d_in: int | None = None  # 0: a bias, which becomes zero
     why: str = ""  # not empty: it is refused
     hard: bool = False  # whatever its layout, it cannot be drawn
     ruled: bool = False  # by the caller's `rules`
@@ -52,7 +48,7 @@ class Weight:
         return getattr(self.layer, "padding_idx", None) if self.key == "weight" else None
 
     def refused(self, why: str, hard: bool = False) -> "Weight":
-        return replace(self, d_in=None, zero=False, why=why, hard=hard)
+        return replace(self, d_in=None, why=why, hard=hard)
 
 
 def weights_of(module: nn.Module, rules=None) -> list[Weight]:
@@ -62,39 +58,31 @@ def weights_of(module: nn.Module, rules=None) -> list[Weight]:
     names to a d_in, to 'axis 1' (which holds the inputs) or to 'leave'.
     Raises UserError for an impossible rule, and one that no tensor is named by.
     """
-    rules = rules or {}
-    for pattern, value in rules.items():
-        _check_rule(pattern, value)
-    uses, names = {}, []
-    for weight in _every_use(module):
-        names.append(weight.name)
-        uses.setdefault(id(weight.tensor), []).append(_ruled(weight, rules))
-    for pattern in rules:
-        if not fnmatch.filter(names, pattern):
-            raise UserError(f"rules: no tensor is named like {pattern!r}")
+    uses, every = {}, list(_every_use(module))
+    for pattern in rules or ():
+        named = fnmatch.filter([weight.name for weight in every], pattern)
+        require(named, "rules", pattern, "are patterns of names of tensors")
+    for weight in every:
+        uses.setdefault(id(weight.tensor), []).append(_ruled(weight, rules or {}))
     found = [_of_all_uses(same) for same in uses.values()]
-    return _without_overlap([w for w in found if w.d_in or w.zero or w.why])
+    return _without_overlap([w for w in found if w.d_in is not None or w.why])
 
 
-def named_modules(module: nn.Module, name: str = ""):
+def named_modules(module: nn.Module, prefix: str = "", seen=None):
     """(name, module) of a module and all in it, once each; wrappers add nothing to a name.
 
     torch.compile, data parallelism and activation checkpointing hold a module as their only child.
     """
-    seen = set()
-
-    def walk(parent, prefix):
-        if id(parent) in seen:
-            return
-        seen.add(id(parent))
-        yield prefix, parent
-        alone = len(parent._modules) == 1 and not parent._parameters
-        for key, child in parent._modules.items():
-            if child is not None and key != "parametrizations":
-                wrapped = alone and key in WRAPPERS
-                yield from walk(child, prefix if wrapped else joined(prefix, key))
-
-    yield from walk(module, name)
+    seen = set() if seen is None else seen
+    if module is None or id(module) in seen:
+        return
+    seen.add(id(module))
+    yield prefix, module
+    alone = len(module._modules) == 1 and not module._parameters
+    for key, child in module._modules.items():
+        if key != "parametrizations":
+            wrapped = alone and key in WRAPPERS
+            yield from named_modules(child, prefix if wrapped else joined(prefix, key), seen)
 
 
 def joined(prefix: str, key: str) -> str:
@@ -105,47 +93,40 @@ def _every_use(module):
     """Each parameter of each layer, as the layer sees it: a parametrized one is one tensor."""
     foreign = {}  # name of a module -> the package that made it; what is below it is drawn neither
     for prefix, layer in named_modules(module):
-        above = (owner for name, owner in foreign.items() if f"{prefix}.".startswith(name))
-        home = home_of(layer)
-        package = next(above, home if f"{home}.".startswith(FOREIGN) else None)
+        home, place = home_of(layer), joined(prefix, "")
+        package = next((foreign[name] for name in foreign if place.startswith(name)),
+                       home if f"{home}.".startswith(FOREIGN) else None)
         if package:
-            foreign[f"{prefix}." if prefix else ""] = package
-        table, tensors = table_of(layer, home), _tensors(layer)
+            foreign[place] = package
+        table, chains = table_of(layer, home), getattr(layer, "parametrizations", {})
+        tensors = {key: tensor for key, tensor in layer._parameters.items() if tensor is not None}
+        tensors |= {key: next(chains[key].parameters()) for key in chains}
         for key, tensor in tensors.items():
             weight = Weight(joined(prefix, key), tensor, layer, key)
             yield _laid_out(weight, table.get(key), package)
-        for key, axes in table.items():
-            lost = isinstance(axes, tuple) and key not in tensors
-            if lost and getattr(layer, key, None) is not None:  # pruned, or by an old hook
-                weight = Weight(joined(prefix, key), getattr(layer, key), layer, key)
-                yield weight.refused("is computed from other tensors, or is no parameter", True)
-
-
-def _tensors(layer) -> dict[str, torch.Tensor]:
-    """The layer's own parameters; of a parametrized one, the first tensor that it is made of."""
-    own = {key: tensor for key, tensor in layer._parameters.items() if tensor is not None}
-    chains = getattr(layer, "parametrizations", {})
-    return own | {key: next(chains[key].parameters()) for key in chains}
+        for key in table.keys() - tensors.keys():
+            lost = getattr(layer, key, None)
+            if lost is not None and table[key] not in (ZERO, LEAVE):  # pruned, or by an old hook
+                yield Weight(joined(prefix, key), lost, layer, key, hard=True,
+                             why="is computed from other tensors, or is no parameter")
 
 
 def _laid_out(weight: Weight, axes, package) -> Weight:
     """The weight with its d_in, or why not, by the entry of the table."""
     if why := _undrawable(weight, package):
         return weight.refused(why, hard=True)
-    tensor, layer = weight.seen, weight.layer
-    if axes == ZERO:
-        return replace(weight, zero=True)
-    if axes == LEAVE or (axes is None and tensor.ndim < 2):
-        return weight
+    shape, layer = weight.shape, weight.layer
+    if axes in (ZERO, LEAVE) or (axes is None and len(shape) < 2):
+        return replace(weight, d_in=0 if axes == ZERO else None)
     if axes is None:
         return weight.refused(f"has no known layout in a {type(layer).__name__}")
-    own = next((size(layer) for kind, size in SIZES.items() if isinstance(layer, kind)), None)
-    if (own and tuple(tensor.shape) != own) or tensor.ndim <= max(axes) or not tensor.numel():
-        return weight.refused(f"is not of its layer's shape {own or ''}; draw before it is "
-                              "sharded or packed", hard=True)
+    own = next((size(layer) for kind, size in SIZES.items() if isinstance(layer, kind)), shape)
+    if shape != own or len(shape) < 2 or not math.prod(shape):
+        return weight.refused(f"is not of its layer's shape {own}; draw before it is sharded or "
+                              "packed", hard=True)
     if isinstance(layer, nn.Embedding) and not weight.tensor.requires_grad:
         return weight.refused("is frozen, as positions that are computed are")
-    return replace(weight, d_in=math.prod(tensor.shape[axis] for axis in axes))
+    return replace(weight, d_in=math.prod(shape[axis] for axis in axes if axis < len(shape)))
 
 
 def _undrawable(weight: Weight, package) -> str:
@@ -160,51 +141,31 @@ def _undrawable(weight: Weight, package) -> str:
                 "model before they are added")
     if tensor.dtype not in FLOATS or not kind.__module__.startswith("torch."):
         return f"is {tensor.dtype} in a {kind.__name__}, which holds no drawn numbers"
-    return _unholdable(weight) if weight.parametrized else ""
-
-
-def _unholdable(weight: Weight) -> str:
-    """Why a parametrized weight cannot be set to any value: '' if it can, which is tried."""
-    chain, generator = weight.layer.parametrizations[weight.key], torch.Generator(device="cpu")
-    wanted = torch.randn(weight.shape, generator=generator, dtype=torch.float32, device="cpu")
-    kinds = ", ".join(type(step).__name__ for step in chain)
-    if any(not name.startswith("original") for name, _ in chain.named_parameters()):
-        return f"is computed by {kinds}, with weights of its own"
-    if weight.tensor.is_meta:
-        return ""
-    trial = copy.deepcopy(chain).cpu()
-    try:
-        trial.right_inverse(wanted.to(weight.tensor.dtype))
-        same = torch.allclose(trial().float(), wanted, rtol=1e-2, atol=1e-2)
-    except (NotImplementedError, RuntimeError, ValueError):
-        same = False
-    return "" if same else f"is computed by {kinds}, which cannot give any wanted value"
+    steps = weight.layer.parametrizations[weight.key] if weight.parametrized else ()
+    unknown = [type(step).__name__ for step in steps if type(step).__name__ != "_WeightNorm"]
+    return f"is computed by {unknown}, which need not give any wanted value" if unknown else ""
 
 
 def _ruled(weight: Weight, rules) -> Weight:
+    """The weight by the first of the caller's rules that names it, if one does."""
     pattern = next((p for p in rules if fnmatch.fnmatchcase(weight.name, p)), None)
-    if pattern is None:
+    value = rules.get(pattern)
+    if pattern is None or (weight.hard and value != LEAVE):
         return weight
-    value = rules[pattern]
-    if value == LEAVE:
-        return replace(weight, d_in=None, zero=False, why="", ruled=True)
-    if weight.hard:
-        return weight
-    shape = weight.shape
-    if isinstance(value, str):
-        axis = int(value.split()[1])
-        if axis >= len(shape):
-            raise UserError(f"rules: got {value!r} for {weight.name} of shape {shape}")
-        value = shape[axis]
-    return replace(weight, d_in=int(value), zero=False, why="", ruled=True)
+    axis = re.fullmatch(r"axis (\d+)", value) if isinstance(value, str) else None
+    if axis and int(axis[1]) < len(weight.shape):
+        value = weight.shape[int(axis[1])]
+    d_in = None if isinstance(value, str) and value == LEAVE else whole(
+        f"rules: {pattern}", value, 1, " (d_in), 'axis 0' (which holds the inputs) or 'leave'")
+    return replace(weight, d_in=d_in, why="", ruled=True)
 
 
 def _of_all_uses(same: list[Weight]) -> Weight:
     """A tensor that several layers share has one d_in, or none."""
     ruled = [weight for weight in same if weight.ruled]
-    biases = [weight for weight in same if weight.zero]  # of a layer, and of who keeps it too
+    biases = [weight for weight in same if weight.d_in == 0]  # of a layer, and of who keeps it too
     uses = ruled or (biases if biases and same[0].tensor.ndim < 2 else same)
-    if len({(w.d_in, w.zero) for w in uses}) == 1:
+    if len({w.d_in for w in uses}) == 1:
         return replace(uses[0], name=same[0].name, why=next((w.why for w in uses if w.why), ""))
     others = " and ".join(f"{w.name} (d_in {w.d_in or 'unknown'})" for w in uses)
     return same[0].refused(f"is shared with another d_in: {others}")
@@ -215,23 +176,15 @@ def _without_overlap(weights: list[Weight]) -> list[Weight]:
     found, taken = [], {}
     for weight in weights:
         tensor = getattr(weight.tensor, "_local_tensor", weight.tensor)  # a DTensor's part
-        if weight.hard or tensor.is_meta or not tensor.numel():
-            found.append(weight)
-            continue
-        size = tensor.element_size()
-        span = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) + 1
-        start, memory = tensor.data_ptr(), taken.setdefault(tensor.untyped_storage().data_ptr(), [])
-        end = start + span * size
-        clash = next((name for a, b, name in memory if start < b and a < end), None)
-        memory.append((start, end, weight.name))
-        if clash or span < tensor.numel():
-            weight = weight.refused(f"shares its memory with {clash or 'itself'}", hard=True)
+        if not (weight.hard or tensor.is_meta or not tensor.numel()):
+            strides = zip(tensor.shape, tensor.stride(), strict=True)
+            span = sum((count - 1) * stride for count, stride in strides) + 1
+            start = tensor.data_ptr()
+            end = start + span * tensor.element_size()
+            memory = taken.setdefault(tensor.untyped_storage().data_ptr(), [])
+            clash = next((name for a, b, name in memory if start < b and a < end), None)
+            memory.append((start, end, weight.name))
+            if clash or span < tensor.numel():
+                weight = weight.refused(f"shares its memory with {clash or 'itself'}", hard=True)
         found.append(weight)
     return found
-
-
-def _check_rule(pattern: str, value) -> None:
-    number = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
-    words = isinstance(value, str) and (value == LEAVE or re.fullmatch(r"axis \d+", value))
-    if not number and not words:
-        raise UserError(f"rules: got {value!r} for {pattern}, {WANTED}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..gpt.config import RunConfig
 from ..gpt.records import Record
-from ..project import UserError, require
+from ..project import UserError, whole
 from .store import Store
 
 WORTH_PROCESSES = 2e11  # FLOPs, some seconds of a core: less is done before a pool has started
@@ -44,8 +44,7 @@ def sweep(
     then still missing is None.
     """
     for name, value in (("workers", workers), ("members", members)):
-        whole = type(value) is int and value > 0
-        require(whole or value is None, name, value, "is a whole number from 1")
+        whole(name, 1 if value is None else value)
     if getattr(current_process(), "_inheriting", False):  # it would wait for the one that waits
         raise UserError(f"sweep: got a call from a process that is being started; {GUARD}")
     configs = [config.pinned() for config in configs]
