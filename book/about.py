@@ -81,7 +81,7 @@ def answers(found) -> str:
         claim = verdict.claim
         known = math.isfinite(verdict.shown[0])
         words = f"{effect(verdict)} {claim.unit}, {count(verdict)}" if known else verdict.reason
-        cells = (f"[{claim.question}](../notebooks/{claim.notebook}.ipynb)", badge(verdict), words,
+        cells = (f"[{claim.title}](../notebooks/{claim.notebook}.ipynb)", badge(verdict), words,
                  _largest(verdict), claim.would_change)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines * bool(asked)) + "\n" + not_run(found)
@@ -89,7 +89,7 @@ def answers(found) -> str:
 
 def not_run(found, page="../notebooks/{}.ipynb") -> str:
     """A line that names the claims without runs."""
-    left = [f"[{v.claim.question}]({page.format(v.claim.notebook)})"
+    left = [f"[{v.claim.title}]({page.format(v.claim.notebook)})"
             for v in found if v.verdict == "not run"]
     return f"\nAsked, with rules that stand, and not run yet: {'; '.join(left)}.\n" if left else ""
 

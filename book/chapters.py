@@ -10,28 +10,23 @@ from pathlib import Path
 import nbformat
 
 from gammagpt import Store
-from gammagpt.ledger.claims import load_ledger
 from gammagpt.project import results_folder
 from gammagpt.registry.costs import price
 from gammagpt.registry.studies import homes, study
 
 NUMBER = re.compile(r"^\d+\. ")  # likewise
 LINE = re.compile(r'\n<p class="gg-cost">.*</p>\n')  # of an earlier staging of the same copy
-ANEW = (" · judged by the first edition's rules "
-        '(<a href="../book/errata.html">what was asked anew</a>)')
 SHOWN = re.compile(r'data-runs="([^"]*)"')  # the runs of a figure (plots/picture.py)
 
 
 def write_costs(staging: Path, tier: str) -> None:
     """Put the line under the title of every staged notebook, and its file's number before that: the
     builder would number them one after the other, and chapters that are retired leave gaps."""
-    old = {claim.notebook for claim in load_ledger() if claim.first_edition}
     for path in sorted((staging / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         title, _, rest = LINE.sub("", notebook.cells[0].source).partition("\n")
         title = f"# {int(path.stem[:2])}. {NUMBER.sub('', title.removeprefix('# '))}"
         line = cost_line(tier, runs_of(path.stem, notebook, tier), notebook.metadata.get("seconds"))
-        line += ANEW * (path.stem in old)
         notebook.cells[0].source = f'{title}\n\n<p class="gg-cost">{line}</p>\n{rest}'
         nbformat.write(notebook, path)
 

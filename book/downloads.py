@@ -15,7 +15,7 @@ from gammagpt.project import results_folder, root
 from gammagpt.registry.studies import study
 
 ROWS = {"runs": "a run", "curves": "a point of a curve", "claims": "a claim",
-        "pairs": "a seed of a claim", "roles": "a run and role of an experiment"}
+        "compared": "a run of a claim", "roles": "a run and role of an experiment"}
 ROLES = ["setting", "role", "learning_rate", "seed", "key", "loss", "resolved"]
 BOOKS = {"pdf": "the book, to print", "epub": "the book, for a reader of electronic books"}
 
@@ -29,7 +29,7 @@ def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> 
     folder.mkdir(parents=True, exist_ok=True)
     records = list(Store(results_folder(tier)))
     tables = {"runs": runs_table(records), "curves": curves_table(records),
-              "claims": claims_table(verdicts), "pairs": pairs_table(verdicts),
+              "claims": claims_table(verdicts), "compared": compared_table(verdicts),
               "roles": roles_table(verdicts, tier)}
     for name, table in tables.items():
         if name != "curves":  # the one that is large, and in the bundle too
@@ -90,7 +90,7 @@ def claims_table(verdicts) -> pd.DataFrame:
             "metric": claim.metric, "unit": claim.unit,
             **{f"comparison.{name}": str(side) for name, side in claim.comparison.items()},
             **{f"rule.{name}": number for name, number in rule.items()},
-            "wanted": claim.bound, "rule_hash": claim.rule_hash, "caveat": claim.caveat,
+            "rule_hash": claim.rule_hash, "caveat": claim.caveat,
             "effect": value, "low": low, "high": high, "n": verdict.n, "p": verdict.p,
             "p_holm": corrected.get(claim.id),
             "verdict": verdict.verdict, "reason": verdict.reason, "flag": verdict.flag,
@@ -98,19 +98,10 @@ def claims_table(verdicts) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def pairs_table(verdicts) -> pd.DataFrame:
-    """A row a seed of a claim: the keys of its runs, separated by spaces, and their effect.
-
-    By the second edition's rules runs are not paired: a row a run, with the claim's metric.
-    """
-    rows = [
-        (v.claim.id, seed, " ".join(key for key in keys if key),
-         -value if v.claim.turned else value)
-        for v in verdicts
-        for seed, *keys, value in v.pairs
-    ]
-    rows += [(v.claim.id, *row) for v in verdicts for _, *row in v.compared]
-    return pd.DataFrame(rows, columns=["claim", "seed", "keys", "effect"])
+def compared_table(verdicts) -> pd.DataFrame:
+    """A row a run that a claim compares: its setting, seed and key, and the claim's metric."""
+    rows = [(v.claim.id, *row) for v in verdicts for row in v.compared]
+    return pd.DataFrame(rows, columns=["claim", "setting", "seed", "key", "value"])
 
 
 def roles_table(verdicts, tier: str) -> pd.DataFrame:

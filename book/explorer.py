@@ -21,7 +21,6 @@ from gammagpt.data.text import load_text
 from gammagpt.lab.settings import emb_mlp, gpt_on_text, on_anchors, over_inits
 from gammagpt.lab.settings import study as learning_rate_study
 from gammagpt.lab.study import LearningRateStudy
-from gammagpt.ledger.estimate import QUESTIONS
 from gammagpt.plots import COLOURS, provenance
 from gammagpt.probes.token_losses import windows
 from gammagpt.project import PAGES, read_yaml, results_folder, root
@@ -48,8 +47,7 @@ FEWER = {"smoke": {"gammas": [0.5, 0.8, 1.2], "learning_rates": [0.004, 0.016, 0
          "laptop": {"gammas": [0.35, 0.5, 0.6, 0.8, 1.0, 1.2]}}
 PASSAGES = 6
 USUAL = 0.5  # the gamma that tokens are compared with
-RATES = dict(zip(QUESTIONS, ("one learning rate for all gammas", "the rate tuned for this gamma"),
-                 strict=True))
+RATES = {"common": "one learning rate for all gammas", "tuned": "the rate tuned for this gamma"}
 
 
 def write_explorer(staging: Path, tier: str) -> None:
@@ -120,7 +118,7 @@ def explorer(tier: str) -> dict:
         "tokens": tokens_panel(frames[1], along.base),
     }
     entries = [e for p in panels.values() if p for own in p["roles"].values() for e in own]
-    used = [runs[runs.role.isin(QUESTIONS)] for runs in frames if len(runs)]
+    used = [runs[runs.role.isin(RATES)] for runs in frames if len(runs)]
     source = provenance(used, tier).words if used else f"Tier {tier}; none yet."
     return panels | {
         "source": source,
@@ -138,7 +136,7 @@ def panel(runs, numbers) -> dict | None:
     if not len(runs):
         return None
     roles = {}
-    for role in QUESTIONS:
+    for role in RATES:
         mine = runs[(runs.role == role) & runs.gamma.notna()]
         entries = [_entry(group, numbers) for _, group in mine.groupby("gamma")]
         roles[role] = [entry for entry in entries if entry]
@@ -244,7 +242,7 @@ def measured(runs) -> pd.DataFrame:
     if not len(runs):
         return runs
     known = runs.probes.map(lambda probes: bool(probes) and "tokens" in probes[-1])
-    return runs[known & (runs.status == "ok") & runs.role.isin(QUESTIONS)]
+    return runs[known & (runs.status == "ok") & runs.role.isin(RATES)]
 
 
 def _token_losses(runs) -> np.ndarray:

@@ -22,14 +22,14 @@ from gammagpt.chapters.c02_gamma_scaling.figures import answer
 from gammagpt.gpt.config import InitConfig, RunConfig
 from gammagpt.ledger.claims import DECIDED
 from gammagpt.ledger.judge import EDGE, Verdict, standing
-from gammagpt.ledger.show import ASKED, SIGNS, badge, by_question, count, effect
+from gammagpt.ledger.show import SIGNS, badge, count, effect
 from gammagpt.ledger.statistics import holm
 from gammagpt.project import PAGES, TIERS, results_folder, root
 from gammagpt.registry.costs import measured, needed, price, seconds_of_chapters
 from gammagpt.registry.studies import studies, study
 
 COSTED = ("laptop", "night")  # tiers whose cost from nothing is told
-OPPOSITE = ({"supported", "contradicted"}, {"better", "worse"})
+OPPOSITE = {"better", "worse"}
 
 
 def write_generated(staging: Path, tier: str) -> list[Verdict]:
@@ -158,7 +158,7 @@ def _tiers_agree() -> str:
     )
     asked = [name for name, word in short.items() if word != "not run"]
     same = sum(short[name] == long[name] for name in asked)
-    opposite = sum({short[name], long[name]} in OPPOSITE for name in asked)
+    opposite = sum({short[name], long[name]} == OPPOSITE for name in asked)
     return (f"Of the {len(asked)} claims that {COSTED[0]} judges, {same} come out with the same "
             f"word at {COSTED[1]}, and {opposite} with the opposite one.\n")
 
@@ -273,7 +273,7 @@ def _what_held(found, page: str, mark) -> str:
     found = [known[name] for name in named]
     for verdict in found:
         if verdict.verdict != "not run":
-            link = f"[{verdict.claim.question}]({page.format(verdict.claim.notebook)})"
+            link = f"[{verdict.claim.title}]({page.format(verdict.claim.notebook)})"
             lines.append(f"| {link} | {_found(verdict)} | {mark(verdict)} |")
     return "\n".join(lines) + "\n" + not_run(found, page)
 
@@ -304,10 +304,8 @@ def _corrected_words(found) -> str:
     """How many verdicts would stand if each paper were judged as a whole."""
     told = [f"{stand} of {count} that are {name}" for name, (count, stand)
             in standing(found).items() if name in DECIDED and count]
-    return (f"Most are asked twice, at one learning rate and tuned, and a few once more on fresh "
-            f"seeds. With so many some verdicts are luck: corrected for all that is asked of a "
-            f"paper, our questions included, {' and '.join(told)} would stand "
-            f"([how](ledger.md)).")
+    return (f"With so many some verdicts are luck: corrected for all primary claims of a paper, "
+            f"{' and '.join(told)} would stand ([how](ledger.md)).")
 
 
 def _title(notebook: str) -> str:
@@ -320,13 +318,9 @@ def _chip(count: int, name: str) -> str:
 
 
 def _summary(found, linked, answer) -> str:
-    """A row a question, `linked(claim)`, with an `answer(verdict)` for each way it was asked."""
-    lines = [f"| Claim | {' | '.join(ASKED.values())} |", "|---" * (len(ASKED) + 1) + "|"]
-    for row in by_question(found):
-        claim = next(iter(row.values())).claim
-        answers = (answer(row[way]) if way in row else "not asked" for way in ASKED)
-        lines.append(f"| {' | '.join([linked(claim), *answers])} |")
-    return "\n".join(lines) + "\n"
+    """A row a claim, `linked(claim)`, with its `answer(verdict)`."""
+    rows = [f"| {linked(verdict.claim)} | {answer(verdict)} |" for verdict in found]
+    return "\n".join(["| Claim | Answer |", "|---|---|", *rows]) + "\n"
 
 
 def _ledger(found) -> str:
@@ -337,8 +331,7 @@ def _ledger(found) -> str:
         claim = verdict.claim
         p = f", p {corrected[claim.id]:.2g}" if claim.id in corrected else ""
         p = ", no spread" if verdict.low == verdict.high else p  # then neither p nor interval
-        wanted = f"wanted {claim.bound}; " * claim.first_edition
-        words = [f"{wanted}{count(verdict)}{p}; [rule and records](claim-{claim.id})"]
+        words = [f"{count(verdict)}{p}; [rule and records](claim-{claim.id})"]
         words += [claim.caveat] if claim.caveat else []
         told = f"{_found(verdict)}<br><small>{'<br>'.join(words)}</small>"
         return f"{badge(verdict)}{_edge(verdict)}<br>{told}"
@@ -362,7 +355,7 @@ def _found(verdict: Verdict) -> str:
 
 def _to_figure(claim) -> str:
     """In HTML: MyST knows no anchor inside what a cell shows."""
-    return f'<a href="../notebooks/{claim.notebook}.html#{claim.figure}">{claim.question}</a>'
+    return f'<a href="../notebooks/{claim.notebook}.html#{claim.figure}">{claim.title}</a>'
 
 
 def _edge(verdict: Verdict) -> str:
@@ -405,33 +398,20 @@ Again, alone
 def _rule(claim) -> str:
     """What is compared and what decides, as sentences."""
     sides, rule = claim.comparison, claim.rule
-    what = f"`{claim.metric}` of {sides.get('setting')}, run by run"
-    if claim.paired:
+    what = f"`{claim.metric}` of {sides.get('setting')}"
+    if claim.compares:
         more, less = ("treatment", "baseline") if claim.higher else ("baseline", "treatment")
-        what = f"`{claim.metric}` of {sides[more]} minus that of {sides[less]}, paired by seed"
+        what = f"`{claim.metric}` of {sides[more]} minus that of {sides[less]}"
     if "against" in sides:
         first, second = sides["against"]
         what += f", less the same difference of {first} and {second}"
-    noun = "pairs" if claim.paired else "runs"
-    confidence = f"{rule['confidence'] * 100:g} %"
-    if not claim.first_edition:
-        return _rule_of_runs(claim, what.removesuffix(", paired by seed"), confidence)
-    return (
-        f"{what}; learning rate {sides['learning_rate']}. Supported if the whole {confidence} "
-        f"interval lies {claim.bound} ({claim.unit}), contradicted if no part of it does, with "
-        f"at least {rule['min_pairs']} {noun}."
-    )
-
-
-def _rule_of_runs(claim, what: str, confidence: str) -> str:
-    """What decides by the second edition's rules."""
-    margin, counts = claim.rule["margin"], "collapse" in claim.rule
+    counts = "collapse" in rule
     collapse = "" if counts else " Where a run that is compared has collapsed it is undecided."
     return (
-        f"{what}, means of all runs; learning rate {claim.comparison['learning_rate']}. Equivalent "
-        f"if two one-sided tests put it within ±{margin:g} {claim.unit}; else better if the whole "
-        f"{confidence} interval (Welch) lies above 0, worse if below, with at least "
-        f"{claim.fewest} runs a side.{collapse}"
+        f"{what}, means of all runs; learning rate {sides['learning_rate']}. Equivalent if two "
+        f"one-sided tests put it within ±{rule['margin']:g} {claim.unit}; else better if the whole "
+        f"{rule['confidence']:.0%} interval (Welch) lies above 0, worse if below, with at least "
+        f"{rule['min_runs']} runs a side.{collapse}"
     )
 
 
@@ -449,8 +429,6 @@ def _rates(verdict: Verdict) -> str:
 
 def _first_keys(verdict: Verdict) -> list[str]:
     """The key of one run of each side, in the order of the claim's settings."""
-    if verdict.pairs:
-        return [key for key in verdict.pairs[0][1:-1] if key]
     return list({setting: key for setting, _, key, _ in reversed(verdict.compared)}.values())[::-1]
 
 
@@ -481,24 +459,11 @@ def _record_table(verdict: Verdict) -> str:
     def link(key):
         return f'<a href="../records/{verdict.tier}/{key}.json"><code>{key}</code></a>'
 
-    if verdict.compared:
-        rows = [f"| {setting} | {seed} | {link(key)} | {value:.4f} |"
-                for setting, seed, key, value in verdict.compared]
-        return "\n".join(["| Setting | Seed | Run | Value |", "|---|---|---|---|", *rows]) + "\n"
-    if not verdict.pairs:
+    if not verdict.compared:
         return "There are no records for it at this tier.\n"
-    sides = verdict.claim.comparison
-    if verdict.claim.paired:
-        names = [*verdict.claim.settings, "Difference"]
-    else:
-        names = [sides["setting"], "Value"]
-    turn = -1 if verdict.claim.turned else 1
-    lines = ["| " + " | ".join(["Seed", *names]) + " |", "|---" * (len(names) + 1) + "|"]
-    for seed, *keys, value in verdict.pairs:
-        told = f"{turn * value:+.4f}" if math.isfinite(value) else "a run did not get there"
-        cells = [str(seed), *(link(key) for key in keys if key), told]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    rows = [f"| {setting} | {seed} | {link(key)} | {value:.4f} |"
+            for setting, seed, key, value in verdict.compared]
+    return "\n".join(["| Setting | Seed | Run | Value |", "|---|---|---|---|", *rows]) + "\n"
 
 
 if __name__ == "__main__":

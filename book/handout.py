@@ -30,7 +30,7 @@ EXPECTED = {  # the claims that a lesson meets
     "lecture": ("lower-loss", "lower-loss-gpt2", "lower-loss-scales", "lower-loss-lasts",
                 "lower-loss-bias", "critical-loss"),
     "lab": ("first-emb", "first-gpt", "condense-first", "expand-later",
-            "ranges-first", "label-law-drives"),
+            "range-first", "label-law-first"),
     "project": ("lower-loss", "lower-loss-gpt2", "critical-price"),
 }
 

@@ -86,10 +86,10 @@ def made_up_claim(**changes) -> Claim:
     """A claim like those of the ledger; `rule` and `comparison` entries may be given by name."""
     fields = dict(
         id="a-claim", title="A title", paper="key", place="abstract", statement="So it is.",
-        notebook="notebook", experiment="lower_loss_width", figure="fig-x", metric="loss",
+        notebook="notebook", experiment="practice", figure="fig-x", metric="loss",
         unit="nats per token", tiers=["laptop"], expected={"laptop": [0.1, 0.6]},
-        comparison={"baseline": "gamma 0.5", "treatment": "gamma 0.8", "learning_rate": "common"},
-        rule={"margin": 0.01, "confidence": 0.95, "min_pairs": 3},
+        comparison={"baseline": "gamma 0.5", "treatment": "gamma 0.8", "learning_rate": "tuned"},
+        rule={"margin": 0.03, "confidence": 0.95, "min_runs": 3},
     )
     for name, value in changes.items():
         part = next((p for p in ("rule", "comparison") if name in fields[p]), None)
@@ -97,7 +97,7 @@ def made_up_claim(**changes) -> Claim:
     return Claim(**fields)
 
 
-def made_up_runs(losses, *, role="common", claim=None, resolved=True) -> pd.DataFrame:
+def made_up_runs(losses, *, role="tuned", claim=None, resolved=True) -> pd.DataFrame:
     """A frame of runs from {setting: losses by seed 0, 1, ...}, or {setting: {seed: loss}}."""
     rules = {claim.id: claim.rule_hash} if claim else {}
     rows = [

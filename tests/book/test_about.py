@@ -25,8 +25,8 @@ from gammagpt.registry.costs import price
 
 @pytest.fixture
 def found():
-    numbers = {"effect": 0.25, "low": 0.125, "high": 0.375, "pairs": ((0, "a", "b", 0.25),) * 3}
-    return [Verdict(made_up_claim(), "laptop", "supported", "x", **numbers)]
+    numbers = {"effect": 0.25, "low": 0.125, "high": 0.375}
+    return [Verdict(made_up_claim(), "laptop", "better", "x", **numbers)]
 
 
 # ---- verdicts on a page ------------------------------------------------------------------------
@@ -34,12 +34,12 @@ def found():
 
 def test_a_comment_becomes_what_the_records_say(found):
     text = about.with_verdicts("a\n<!-- claims: a-claim -->\nb", found)
-    assert "[A title](claim-a-claim)" in text and "supported</span>" in text
+    assert "[A title](claim-a-claim)" in text and "better</span>" in text
     assert "+0.250 [+0.125, +0.375] nats per token" in text and text.endswith("\nb")
 
 
 def test_the_answer_is_the_sentences_that_were_written_for_what_came_out(found):
-    means = {"supported": "It helps.", "contradicted": "It does not."}
+    means = {"better": "It helps.", "worse": "It does not."}
     one = replace(found[0], claim=replace(found[0].claim, means=means))
     silent = replace(found[0], claim=replace(found[0].claim, id="silent"))
     text = about.with_verdicts("So: <!-- means: a-claim silent --> End.", [one, silent])
@@ -93,7 +93,7 @@ def test_the_landing_page_answers_in_at_most_120_words():
 
 
 def test_a_verdict_that_many_claims_would_undo_says_so():
-    one = Verdict(made_up_claim(), "night", "supported", "x", 0.25, 0.1, 0.4, p=0.03)
+    one = Verdict(made_up_claim(primary=True), "night", "better", "x", 0.25, 0.1, 0.4, p=0.03)
     other = replace(one, claim=replace(one.claim, id="other"), p=0.04)
     text = "<!-- claims: a-claim -->"
     assert "corrected p 0.06" in about.with_verdicts(text, [one, other])
@@ -113,7 +113,7 @@ def test_the_pages_of_the_book_name_only_claims_of_the_ledger():
 
 def test_flagged_verdicts_are_listed_and_others_are_not(found):
     assert "A title" not in about.flagged(found)
-    flag = Verdict(made_up_claim(), "laptop", "supported", "x", flag=CHANGED)
+    flag = Verdict(made_up_claim(), "laptop", "better", "x", flag=CHANGED)
     assert "[A title](claim-a-claim): rule changed" in about.flagged([*found, flag])
 
 
@@ -220,17 +220,17 @@ def test_chapters_are_numbered_as_their_files_are(tmp_path):
 
 # ---- two ledgers -------------------------------------------------------------------------------
 
-ENTRY = {"id": "a", "verdict": "supported", "rule_hash": "1"}
+ENTRY = {"id": "a", "verdict": "better", "rule_hash": "1"}
 
 
 @pytest.mark.parametrize(
     "now, words, code",
     [
         ([ENTRY], "No verdict has changed.", 0),
-        ([ENTRY | {"verdict": "inconclusive"}], "`a`: supported -> inconclusive", 1),
-        ([ENTRY | {"rule_hash": "2"}], "`a`: supported -> supported, by another rule", 1),
-        ([], "`a` is gone; it was supported", 1),
-        ([ENTRY, ENTRY | {"id": "b"}], "`b` is new: supported", 0),
+        ([ENTRY | {"verdict": "undecided"}], "`a`: better -> undecided", 1),
+        ([ENTRY | {"rule_hash": "2"}], "`a`: better -> better, by another rule", 1),
+        ([], "`a` is gone; it was better", 1),
+        ([ENTRY, ENTRY | {"id": "b"}], "`b` is new: better", 0),
     ],
 )
 def test_what_changed_between_two_ledgers_is_said(tmp_path, capsys, now, words, code):

@@ -77,7 +77,7 @@ def test_all_points_of_all_curves_are_there(records):
 
 
 def test_roles_say_which_runs_chose_the_rate_of_a_tuned_claim():
-    """The best rate by the tuning rows is that of the tuned ones, which are the verdict's runs."""
+    """The best rate by the tuning rows is that of the tuned ones, which the claim compares."""
     claims = [claim for claim in load_ledger() if claim.id == "lower-loss"]
     [verdict] = found = verdicts("night", claims=claims)
     table = downloads.roles_table(found, "night")
@@ -86,17 +86,18 @@ def test_roles_say_which_runs_chose_the_rate_of_a_tuned_claim():
         best = mine[mine.role == "tuning"].groupby("learning_rate").loss.median().idxmin()
         tuned = mine[mine.role == "tuned"]
         assert set(tuned.learning_rate) == {best} and tuned.resolved.all()
-        assert set(tuned.key) <= {key for _, _, key, _ in verdict.compared}
+        assert set(tuned.key) == {key for name, _, key, _ in verdict.compared if name == setting}
 
 
-def test_pairs_average_to_the_effect_of_their_claim():
+def test_what_is_compared_averages_to_the_effect_of_its_claim():
     losses = {"gamma 0.5": [4.0, 4.5, 4.25], "gamma 0.8": [3.5, 3.75, 3.0]}
-    claims = [made_up_claim()]
-    verdicts = [judge(claim, made_up_runs(losses, claim=claim), "laptop") for claim in claims]
-    claims, pairs = downloads.claims_table(verdicts), downloads.pairs_table(verdicts)
-    assert pairs.groupby("claim").effect.mean()["a-claim"] == pytest.approx(claims.effect[0])
-    assert claims.n[0] == len(pairs) == 3 and claims["rule.margin"][0] == 0.01
-    assert pairs["keys"][0] == "gamma 0.5, common, 0 gamma 0.8, common, 0"
+    claim = made_up_claim()
+    verdicts = [judge(claim, made_up_runs(losses, claim=claim), "laptop")]
+    claims, runs = downloads.claims_table(verdicts), downloads.compared_table(verdicts)
+    usual, small = (runs[runs.setting == name].value.mean() for name in losses)
+    assert usual - small == pytest.approx(claims.effect[0])
+    assert claims.n[0] == 3 and len(runs) == 6 and claims["rule.margin"][0] == 0.03
+    assert runs.key[0] == "gamma 0.5, tuned, 0"
 
 
 # ---- captions ----------------------------------------------------------------------------------

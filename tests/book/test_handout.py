@@ -122,9 +122,9 @@ def test_lessons_expect_claims_of_the_ledger():
 
 
 def test_what_to_expect_is_what_the_ledger_says():
-    verdict = Verdict(made_up_claim(id="one"), "laptop", "supported", "so", 0.25, 0.125, 0.375)
+    verdict = Verdict(made_up_claim(id="one"), "laptop", "better", "so", 0.25, 0.125, 0.375)
     row = handout.expected([verdict], ["one"]).splitlines()[-1]
-    assert "(claim-one)" in row and "+0.250 [+0.125, +0.375]" in row and "✓ supported" in row
+    assert "(claim-one)" in row and "+0.250 [+0.125, +0.375]" in row and "✓ better" in row
     with pytest.raises(UserError, match="handout: got claim 'two'"):
         handout.expected([verdict], ["one", "two"])
 

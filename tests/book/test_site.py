@@ -180,11 +180,12 @@ def test_verdict_badges_are_readable_and_differ_by_more_than_colour(site, browse
             }""",
             verdict,
         )
-        for verdict in ("supported", "contradicted", "inconclusive", "not-run")
+        for verdict in ("better", "worse", "undecided", "equivalent", "not-run")
     ]
     page.close()
     assert min(contrast(s["color"], s["backgroundColor"]) for s in styles) >= 4.5  # WCAG 2, AA
-    assert len({s["frame"] for s in styles}) == 4
+    looks = {(s["color"], s["backgroundColor"], s["frame"]) for s in styles}
+    assert len(looks) == 5 and len({s["frame"] for s in styles}) == 4
 
 
 def contrast(*colours: str) -> float:

@@ -23,9 +23,9 @@ def test_a_slide_has_the_figure_of_its_notebook_and_says_where_there_is_none():
 
 
 def test_its_numbers_are_those_of_the_ledger():
-    verdict = Verdict(made_up_claim(id="one"), "laptop", "supported", "so", 0.25, 0.125, 0.375)
+    verdict = Verdict(made_up_claim(id="one"), "laptop", "better", "so", 0.25, 0.125, 0.375)
     row = slides.table(["one"], [verdict])
-    assert "+0.250 [+0.125, +0.375]" in row and "<td>supported</td>" in row
+    assert "+0.250 [+0.125, +0.375]" in row and "<td>better</td>" in row
     with pytest.raises(UserError, match="slides: got claim 'two'"):
         slides.table(["one", "two"], [verdict])
 

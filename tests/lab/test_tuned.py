@@ -1,4 +1,4 @@
-"""The second edition's studies: whose rate is chosen, and which runs have collapsed."""
+"""Tuned studies: whose rate is chosen, and which runs have collapsed."""
 
 from dataclasses import replace
 

@@ -1,35 +1,44 @@
-"""The second edition's verdicts, against scipy, by hand, and where they must not decide."""
+"""The statistics under every verdict, against scipy and by hand."""
 
 import math
-from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import made_up_claim, made_up_runs
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gammagpt.ledger.judge import YOUNGER, judge
-from gammagpt.ledger.show import badge, count
-from gammagpt.ledger.statistics import holm
-from gammagpt.ledger.welch import Welch
+from gammagpt.ledger.statistics import holm, mean_interval
+from gammagpt.ledger.welch import Welch, decide
 
-RULE = {"margin": 0.03, "confidence": 0.95, "min_runs": 6}
 side = st.lists(st.floats(-5, 5), min_size=2, max_size=12).filter(lambda x: np.std(x) > 1e-6)
 
 
-def noisy(mean, n=8, sd=0.01, seed=0) -> list[float]:
-    return list(mean + sd * np.random.default_rng(seed).normal(size=n))
+@given(side, st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_the_interval_of_a_mean_is_that_of_scipys_t_test(values, confidence):
+    expected = stats.ttest_1samp(values, 0).confidence_interval(confidence)
+    found = mean_interval(values, confidence)
+    assert found == pytest.approx((np.mean(values), *expected), abs=1e-7)
+    assert Welch.of([values]).interval(confidence) == pytest.approx(found[1:], abs=1e-7)
 
 
-def verdict_of(
-    losses, role="tuned", resolved=True, collapsed=(), rule=RULE, better="", **changes
-):
-    claim = made_up_claim(rule=rule, learning_rate=role, **changes)
-    claim = replace(claim, comparison=claim.comparison | ({"better": better} if better else {}))
-    runs = made_up_runs(losses, role=role, claim=claim, resolved=resolved)
-    return judge(claim, runs.assign(collapsed=runs.key.isin(collapsed)), "laptop")
+def test_the_interval_of_one_two_three_by_hand():
+    """Mean 2, standard error 1/sqrt(3), and 4.3027 of them for two degrees of freedom."""
+    half = 4.302653 / math.sqrt(3)
+    assert mean_interval([1, 2, 3], 0.95) == pytest.approx((2, 2 - half, 2 + half), rel=1e-6)
+
+
+def test_without_spread_an_interval_has_no_width():
+    assert mean_interval([0.25, 0.25, 0.25], 0.95) == (0.25, 0.25, 0.25)
+    assert Welch.of([[0.5, 0.5], [0.25, 0.25]]).interval(0.95) == (0.25, 0.25)
+
+
+@pytest.mark.parametrize("values", [[], [0.3], [0.3, math.inf], [math.nan, 0.3]])
+def test_where_there_is_no_interval_it_is_not_a_number(values):
+    assert all(map(math.isnan, mean_interval(values, 0.95)[1:]))
+    if values:
+        assert all(map(math.isnan, Welch.of([[1.0, 2.0], values]).interval(0.95)))
 
 
 @given(side, side, st.sampled_from([0.8, 0.95, 0.99]))
@@ -39,12 +48,6 @@ def test_two_sides_are_scipys_welch_test(first, second, confidence):
     interval = expected.confidence_interval(confidence)
     assert found.interval(confidence) == pytest.approx((interval.low, interval.high), abs=1e-7)
     assert found.p_zero() == pytest.approx(expected.pvalue, abs=1e-7)
-
-
-@given(side)
-def test_one_side_is_the_one_sample_test(values):
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert Welch.of([values]).interval(0.95) == pytest.approx(tuple(expected), abs=1e-7)
 
 
 @given(side, side, side, side)
@@ -62,65 +65,41 @@ def test_equivalence_is_two_one_sided_tests(first, second, margin):
     assert found == pytest.approx(max(test.pvalue for test in shifted), abs=1e-7)
 
 
-@pytest.mark.parametrize(
-    "losses, verdict",
-    [
-        ({"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.8, seed=1)}, "better"),
-        ({"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(5.2, seed=1)}, "worse"),
-        ({"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(5.005, seed=1)}, "equivalent"),
-        ({"gamma 0.5": noisy(5.0, sd=0.2), "gamma 0.8": noisy(5.0, sd=0.2, seed=1)}, "undecided"),
-        ({"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.8, n=5)}, "undecided"),
-        ({"gamma 0.5": noisy(5.0), "gamma 0.8": [*noisy(4.8), math.nan]}, "undecided"),
-        ({"gamma 0.5": noisy(5.0)}, "not run"),
-    ],
-)
-def test_the_four_verdicts_and_not_run(losses, verdict):
-    found = verdict_of(losses)
-    assert found.verdict == verdict and verdict in badge(found)
+@given(side, side, st.floats(0.01, 2), st.sampled_from([0.9, 0.95, 0.99]))
+def test_a_verdict_is_decided_where_its_p_value_is_below_what_confidence_leaves(
+    first, second, margin, confidence
+):
+    found = Welch.of([first, second])
+    verdict, _ = decide(found, margin, confidence)
+    near = [found.p_equivalent(margin) - (1 - confidence), found.p_zero() - (1 - confidence)]
+    if min(map(abs, near)) > 1e-6:
+        side_of_zero = "better" if found.effect > 0 else "worse"
+        assert verdict == ("equivalent" if near[0] < 0 else side_of_zero if near[1] < 0
+                           else "undecided")
 
 
-def test_sides_need_not_share_a_seed_and_the_smaller_one_counts():
-    losses = {"gamma 0.5": dict(enumerate(noisy(5.0, n=9))),
-              "gamma 0.8": {100 + i: loss for i, loss in enumerate(noisy(4.8, n=7))}}
-    found = verdict_of(losses)
-    assert (found.verdict, found.n, count(found)) == ("better", 7, "7 runs a side")
-    assert found.effect == pytest.approx(np.mean(noisy(5.0, n=9)) - np.mean(noisy(4.8, n=7)))
+# ---- Holm's correction -------------------------------------------------------------------------
 
 
-def test_a_higher_metric_turns_the_effect_and_one_setting_stands_for_itself():
-    losses = {"gamma 0.5": noisy(0.2), "gamma 0.8": noisy(0.7, seed=1)}
-    assert verdict_of(losses, better="higher").verdict == "better"
-    alone = {"setting": "gamma 0.8", "learning_rate": "tuned"}
-    claim = replace(made_up_claim(rule=RULE), comparison=alone)
-    found = judge(claim, made_up_runs(losses, role="tuned", claim=claim), "laptop")
-    assert found.verdict == "better" and found.effect == pytest.approx(0.7, abs=0.02)
+def with_p(paper="key", primary=True, **values) -> list:
+    return [SimpleNamespace(claim=SimpleNamespace(id=name, primary=primary, paper=paper), p=p)
+            for name, p in values.items()]
 
 
-def test_collapsed_runs_are_not_averaged_away_unless_they_are_the_question():
-    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.8, seed=1)}
-    found = verdict_of(losses, collapsed=["gamma 0.8, tuned, 3"])
-    assert found.verdict == "undecided" and "1 of the runs with gamma 0.8" in found.reason
-    rule = RULE | {"collapse": "counts"}
-    assert verdict_of(losses, collapsed=["gamma 0.8, tuned, 3"], rule=rule).verdict == "better"
+def test_holm_by_hand():
+    found = holm(with_p(a=0.04, b=0.01, c=math.nan, d=0.03))
+    assert found == pytest.approx({"b": 0.03, "d": 0.06, "a": 0.06})
+    assert holm([]) == {}
 
 
-def test_a_best_rate_at_the_edge_decides_nothing():
-    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.8, seed=1)}
-    assert "edge" in verdict_of(losses, resolved=False).reason
+def test_holm_counts_each_paper_by_itself_and_primary_claims_alone():
+    one, other = with_p(a=0.01), with_p("another", b=0.02)
+    assert holm(one + other + with_p(primary=False, c=0.01)) == {"a": 0.01, "b": 0.02}
 
 
-def test_a_rule_that_the_runs_do_not_carry_is_flagged():
-    claim = made_up_claim(rule=RULE)
-    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.8, seed=1)}
-    assert judge(claim, made_up_runs(losses, claim=None), "laptop").flag == YOUNGER
-    assert not judge(claim, made_up_runs(losses, claim=claim), "laptop").flag
-
-
-def test_holm_corrects_the_primary_claims_alone():
-    losses = {"gamma 0.5": noisy(5.0), "gamma 0.8": noisy(4.99, seed=1)}
-    ids = {f"primary-{i}": {"id": f"primary-{i}", "primary": True} for i in range(3)}
-    found = [verdict_of(losses, rule=RULE | {"margin": 0.001}, **fields)
-             for fields in (*ids.values(), {"id": "secondary"})]
-    corrected = holm(found)
-    assert set(corrected) == set(ids)
-    assert corrected["primary-0"] == pytest.approx(min(1.0, 3 * found[0].p))
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_holm_keeps_the_order_and_lies_between_the_value_and_bonferroni(values):
+    found = list(holm(with_p(**{f"c{i}": p for i, p in enumerate(values)})).values())
+    assert sorted(found) == found  # it returns them in the order of the p-values
+    for p, corrected in zip(sorted(values), found, strict=True):
+        assert p <= corrected <= min(1, p * len(values)) + 1e-12 or corrected == max(found)

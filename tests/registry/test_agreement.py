@@ -1,6 +1,5 @@
 """Does mine agree? Records that are the same, shifted, fewer, and not there."""
 
-import dataclasses
 import json
 import math
 
@@ -10,9 +9,10 @@ from helpers import made_up_claim, made_up_runs, refusal, strict_json
 
 from gammagpt import project
 from gammagpt.cli import main
-from gammagpt.ledger.judge import judge
+from gammagpt.ledger.judge import Verdict, judge
+from gammagpt.ledger.welch import Welch
 from gammagpt.registry import agreement
-from gammagpt.registry.agreement import Agreement, agree, in_words, prediction_interval, summary
+from gammagpt.registry.agreement import Agreement, agree, in_words, summary
 
 LOSSES = {"gamma 0.5": [4.0, 4.1, 4.2, 4.15], "gamma 0.8": [3.5, 3.7, 3.65, 3.75]}
 
@@ -38,12 +38,15 @@ def test_the_same_records_agree():
     assert found.ours == found.theirs == pytest.approx(0.4625)
 
 
-def test_identical_effects_agree_with_themselves():
+def test_identical_runs_agree_with_themselves():
     """No spread: an interval of no width, which holds its own mean."""
-    assert prediction_interval([1.0, 1.0, 1.0], 3) == (1.0, 1.0)
+    claim = made_up_claim()
+    same = judge(claim, made_up_runs({"gamma 0.5": [4.0] * 3, "gamma 0.8": [3.5] * 3}), "laptop")
+    found = row([same], [same])
+    assert found.prediction_low == found.prediction_high == 0.5 and found.inside is True
 
 
-SHIFTS = [(0.05, True, True), (0.15, False, True), (0.5, False, False)]
+SHIFTS = [(0.05, True, True), (0.2, False, True), (0.5, False, False)]
 
 
 @pytest.mark.parametrize("shift, in_interval, inside", SHIFTS)
@@ -70,13 +73,13 @@ def test_what_we_do_not_have_is_not_compared():
     assert found.inside is None and found.their_n == 4
 
 
-def test_one_seed_of_ours_predicts_nothing():
+def test_one_run_of_ours_predicts_nothing():
     assert row([verdict(seeds=1)], [verdict()]).inside is None
 
 
 def test_a_claim_that_wants_a_low_number_is_shown_with_the_sign_of_its_measure():
-    comparison = {"setting": "gamma 0.5", "learning_rate": "common", "better": "lower"}
-    claim = dataclasses.replace(made_up_claim(), comparison=comparison)
+    comparison = {"setting": "gamma 0.5", "learning_rate": "tuned", "better": "lower"}
+    claim = made_up_claim(comparison=comparison)
     found = judge(claim, made_up_runs(LOSSES, claim=claim), "laptop")
     both = row([found], [found])
     assert claim.turned and both.ours == pytest.approx(np.mean(LOSSES["gamma 0.5"]))
@@ -87,23 +90,26 @@ def test_a_claim_that_wants_a_low_number_is_shown_with_the_sign_of_its_measure()
 # ---- the statistics ----------------------------------------------------------------------------
 
 
-def test_the_predicted_interval_holds_the_next_mean_as_often_as_it_says():
+@pytest.mark.parametrize("n", [4, 7])
+def test_the_predicted_interval_holds_the_next_effect_as_often_as_it_says(n):
     """And the plain one does not: why there are two."""
-    rng = np.random.default_rng(0)
-    held, plain, draws = 0, 0, 1500
+    rng, held, plain, draws = np.random.default_rng(0), 0, 0, 1000
     for _ in range(draws):
-        ours, theirs = rng.normal(3.0, 2.0, 4), rng.normal(3.0, 2.0, 5).mean()
-        low, high = prediction_interval(list(ours), 5)
-        held += low <= theirs <= high
-        narrow = (high - low) / 2 * math.sqrt((1 / 4) / (1 / 4 + 1 / 5))
-        plain += abs(theirs - ours.mean()) <= narrow
-    assert held / draws == pytest.approx(0.95, abs=0.02)
-    assert plain / draws < 0.9
+        ours, theirs = made_of(rng.normal(0, 1, (2, 4))), made_of(rng.normal(0, 1, (2, n)))
+        low, high = agreement._predicted(ours, n)
+        held += low <= theirs.effect <= high
+        plain += ours.low <= theirs.effect <= ours.high
+    assert held / draws == pytest.approx(0.95, abs=0.025)
+    assert plain < held - 0.03 * draws
 
 
-@pytest.mark.parametrize("effects, n", [([1.0], 3), ([], 3), ([1.0, 2.0], 0), ([1.0, math.inf], 3)])
-def test_without_two_effects_or_a_seed_nothing_is_predicted(effects, n):
-    assert all(map(math.isnan, prediction_interval(effects, n)))
+def made_of(sides) -> Verdict:
+    """A verdict on these runs of a baseline and a treatment, without the rest."""
+    found, claim = Welch.of([list(side) for side in sides]), made_up_claim()
+    compared = tuple((name, seed, "key", value)
+                     for name, side in zip(claim.settings, sides, strict=True)
+                     for seed, value in enumerate(side))
+    return Verdict(claim, "laptop", "better", "x", found.effect, *found.interval(0.95), compared)
 
 
 # ---- the cell, and the command -----------------------------------------------------------------

@@ -6,7 +6,6 @@ Several models on one page come as {title: runs}, a row each. Runs are rows of a
 import pandas as pd
 
 from ..lab.order import HALF
-from ..ledger.estimate import QUESTIONS
 from ..plots import (
     COLOURS,
     GREY,
@@ -80,9 +79,7 @@ def paths(frames: dict, tier: str, done="reasoning", left="memory", anchor="fig-
     if not len(every):
         return nothing(anchor)
     numbers = looks(every.sort_values("gamma").setting.unique())
-    roles = [role for role in QUESTIONS if (every.role == role).any()]
-    grid = [[_path(runs, title, role, done, left, known, numbers) for role in roles]
-            for title, runs in frames.items()]
+    grid = [[_path(runs, title, done, left, known, numbers)] for title, runs in frames.items()]
     ahead = "what was seen" if left == "unseen" else done
     line = f" Dotted: what is left of {done} when only its labels' law is known." * bool(known)
     caption = (f"Thin: runs; thick: their mean. Below the diagonal {ahead} is ahead; a cross, one "
@@ -93,9 +90,9 @@ def paths(frames: dict, tier: str, done="reasoning", left="memory", anchor="fig-
                    first=numbers, source=provenance(every, tier), size=(7.2, 1 + 2.9 * len(grid)))
 
 
-def _path(runs, title: str, role: str, done: str, left: str, known, numbers: dict) -> Ways:
-    """One panel: all runs of a role, and crosses where one task is half learned."""
-    runs, measure = runs[runs.role == role], f"{left}_left_at_{done}"
+def _path(runs, title: str, done: str, left: str, known, numbers: dict) -> Ways:
+    """One panel: all runs, and crosses where one task is half learned."""
+    measure = f"{left}_left_at_{done}"
 
     def way(run):
         x, y = (share_left(run, task)[:, 1].clip(max=1) for task in (done, left))
@@ -110,7 +107,7 @@ def _path(runs, title: str, role: str, done: str, left: str, known, numbers: dic
 
     halves = Estimates(table=columns_of(runs, ["gamma", measure]),
                        x="gamma", y=measure, form=".2f", interval=False)
-    return Ways(table=points(runs, way), mean=True, title=f"{title}, {QUESTIONS[role]}",
+    return Ways(table=points(runs, way), mean=True, title=title,
                 xlabel=f"share of {done} left", label=f"share of {left} left", also=more,
                 told=halves.describe)
 

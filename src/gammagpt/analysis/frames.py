@@ -5,7 +5,6 @@ from dataclasses import fields
 import pandas as pd
 
 from ..data.text import DataConfig
-from ..ledger.estimate import QUESTIONS
 
 
 def columns_of(runs, names) -> pd.DataFrame:
@@ -24,8 +23,8 @@ def of_role(runs, *roles: str) -> pd.DataFrame:
 
 
 def compared(runs) -> pd.DataFrame:
-    """The runs of the two questions; those that only tuned are left out."""
-    return of_role(runs, *QUESTIONS)
+    """The runs that are compared; those that only tuned are left out."""
+    return runs[runs.role != "tuning"] if len(runs) else runs
 
 
 def contrast(runs, pair=()) -> list[str]:

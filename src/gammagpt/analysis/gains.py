@@ -6,7 +6,7 @@ setting, as "gamma 0.5" of "gamma 0.5, gate"; the rest is its variant, or PLAIN.
 
 import pandas as pd
 
-from ..ledger.estimate import QUESTIONS
+from .frames import compared
 
 PLAIN = "as usual"
 
@@ -14,7 +14,7 @@ PLAIN = "as usual"
 def parted(runs) -> pd.DataFrame:
     """The compared runs, each once, with init ("gamma 0.5") and variant ("eps 1e-12, gate")."""
     runs = runs.reindex(columns=runs.columns.union(["role", "key", "setting"], sort=False))
-    return named(runs[runs.role.isin(QUESTIONS)].drop_duplicates(["role", "key"]))
+    return named(compared(runs).drop_duplicates(["role", "key"]))
 
 
 def named(runs) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..ledger.estimate import QUESTIONS
 from ..plots import (
     GAMMA,
     GREY,
@@ -95,7 +94,7 @@ def tuning_plane(runs, measure: str):
 
 
 def against_gamma(panels: dict, tier: str, label: str, anchor: str, line=None) -> Picture:
-    """A measure against gamma: at one learning rate, and each at its own best, with 95 %.
+    """A measure of the compared runs against gamma, with 95 %.
 
     `panels` is {title: (runs, measure)}; `line` (value, words) is a level worth knowing. A setting
     with a run that has no such number gets dots and no mean.
@@ -103,8 +102,8 @@ def against_gamma(panels: dict, tier: str, label: str, anchor: str, line=None) -
     tables = {title: _of_measure(*pair) for title, pair in panels.items()}
     missing = sum(int(table.value.isna().sum()) for table in tables.values())
     lacking = f" {missing} runs have no such number and no dot." if missing else ""
-    cells = [Estimates(table=table, x="gamma", y="value", hue="question", line=True, title=title,
-                       label=label, xlabel=GAMMA, form=".2f", interval=False,
+    cells = [Estimates(table=table, x="gamma", y="value", line=True, title=title, label=label,
+                       xlabel=GAMMA, form=".2f", interval=False,
                        also=lambda axes, last=title == [*panels][-1]: _level(axes, line, last))
              for title, table in tables.items()]
     return compose(anchor, f"{label[0].upper()}{label[1:]}, against gamma", cells,
@@ -113,18 +112,9 @@ def against_gamma(panels: dict, tier: str, label: str, anchor: str, line=None) -
 
 
 def _of_measure(runs, measure: str):
-    """question, gamma and value of the compared runs."""
-    runs = compared(runs)
-    table = columns_of(runs, ["role", "gamma", "seed", measure]).rename(columns={measure: "value"})
-    return by_question(table)
-
-
-def by_question(table):
-    """The rows of each role, those at one rate first, with the question of it in words."""
-    roles = [role for role in QUESTIONS if role in set(table.get("role", ()))]
-    rows = table[table.role.isin(roles)] if len(table) else table
-    rows = rows.sort_values("role", key=lambda role: role.map([*QUESTIONS].index), kind="stable")
-    return rows.assign(question=rows.role.map(QUESTIONS)) if len(rows) else rows.assign(question="")
+    """gamma and value of the compared runs."""
+    table = columns_of(compared(runs), ["gamma", "seed", measure])
+    return table.rename(columns={measure: "value"})
 
 
 def _level(axes, line, named: bool) -> None:

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..lab.measures import unigrams
-from ..ledger.estimate import QUESTIONS
-from .frames import text_of
+from .frames import compared, text_of
 
 EMBEDDING = "embedding.weight"
 
@@ -21,7 +20,7 @@ def probed(runs, least: int = 2) -> pd.DataFrame:
     if not len(runs):
         return runs
     enough = runs.probes.map(lambda probes: len(spectra_of(probes)) >= least)
-    return runs[enough & (runs.status == "ok") & runs.role.isin(QUESTIONS)]
+    return compared(runs[enough & (runs.status == "ok")])
 
 
 def kinds(runs) -> dict[str, list[str]]:

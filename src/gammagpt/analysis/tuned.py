@@ -1,4 +1,4 @@
-"""What was tuned by the second edition's rules: best rates, and differences of compared runs."""
+"""What was tuned: best rates, and differences of compared runs."""
 
 import pandas as pd
 

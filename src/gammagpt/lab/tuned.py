@@ -1,4 +1,4 @@
-"""A study by the second edition's rules: a grid for each setting, and no collapsed run chosen."""
+"""A study whose settings are tuned: a grid for each, and no collapsed run chosen."""
 
 from ..gpt.config import RunConfig
 from .collapse import collapsed

@@ -7,32 +7,24 @@ changed afterwards is flagged. No verdict is ever stored: it is computed from re
 import hashlib
 import json
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from ..project import SAME_MACHINE, TIERS, UserError, read_yaml, root
 
-VERDICTS = ("better", "equivalent", "worse", "undecided",  # of the second edition's rules
-            "supported", "contradicted", "inconclusive", "not run")
-DECIDED = ("better", "equivalent", "worse", "supported", "contradicted")
-RULES = ({"margin", "confidence", "min_pairs"},  # first edition: pairs by seed, against the margin
-         {"margin", "confidence", "min_runs"},  # second: runs, four verdicts (welch.py)
-         {"margin", "confidence", "min_runs", "collapse"})  # and collapsed runs are what is asked
+VERDICTS = ("better", "equivalent", "worse", "undecided", "not run")
+DECIDED = ("better", "equivalent", "worse")
+RULE = {"margin", "confidence", "min_runs"}
+RULES = (RULE, RULE | {"collapse"})  # where collapsed runs are what is asked
 LEARNING_RATES = ("common", "tuned")
-ASKED = (["common"], ["tuned"], ["common", "tuned"])
-TITLES = {"common": ", at one learning rate", "tuned": ", each at its own best"}  # asked both ways
-AT_ONE = re.compile(r"(?:(?:both|all) )?at one learning rate")  # in a statement, if not tuned
 PAIR = {"baseline", "treatment"}
 SIDES = (PAIR, PAIR | {"against"}, {"setting"})  # what a claim compares
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One row of the ledger: a question of claims/*.yml, asked in one of its ways."""
+    """One row of the ledger: an entry of claims/*.yml."""
 
     id: str
     title: str
@@ -54,48 +46,27 @@ class Claim:
     primary: bool = False  # one of the few questions that the book is about
 
     @property
-    def paired(self) -> bool:
-        """Whether two settings are compared, seed by seed; or one setting is looked at."""
+    def compares(self) -> bool:
+        """Whether two settings are compared, or one is looked at."""
         return "setting" not in self.comparison
-
-    @property
-    def first_edition(self) -> bool:
-        """Whether its rule is one of the first edition's, which pair runs by seed."""
-        return "min_pairs" in self.rule
-
-    @property
-    def fewest(self) -> int:
-        """How many pairs, or runs a side, its rule needs."""
-        return self.rule["min_pairs" if self.first_edition else "min_runs"]
-
-    @property
-    def question(self) -> str:
-        """The title less the learning rate: most claims are asked at one rate, and tuned."""
-        return re.sub(r", (?:at one learning rate|each at its own best.*)$", "", self.title)
 
     @property
     def settings(self) -> tuple[str, ...]:
         """The settings whose runs it needs, of each seed."""
         asked = self.comparison
-        if not self.paired:
+        if not self.compares:
             return (asked["setting"],)
         return (asked["baseline"], asked["treatment"], *asked.get("against", ()))
 
     @property
     def higher(self) -> bool:
         """Whether a higher metric speaks for the claim; of two settings, that of the treatment."""
-        return self.comparison.get("better", "lower" if self.paired else "higher") == "higher"
+        return self.comparison.get("better", "lower" if self.compares else "higher") == "higher"
 
     @property
     def turned(self) -> bool:
         """Whether the effect is a metric's negative: of one setting that wants a low one."""
-        return not (self.paired or self.higher)
-
-    @property
-    def bound(self) -> str:
-        """What the whole interval must be, in words, as people read the effect: 'above 0.01'."""
-        margin = self.rule["margin"] * self.first_edition
-        return f"below {-margin:g}" if self.turned else f"above {margin:g}"
+        return not (self.compares or self.higher)
 
     def judged_at(self, tier: str) -> bool:
         """Whether runs of this tier count; a larger tier of the same machine counts as well."""
@@ -143,20 +114,16 @@ def rule_hashes(*experiments: str) -> dict[str, str]:
 
 
 def _claims_of(file: Path) -> list[Claim]:
-    """The claims of one file: those of a question side by side, or block by block."""
+    """The claims of one file."""
     content = read_yaml(file)
     defaults = _mapping(f"{file.name}: defaults", content.get("defaults") or {})
-    questions = _mapping(f"{file.name}: claims", content.get("claims") or {})
-    asked = []
-    for name, own in questions.items():
+    claims = _mapping(f"{file.name}: claims", content.get("claims") or {})
+    found = []
+    for name, own in claims.items():
         where = f"{file.name}: claim {name!r}"
-        question = {"notebook": file.stem} | defaults | _mapping(where, own)
-        asked.append((question.pop("block", name), _asked(where, name, question)))
-    claims = []
-    for _, block in groupby(asked, key=itemgetter(0)):
-        ways = [ways for _, ways in block]
-        claims += [each[rate] for rate in LEARNING_RATES for each in ways if rate in each]
-    return claims
+        fields = {"id": name, "notebook": file.stem} | defaults | _mapping(where, own)
+        found.append(_checked(where, _with_learning_rate(where, fields)))
+    return found
 
 
 def _mapping(where: str, value) -> dict:
@@ -165,32 +132,13 @@ def _mapping(where: str, value) -> dict:
     return value
 
 
-def _asked(where: str, name: str, question: dict) -> dict[str, Claim]:
-    """A question in each way that it is asked: {"common": claim, "tuned": claim}, or one."""
-    ways = question.pop("asked", None)
-    if not isinstance(ways, list | dict) or list(ways) not in ASKED:
-        raise UserError(f"{where}: asked must be common, tuned or both, got {ways!r}")
-    both = len(ways) == 2
-    ends = ways if isinstance(ways, dict) else TITLES if both else {ways[0]: ""}
-    claims = {}
-    for rate in ways:
-        fields = _fields(question, rate, both, ends[rate])
-        claims[rate] = _checked(where, {"id": f"{name}-{rate}" if both else name} | fields)
-    return claims
-
-
-def _fields(question: dict, rate: str, both: bool, end: str) -> dict:
-    """A question's fields as a claim has them: what is said of each way, and words that follow."""
-    fields = dict(question)
-    for name, value in question.items():
-        if isinstance(value, dict) and [*value] == [*LEARNING_RATES]:
-            fields[name] = value[rate]
-        elif name == "title":
-            fields[name] = f"{value}{end}"
-        elif name == "statement" and both and rate == "tuned":
-            fields[name] = AT_ONE.sub("each at its own best learning rate", str(value))
-        elif name == "comparison" and isinstance(value, dict):
-            fields[name] = value | {"learning_rate": rate}
+def _with_learning_rate(where: str, fields: dict) -> dict:
+    """A claim's fields, whose comparison says at which learning rates it is asked."""
+    given = fields.pop("learning_rate", None)
+    if given not in LEARNING_RATES:
+        raise UserError(f"{where}: learning_rate must be common or tuned, got {given!r}")
+    if isinstance(fields.get("comparison"), dict):
+        fields["comparison"] = fields["comparison"] | {"learning_rate": given}
     return fields
 
 
@@ -208,17 +156,16 @@ def _checked(where: str, fields: dict) -> Claim:
             f"{where}: comparison needs either setting, or baseline and treatment "
             "(and against, two more)"
         )
-    margin, confidence, fewest = claim.rule["margin"], claim.rule["confidence"], claim.fewest
+    margin, confidence, fewest = (claim.rule[n] for n in ("margin", "confidence", "min_runs"))
     must = {
         "better must be higher or lower":
             claim.comparison.get("better", "lower") in ("higher", "lower"),
         "against must be two settings": len(claim.comparison.get("against", "ab")) == 2,
-        "margin must be a finite number": type(margin) in (int, float) and math.isfinite(margin),
+        "margin must be a number above 0":
+            type(margin) in (int, float) and 0 < margin < math.inf,
         "confidence must be between 0 and 1": type(confidence) is float and 0 < confidence < 1,
-        f"{'min_pairs' if claim.first_edition else 'min_runs'} must be a whole number from 2":
-            type(fewest) is int and fewest >= 2,
+        "min_runs must be a whole number from 2": type(fewest) is int and fewest >= 2,
         "collapse must be counts": claim.rule.get("collapse", "counts") == "counts",
-        "margin must be above 0": claim.first_edition or margin > 0,
         f"tiers must be a list from {', '.join(TIERS)}, got {claim.tiers!r}":
             isinstance(claim.tiers, list) and set(claim.tiers) <= set(TIERS),
         f"means must give a sentence for some of {', '.join(VERDICTS)}":

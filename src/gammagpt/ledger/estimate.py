@@ -1,11 +1,9 @@
-"""A mean with its interval, in one format; and the words for the two questions of every claim."""
+"""A mean with its interval, in one format."""
 
 import math
 from typing import NamedTuple
 
-from .statistics import paired_interval
-
-QUESTIONS = {"common": "at one learning rate", "tuned": "each at its own best"}
+from .statistics import mean_interval
 
 
 class Estimate(NamedTuple):
@@ -18,7 +16,7 @@ class Estimate(NamedTuple):
     @classmethod
     def of(cls, values, confidence: float = 0.95) -> "Estimate":
         """Student's interval of the mean; all nan or infinite as soon as one value is."""
-        return cls(*paired_interval([float(value) for value in values], confidence))
+        return cls(*mean_interval([float(value) for value in values], confidence))
 
     @property
     def error(self) -> list[list[float]] | None:

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from .claims import VERDICTS, Claim
-from .statistics import _p_value, holm, paired_interval
+from .statistics import holm
 from .welch import Welch, decide
 
 CHANGED = "rule changed"
@@ -24,10 +24,9 @@ class Verdict:
     effect: float = math.nan
     low: float = math.nan  # the interval's ends
     high: float = math.nan
-    pairs: tuple = ()  # (seed, baseline's run key or None, treatment's, [others'], effect)
+    compared: tuple = ()  # (setting, seed, run key, metric) of every run
     flag: str = ""  # CHANGED or YOUNGER, or nothing: the rule was there, as it is, before the runs
-    p: float = math.nan  # of an effect that equals the rule's margin; second edition: see _p_welch
-    compared: tuple = ()  # second edition, instead of pairs: (setting, seed, run key, metric)
+    p: float = math.nan  # of what the verdict rests on: see _p_value
 
     @property
     def rule_changed(self) -> bool:
@@ -36,9 +35,9 @@ class Verdict:
 
     @property
     def n(self) -> int:
-        """Pairs; or, by the second edition's rules, runs of the side that has fewest."""
+        """Runs of the side that has fewest."""
         sides = Counter(setting for setting, *_ in self.compared)
-        return min(sides.values()) if sides else len(self.pairs)
+        return min(sides.values(), default=0)
 
     @property
     def shown(self) -> tuple[float, float, float]:
@@ -48,7 +47,7 @@ class Verdict:
         return self.effect, self.low, self.high
 
     def sides(self) -> list[list[float]]:
-        """The metric of every run that is compared, a list a setting; second edition."""
+        """The metric of every run that is compared, a list a setting."""
         return [[value for name, *_, value in self.compared if name == setting]
                 for setting in self.claim.settings]
 
@@ -75,58 +74,46 @@ class Verdict:
             if expected and math.isfinite(self.effect)
             else None,
             "means": self.claim.means.get(self.verdict),
-            "runs": [list(pair[:-1]) for pair in self.pairs or self.compared],
+            "runs": [list(row[:-1]) for row in self.compared],
         }
 
 
 def judge(claim: Claim, runs, tier: str) -> Verdict:
-    """The verdict of one claim on an experiment's frame.
+    """The verdict of one claim on an experiment's frame: every run that is compared counts, and
+    Welch's interval decides.
 
-    `runs` has a row a run: setting, role (tuning, common, tuned), seed, key, resolved, rules and
-    the claim's metric. Only the claim's own role counts; pairs share a seed. A metric that is
-    missing or nan leaves the claim inconclusive.
+    `runs` has a row a run: setting, role (tuning, common, tuned), seed, key, resolved, collapsed,
+    rules and the claim's metric. Only the claim's own role counts. A metric that is missing or nan
+    leaves the claim undecided.
     """
-    if not claim.first_edition:
-        return _judge_runs(claim, runs, tier)
-    pairs, unresolved, flag, lost = _pairs(claim, runs)
-    effects = [pair[-1] for pair in pairs]
-    effect, low, high = paired_interval(effects, claim.rule["confidence"])
-    verdict, reason = _decide(claim, tier, pairs, low, high, unresolved, lost)
-    asked = verdict != "not run" and not math.isnan(low)
-    p = _p_value(effects, claim.rule["margin"]) if asked else math.nan
-    return Verdict(claim, tier, verdict, reason, effect, low, high, tuple(pairs), flag, p)
-
-
-def _judge_runs(claim: Claim, runs, tier: str) -> Verdict:
-    """The verdict by the second edition's rules: every run that is compared, Welch's interval."""
     role = runs[runs.role == claim.comparison["learning_rate"]] if len(runs) else runs
     sides = [[*_needed(claim, role[role.setting == setting]).itertuples()] if len(role) else []
              for setting in claim.settings]
+    if not all(sides):
+        reason = f"no records of {'all settings' if claim.compares else 'the setting'}"
+        return Verdict(claim, tier, "not run", reason)
     rows = [row for side in sides for row in side]
     compared = tuple((r.setting, int(r.seed), r.key, _metric(claim, r)) for r in rows)
-    if not all(sides):
-        reason = f"no records of {'all settings' if claim.paired else 'the setting'}"
-        return Verdict(claim, tier, "not run", reason)
     values = [[_metric(claim, row) for row in side] for side in sides]
-    flip = claim.higher == claim.paired  # as in _effect: baseline less treatment, or the metric
+    flip = claim.higher == claim.compares  # a lower loss of the treatment is a gain
     found = Welch.of([[-v for v in side] if flip else side for side in values])
-    verdict, reason = _decide_runs(claim, tier, sides, found)
+    verdict, reason = _decide(claim, tier, sides, found)
     low, high = found.interval(claim.rule["confidence"])
-    p = math.nan if math.isnan(low) else _p_welch(claim, found, verdict)
-    return Verdict(claim, tier, verdict, reason, found.effect, low, high, (),
-                   _flag(claim, rows), p, compared)
+    p = math.nan if math.isnan(low) else _p_value(claim, found, verdict)
+    return Verdict(claim, tier, verdict, reason, found.effect, low, high, compared,
+                   _flag(claim, rows), p)
 
 
 def _metric(claim: Claim, row) -> float:
     return float(getattr(row, claim.metric, math.nan))
 
 
-def _decide_runs(claim: Claim, tier: str, sides, found: Welch) -> tuple[str, str]:
+def _decide(claim: Claim, tier: str, sides, found: Welch) -> tuple[str, str]:
     if not claim.judged_at(tier):
         return "not run", f"not asked at tier {tier}"
-    fewest = min(map(len, sides))
-    if fewest < claim.fewest:
-        return "undecided", f"{fewest} runs a side, the rule needs {claim.fewest}"
+    fewest, needed = min(map(len, sides)), claim.rule["min_runs"]
+    if fewest < needed:
+        return "undecided", f"{fewest} runs a side, the rule needs {needed}"
     names = [(side[0].setting, side) for side in sides]
     if edge := [name for name, side in names if not all(row.resolved for row in side)]:
         return "undecided", f"{EDGE} for {' and '.join(edge)}"
@@ -137,7 +124,7 @@ def _decide_runs(claim: Claim, tier: str, sides, found: Welch) -> tuple[str, str
     return decide(found, claim.rule["margin"], claim.rule["confidence"])
 
 
-def _p_welch(claim: Claim, found: Welch, verdict: str) -> float:
+def _p_value(claim: Claim, found: Welch, verdict: str) -> float:
     """Of what the verdict rests on: an effect outside of the margin if equivalent, else of zero."""
     if verdict == "equivalent":
         return found.p_equivalent(claim.rule["margin"])
@@ -159,92 +146,10 @@ def standing(verdicts) -> dict[str, tuple[int, int]]:
     return counts
 
 
-def placebo_rate(claim: Claim, runs, tier: str, draws: int = 200, seed: int = 0) -> float:
-    """Negative control: how often the claim is supported when settings are shuffled in a seed."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    role = _needed(claim, runs[runs.role == claim.comparison["learning_rate"]])
-    if claim.metric not in role:
-        return 0.0
-    seeds = [group for _, group in role.groupby("seed") if set(claim.settings) <= {*group.setting}]
-    supported = sum(_shuffled(claim, seeds, tier, rng) == "supported" for _ in range(draws))
-    return supported / draws
-
-
-def _shuffled(claim: Claim, seeds, tier: str, rng) -> str:
-    """The verdict when in each seed's runs the settings have changed places."""
-    effects, unresolved = [], set()
-    for group in seeds:
-        names = list(rng.permutation(group.setting))
-        chosen = [names.index(setting) for setting in claim.settings]
-        effects.append(_effect(claim, [float(group[claim.metric].iat[i]) for i in chosen]))
-        unresolved |= {names[i] for i in chosen if not group.resolved.iat[i]}
-    _, low, high = paired_interval(effects, claim.rule["confidence"])
-    return _decide(claim, tier, effects, low, high, sorted(unresolved))[0]
-
-
-def _pairs(claim: Claim, runs):
-    """Effects by seed; settings whose learning rate is unresolved; what to flag of the rule; and
-    {setting: how many of its runs have no such number}.
-    """
-    role = runs[runs.role == claim.comparison["learning_rate"]] if len(runs) else runs
-    pairs, rows = [], []
-    for seed, sides in _by_seed(claim, _needed(claim, role)):
-        effect = _effect(claim, [getattr(side, claim.metric, math.nan) for side in sides])
-        keys = [side.key for side in sides] if claim.paired else [None, sides[0].key]
-        pairs.append((int(seed), *keys, effect))
-        rows += sides
-    unresolved = sorted({row.setting for row in rows if not row.resolved})
-    flag = _flag(claim, rows)
-    lost = Counter(r.setting for r in rows if not math.isfinite(getattr(r, claim.metric, math.nan)))
-    return pairs, unresolved, flag, lost
-
-
-def _effect(claim: Claim, values) -> float:
-    """One seed's effect: a metric; a difference of two; or that less the difference of two more."""
-    signs = (1, -1, -1, 1) if claim.paired else (-1,)
-    effect = sum(sign * value for sign, value in zip(signs, values, strict=False))
-    return -effect if claim.higher else effect
-
-
 def _needed(claim: Claim, runs):
     """The columns that a verdict needs: an experiment's frame can have hundreds."""
     columns = {"setting", "role", "seed", "key", "resolved", "rules", "collapsed", claim.metric}
     return runs[[column for column in runs.columns if column in columns]]
-
-
-def _by_seed(claim: Claim, role) -> list:
-    """(seed, [the run of each side]) of the seeds that have a run of every side."""
-    sides = []
-    for setting in claim.settings:
-        chosen = role[role.setting == setting] if len(role) else role
-        sides.append({row.seed: row for row in chosen.itertuples()})
-    seeds = sorted(set.intersection(*map(set, sides)))
-    return [(seed, [side[seed] for side in sides]) for seed in seeds]
-
-
-def _decide(claim, tier, pairs, low, high, unresolved, lost=None) -> tuple[str, str]:
-    rule = claim.rule
-    if not pairs:
-        return "not run", f"no records of {'all settings' if claim.paired else 'the setting'}"
-    if not claim.judged_at(tier):
-        return "not run", f"not asked at tier {tier}"
-    if len(pairs) < rule["min_pairs"]:
-        noun = "pairs" if claim.paired else "runs"
-        return "inconclusive", f"{len(pairs)} {noun}, the rule needs {rule['min_pairs']}"
-    if unresolved:
-        settings = " and ".join(unresolved)
-        return "inconclusive", f"{EDGE} for {settings}"
-    if math.isnan(low):
-        told = " and ".join(f"{n} of {len(pairs)} with {name}" for name, n in (lost or {}).items())
-        return "inconclusive", f"no interval, since runs diverged or did not get that far: {told}"
-    if low > rule["margin"]:
-        return "supported", f"the whole interval is {claim.bound}"
-    if high < rule["margin"]:
-        side = "above" if claim.turned else "below"
-        return "contradicted", f"the whole interval is {side} {claim.bound.split()[1]}"
-    return "inconclusive", f"the interval holds {claim.bound.split()[1]}"
 
 
 def _or_none(value: float):

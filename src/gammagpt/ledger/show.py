@@ -3,12 +3,9 @@
 import html
 import math
 
-from .estimate import QUESTIONS, capital
 from .judge import Verdict
 
-ASKED = {way: capital(words) for way, words in QUESTIONS.items()}
-SIGNS = {"better": "✓", "equivalent": "=", "worse": "✗", "undecided": "~",
-         "supported": "✓", "contradicted": "✗", "inconclusive": "~", "not run": "…"}
+SIGNS = {"better": "✓", "equivalent": "=", "worse": "✗", "undecided": "~", "not run": "…"}
 
 
 def badge(verdict: Verdict) -> str:
@@ -21,7 +18,7 @@ def badge(verdict: Verdict) -> str:
 def effect(verdict: Verdict) -> str:
     """The effect with its interval, or a dash where there is none."""
     value, low, high = verdict.shown
-    sign = "+" if verdict.claim.paired else ""
+    sign = "+" if verdict.claim.compares else ""
     if not math.isfinite(value):
         return "–"
     if math.isnan(low):
@@ -37,7 +34,7 @@ def meaning(verdict: Verdict) -> str:
 def sides(claim) -> str:
     """What a claim sets beside each other, in the names of its settings."""
     asked = claim.comparison
-    if not claim.paired:
+    if not claim.compares:
         return asked["setting"]
     words = f"{asked['treatment']} against {asked['baseline']}"
     usual = asked.get("against")
@@ -45,51 +42,32 @@ def sides(claim) -> str:
 
 
 def count(verdict: Verdict) -> str:
-    """How many runs, or pairs of runs, an effect is the mean of."""
-    claim = verdict.claim
-    noun = "pair" if claim.paired and claim.first_edition else "run"
-    side = " a side" * (claim.paired and not claim.first_edition)
-    return f"{verdict.n} {noun}{'' if verdict.n == 1 else 's'}{side}"
-
-
-def by_question(found) -> list[dict[str, Verdict]]:
-    """{"common": verdict, "tuned": verdict} of each question; some are asked in one way only."""
-    rows = {}
-    for verdict in found:
-        claim = verdict.claim
-        row = rows.setdefault((claim.notebook, claim.question), {})
-        row[claim.comparison["learning_rate"]] = verdict
-    return list(rows.values())
+    """How many runs an effect is the mean of."""
+    side = " a side" * verdict.claim.compares
+    return f"{verdict.n} run{'' if verdict.n == 1 else 's'}{side}"
 
 
 class VerdictTable:
-    """Verdicts as a table in a notebook, a row a question; show it as the last line of a cell."""
+    """Verdicts as a table in a notebook, a row a claim; show it as the last line of a cell."""
 
     def __init__(self, found):
         self.found = list(found)
 
     def _repr_html_(self) -> str:
-        asked = [way for way in ASKED if any(way in row for row in by_question(self.found))]
-        names = ("Claim", *(ASKED[way] for way in asked))
-        head = "".join(f'<th scope="col">{name}</th>' for name in names)
-        rows = "".join(_row(row, asked) for row in by_question(self.found))
+        head = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "Answer"))
+        rows = "".join(map(_row, self.found))
         head = f"<thead><tr>{head}</tr></thead>"
         return f'<table class="gg-verdicts">{head}<tbody>{rows}</tbody></table>'
 
 
-def _row(row: dict[str, Verdict], asked) -> str:
-    """A question, and what came out: an effect, its 95 % interval, and why that decides so."""
-    claim = next(iter(row.values())).claim
-    question = f"{html.escape(claim.question)}<br><small>{html.escape(sides(claim))}</small>"
-    answers = "".join(
-        f'<td data-asked="{ASKED[way]}">{_answer(row[way]) if way in row else "not asked"}</td>'
-        for way in asked
-    )
-    return f"<tr><td>{question}</td>{answers}</tr>"
+def _row(verdict: Verdict) -> str:
+    """A claim, and what came out: an effect, its 95 % interval, and why that decides so."""
+    claim = verdict.claim
+    question = f"{html.escape(claim.title)}<br><small>{html.escape(sides(claim))}</small>"
+    return f'<tr><td>{question}</td><td data-asked="Answer">{_answer(verdict)}</td></tr>'
 
 
 def _answer(verdict: Verdict) -> str:
     words = html.escape(f"{verdict.claim.unit}, {count(verdict)}: {verdict.reason}")
-    means = html.escape(meaning(verdict))
-    told = f"{badge(verdict)}<br>{effect(verdict)}<br><small>{words}</small>"
-    return f"{told}<br>{means}" if means else told
+    notes = [html.escape(note) for note in (meaning(verdict), verdict.claim.caveat) if note]
+    return "<br>".join([badge(verdict), effect(verdict), f"<small>{words}</small>", *notes])

@@ -1,7 +1,7 @@
-"""The second edition's verdicts: better, equivalent, worse or undecided, by Welch's interval.
+"""Verdicts: better, equivalent, worse or undecided, by Welch's interval.
 
 All runs that are compared count, whichever seeds the other side has: runs that share a seed are
-not correlated (median -.02 over twelve comparisons of the first edition), so pairing buys nothing.
+not correlated (median -.02 over twelve comparisons), so pairing would buy nothing.
 """
 
 import math

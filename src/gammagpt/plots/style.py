@@ -2,8 +2,6 @@
 
 import itertools
 
-from ..ledger.estimate import QUESTIONS
-
 STYLE = {
     "figure.figsize": (7.2, 4.0), "font.size": 11, "axes.grid": True, "grid.alpha": 0.3,
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
@@ -20,9 +18,8 @@ MARKERS = "osD^vP"
 GREY = COLOURS[5]
 SHADE = {"color": GREY, "alpha": 0.15, "linewidth": 0}
 FRAME = {"fill": False, "linewidth": 2.5, "edgecolor": "#c1121f"}  # round the best cell of a row
-# What many figures show looks alike in all of them: gammas, and the two questions.
-LOOKS = {"gamma 0.3": 4, "gamma 0.5": 0, "gamma 0.8": 1, "gamma 1": 2,
-         QUESTIONS["common"]: 5, QUESTIONS["tuned"]: 3}
+# Gammas that many figures show look alike in all of them.
+LOOKS = {"gamma 0.3": 4, "gamma 0.5": 0, "gamma 0.8": 1, "gamma 1": 2}
 GAMMA = r"$\gamma$ (std $= d_\mathrm{in}^{-\gamma}$)"  # the label of an axis
 NATS = "nats per token"
 LOSS = f"validation loss ({NATS})"

@@ -32,7 +32,7 @@ def agree(ours: list[Verdict], theirs: list[Verdict]):
     """A frame, a row for each claim of `ours`: both effects, and whether theirs lies in our range.
 
     in_interval: their effect is in our plain interval. inside: it is in the interval that predicts
-    the mean of as many seeds as they have (see `prediction_interval`). Both are None where either
+    the mean of as many runs as they have (see `_predicted`). Both are None where either
     side has no effect, or ours no interval. Numbers have the sign that people read.
     """
     import pandas as pd
@@ -41,26 +41,6 @@ def agree(ours: list[Verdict], theirs: list[Verdict]):
     rows = [_row(verdict, known.get(verdict.claim.id)) for verdict in ours]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype(dict.fromkeys(("in_interval", "inside"), object))  # True, False or None
-
-
-def prediction_interval(effects, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Where the mean of `n` new seeds falls, given the effects of ours; nan below two of them.
-
-    mean +- t s sqrt(1/m + 1/n), with m effects of standard deviation s and Student's t of m - 1
-    degrees of freedom (Hahn and Meeker, Statistical Intervals, 1991, section 4.7: to contain the
-    mean of a future sample). It supposes effects that are normal and of one spread on both sides,
-    and other seeds than ours: the same seeds agree up to rounding and fall inside more often.
-    """
-    from statistics import stdev
-
-    from scipy import stats
-
-    m = len(effects)
-    if m < 2 or n < 1 or not all(map(math.isfinite, effects)):
-        return math.nan, math.nan
-    mean, t = sum(effects) / m, float(stats.t.ppf((1 + confidence) / 2, m - 1))
-    half = t * stdev(effects) * math.sqrt(1 / m + 1 / n)
-    return mean - half, mean + half
 
 
 def against(folder, tier: str, claims=None):
@@ -156,9 +136,7 @@ def _html_table(table) -> str:
 
 
 def _row(ours: Verdict, theirs: Verdict | None) -> dict:
-    turn = -1 if ours.claim.turned else 1
-    n = theirs.n if theirs else 0
-    predicted = _predicted(ours, n, turn)
+    predicted = _predicted(ours, theirs.n if theirs else 0)
     there = theirs.shown if theirs else (math.nan,) * 3
     row = {"claim": ours.claim.id, "title": ours.claim.title, "unit": ours.claim.unit}
     for side, verdict, numbers in (("our", ours, ours.shown), ("their", theirs, there)):
@@ -171,18 +149,17 @@ def _row(ours: Verdict, theirs: Verdict | None) -> dict:
     return row
 
 
-def _predicted(ours: Verdict, n: int, turn: int) -> tuple[float, float]:
-    """Where an effect of `n` pairs, or of `n` runs a side, falls, given ours."""
-    confidence = ours.claim.rule["confidence"]
-    if ours.claim.first_edition:
-        return prediction_interval([turn * pair[-1] for pair in ours.pairs], n, confidence)
-    found = Welch.of(ours.sides()) if ours.compared and n else None
-    if found is None or math.isnan(found.error):
-        return math.nan, math.nan
-    wider = found._replace(error=found.error * math.sqrt(1 + ours.n / n))  # of sides alike in n
-    low, high = wider.interval(confidence)
-    middle, shift = ours.effect, found.effect
-    return tuple(sorted(turn * (middle + end - shift) for end in (low, high)))
+def _predicted(ours: Verdict, n: int) -> tuple[float, float]:
+    """Where an effect of `n` other runs a side falls, given ours; nan where ours has no interval.
+
+    Welch's interval, wider by sqrt(1 + m/n) with our m runs (for one side Hahn and Meeker,
+    Statistical Intervals, 1991, section 4.7). It supposes normal runs of one spread on both sides,
+    and other seeds than ours: the same seeds agree up to rounding and fall inside more often.
+    """
+    found = Welch.of(ours.sides()) if ours.compared and n else Welch(*[math.nan] * 3)
+    wider = found._replace(error=found.error * math.sqrt(1 + ours.n / max(n, 1)))
+    low, high = (end - found.effect for end in wider.interval(ours.claim.rule["confidence"]))
+    return ours.shown[0] + low, ours.shown[0] + high
 
 
 def _within(value: float, low: float, high: float) -> bool | None:

@@ -92,7 +92,7 @@ def _check_metric(claim, runs, tier: str) -> None:
 def at_tiers(claims):
     """A frame for the end of a chapter: what each tier but smoke says of these claims.
 
-    Columns: tier, claim, effect, verdict, runs or pairs, why. A tier without any run of them has
+    Columns: tier, claim, effect, verdict, runs, why. A tier without any run of them has
     one row. From the records of the book's own settings, whatever the page's parameters are.
     """
     import pandas as pd
@@ -104,5 +104,5 @@ def at_tiers(claims):
             rows += [(tier, v.claim.title, effect(v), v.verdict, v.n, v.reason) for v in judged]
         else:
             rows.append((tier, "all of them", "–", "not run", 0, "no records"))
-    columns = ["tier", "claim", "effect", "verdict", "runs or pairs", "why"]
+    columns = ["tier", "claim", "effect", "verdict", "runs", "why"]
     return pd.DataFrame(rows, columns=columns)

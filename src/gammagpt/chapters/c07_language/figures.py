@@ -12,7 +12,7 @@ from ...analysis.frames import columns_of, compared
 from ...analysis.pictures import RANGE
 from ...lab.anchor_measures import rank_correlation
 from ...lab.order import HALF
-from ...ledger.estimate import QUESTIONS, number
+from ...ledger.estimate import number
 from ...plots import GREY, Curves, Estimates, Picture, Ways, compose, nothing, points, provenance
 from ...plots.curves import falling
 from ...plots.style import HOLLOW, style
@@ -84,7 +84,7 @@ class _Ends(Ways):
 
     def draw(self, axes, numbers: dict) -> None:
         for setting, runs in self.table.groupby("setting", sort=False):
-            look, filled = style(numbers[setting]), runs.role.isin(QUESTIONS)
+            look, filled = style(numbers[setting]), runs.role != "tuning"
             for chosen, face in ((~filled, HOLLOW), (filled, look["color"])):
                 axes.scatter(runs.x[chosen], runs.y[chosen], s=18, marker=look["marker"],
                              edgecolors=look["color"], facecolors=face, alpha=0.8)

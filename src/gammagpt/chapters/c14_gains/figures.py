@@ -6,7 +6,7 @@ Runs are rows of a frame (lab.frame, with roles) on a mixture of texts. Numbers:
 import pandas as pd
 
 from ...analysis.frames import text_of
-from ...analysis.pictures import RANGE, by_question
+from ...analysis.pictures import RANGE
 from ...analysis.tuned import sound
 from ...data.corpora import corpora
 from ...lab.measures import AT_PROSE, REASONING, unigrams
@@ -61,8 +61,8 @@ def curves(runs, tier: str, anchor: str = "fig-text-curves") -> Picture:
 
 def text_gains(runs, tier: str, anchor: str = "fig-gains") -> Picture:
     """The gain of the small initialization on every text, in nats and as a logarithm."""
-    table, pair = by_question(gains(runs)), " over ".join(sides(runs)[::-1])
-    panels = [Estimates(table=table, x="text", y=column, hue="question", zero=0, form="+.3f",
+    table, pair = gains(runs), " over ".join(sides(runs)[::-1])
+    panels = [Estimates(table=table, x="text", y=column, zero=0, form="+.3f",
                         shaded=REASONING, label=label, rotation=30, **more)
               for column, label, more in (("nats", f"gain ({NATS})", {"told": lambda: ""}),
                                           ("log", FACTOR, {}))]
@@ -75,47 +75,42 @@ def text_gains(runs, tier: str, anchor: str = "fig-gains") -> Picture:
 
 def headroom(runs, tier: str, anchor: str = "fig-headroom") -> Picture:
     """The gain against what the baseline has left to gain; hollow: beyond the text's floor."""
-    table, base = by_question(gains(runs)), (sides(runs) or [""])[0]
-    mean = table.groupby(["question", "text"], sort=False).left.transform("mean")
+    table, base = gains(runs), (sides(runs) or [""])[0]
+    mean = table.groupby("text", sort=False).left.transform("mean")
     whole = table.assign(x=mean, y=table.log, resolved=True)
     rest = table.assign(x=mean + 0.02, y=table.beyond, resolved=False)  # beside: may be alike
-    rest = rest[table.beyond.notna().groupby([table.question, table.text]).transform("all")]
-    panels = [Estimates(table=rows, x="x", y="y", hue="text", title=question, apart=False, zero=0,
-                        dots=False, few=True, label=FACTOR,
-                        xlabel=f"share of guessing left with {base}")
-              for question, rows in pd.concat([whole, rest]).groupby("question", sort=False)]
+    rest = rest[table.beyond.notna().groupby(table.text).transform("all")]
+    panel = Estimates(table=pd.concat([whole, rest]), x="x", y="y", hue="text", apart=False, zero=0,
+                      dots=False, few=True, label=FACTOR,
+                      xlabel=f"share of guessing left with {base}")
     left = ", ".join(f"{text} {value:.2f}"
                      for text, value in table.groupby("text", sort=False).left.mean().items())
-    beyond = [Estimates(table=rows, x="text", y="beyond", head=question, form="+.3f").words()
-              for question, rows in table.dropna(subset=["beyond"]).groupby("question", sort=False)]
+    beyond = Estimates(table=table.dropna(subset=["beyond"]), x="text", y="beyond", form="+.3f")
     caption = ("Filled: of the whole loss; hollow, a little to the right: of the loss above the "
                "text's floor, where that can be computed. Mean over seeds with 95 % intervals.")
     return compose(anchor, f"Gain by text against the share of guessing that {base} has left",
-                   [panels], caption=caption, source=_of_pair(runs, tier), size=(7.2, 4.2),
-                   told=f"Left: {left}. Beyond the floor: {'; '.join(beyond)}")
+                   [panel], caption=caption, source=_of_pair(runs, tier), size=(7.2, 4.2),
+                   told=f"Left: {left}. Beyond the floor: {beyond.words()}")
 
 
 def answers(runs, tier: str, score: str = "accuracy", anchor: str = "fig-answers") -> Picture:
-    """Answers by the number of steps, a column a text and a row a question of learning rates."""
+    """Answers by the number of steps, a column a text."""
     scores = answer_scores(runs)
-    scores = by_question(scores[scores.score == score])
+    scores = scores[scores.score == score]
     kinds = [kind for kind in KINDS if kind in set(scores.kind)]
-    grid = [[_answers(rows[rows.kind == kind], kind, KINDS[kind] if i == 0 else "", question)
-             for kind in kinds]
-            for i, (question, rows) in enumerate(scores.groupby("question", sort=False))]
-    means = scores.groupby(["question", "kind", "setting"], sort=False).value.mean()
-    told = [f"{question}: " + ", ".join(f"{KINDS[kind]} {value:.2f} at {setting}"
-                                        for (_, kind, setting), value in rows.items())
-            for question, rows in means.groupby(level=0, sort=False)]
+    panels = [_answers(scores[scores.kind == kind], kind) for kind in kinds]
+    means = scores.groupby(["kind", "setting"], sort=False).value.mean()
+    told = ", ".join(f"{KINDS[kind]} {value:.2f} at {setting}"
+                     for (kind, setting), value in means.items())
     caption = ("Dots are runs, bars 95 % intervals; right of the dotted line no problem in the "
                "training text has as many steps.")
-    return compose(anchor, f"Answers right, {SCORES[score]}, means over all depths", grid or [[]],
-                   caption=caption, told="; ".join(told), share=(False, "all"),
+    return compose(anchor, f"Answers right, {SCORES[score]}, means over all depths", [panels],
+                   caption=caption, told=told, share=(False, "all"),
                    widths=[1 + scores[scores.kind == kind].depth.nunique() for kind in kinds],
-                   source=provenance(ended(runs), tier), size=(7.2, 0.8 + 2.5 * len(grid)))
+                   source=provenance(ended(runs), tier), size=(7.2, 3.3))
 
 
-def _answers(scores, kind: str, title: str, question: str) -> Estimates:
+def _answers(scores, kind: str) -> Estimates:
     depths = sorted(scores.depth.unique())
 
     def ticks(axes):
@@ -128,7 +123,8 @@ def _answers(scores, kind: str, title: str, question: str) -> Estimates:
         axes.set_ylim(-0.03, 1.1)
 
     return Estimates(table=scores.assign(depth=scores.depth.astype(float)), x="depth", y="value",
-                     hue="setting", line=True, title=title, label=question, also=ticks,
+                     hue="setting", line=True, title=KINDS[kind], label="share right",
+                     also=ticks,
                      xlabel="" if kind == "recall" else "steps of the solution")
 
 
