@@ -1,28 +1,13 @@
 """Pictures of runs that many chapters show. Runs are rows of a frame (lab.frame, with roles)."""
 
-import math
-import textwrap
-
-import matplotlib.pyplot as plt
 import numpy as np
 
-from ..plots import (
-    GAMMA,
-    GREY,
-    LOSS,
-    Cells,
-    Curves,
-    Estimates,
-    Picture,
-    compose,
-    nothing,
-    points,
-    provenance,
-    scale,
-)
-from .frames import columns_of, compared
+from ..ledger.estimate import number
+from ..plots import GAMMA, GREY, LOSS, Curves, Estimates, Picture, compose, points, provenance
+from .frames import columns_of, compared, of_role
 
 DOTS = "Each dot is a run; bars are 95 % intervals."
+RING = {"marker": "o", "markersize": 14, "markerfacecolor": "none", "color": GREY}
 RANGE = "Mean over seeds; the band is their range."
 
 
@@ -41,48 +26,42 @@ def loss_by_tokens(run):
     return steps * run.batch_size * run.block_size / 1e6, losses
 
 
-def loss_plane(runs, tier: str, anchor: str = "fig-plane") -> Picture:
-    """Final loss over (setting, learning rate) on the tuning seeds; the best of a row is framed."""
-    tuning = runs[runs.role == "tuning"]
-    table = tuning_plane(runs, "loss")
-    low = min(table.min().min(), 1e9)  # finite even if every run diverged
-    norm = plt.Normalize(low, low + 1.0)  # one nat of colour: beyond it all is equally bad
-    best = table.idxmin(axis=1).where(table.min(axis=1) < math.inf)
-    words = ", ".join(f"{s} at {r:g}" if r > 0 else f"{s} diverged" for s, r in best.items())
-    panel = Cells(table=table, norm=norm, xlabel="peak learning rate", told=lambda: words,
-                  head="Lowest in each row")
-    return compose(
-        anchor, "Final validation loss by initialization and learning rate", [panel],
-        caption="The framed cell is the best of its row.", source=provenance(tuning, tier),
-        bar=("all", "validation loss\n(nats per token)"), size=(7.2, 1.5 + 0.5 * len(table)),
-        legend=None,
-    )
+def along_rates(rows: dict, tier: str, anchor: str, head: str) -> Picture:
+    """Measures of the tuning runs against the learning rate: {label: {title: (runs, measure)}}, a
+    row a label and a panel a title; ringed is the rate that the tuning chose, by the loss."""
+    grid = [[_rates(runs, measure, title, label) for title, (runs, measure) in row.items()]
+            for label, row in rows.items()]
+    frames = [runs for row in rows.values() for runs, _ in row.values()]
+    return compose(anchor, f"{head}, by initialization and learning rate. At the rate that the "
+                   "tuning chose, and the range along the grid", grid,
+                   share=("col", "row"), size=(7.2, 1.2 + 2.5 * len(grid)),
+                   caption="Each dot is a run, on the tuning seeds; no mean where one has no such "
+                           "number. Ringed: the rate that the tuning chose.",
+                   source=provenance([of_role(runs, "tuning") for runs in frames], tier))
 
 
-def rate_planes(panels: dict, tier: str, label: str, anchor: str) -> Picture:
-    """{title: (runs, measure)} over (setting, learning rate), the mean over the tuning seeds.
+def _rates(runs, measure: str, title: str, label: str) -> Curves:
+    table = columns_of(of_role(runs, "tuning"), ["setting", "seed", "learning_rate", measure])
+    best = of_role(runs, "tuned").drop_duplicates("setting")
+    means = tuning_plane(runs, measure) if len(best) else None
+    chosen = {row.setting: (row.learning_rate, means.loc[row.setting, row.learning_rate])
+              for row in best.itertuples()}
 
-    Framed: the rate that the tuning chose for its row, by the loss and not by this measure.
-    """
-    panels = {title: pair for title, pair in panels.items() if _tuned(pair[0])}
-    if not panels:
-        return nothing(anchor)
-    planes = {title: tuning_plane(*pair) for title, pair in panels.items()}
-    measures = {measure for _, measure in panels.values()}
-    low_is_good = measures == {"loss"}  # good is bright
-    cells = [Cells(table=plane, title=title, xlabel="peak learning rate",
-                   cmap="viridis_r" if low_is_good else "viridis",
-                   norm=scale(planes.values()), chosen=tuning_plane(panels[title][0], "loss"))
-             for title, plane in planes.items()]
-    heights = [len(plane) + 1.5 for plane in planes.values()]
-    dash = "" if low_is_good else " A dash: a run did not get that far."
-    return compose(
-        anchor, f"{label[0].upper()}{label[1:]}, by initialization and learning rate",
-        [[cell] for cell in cells], caption=f"Framed: the rate that the tuning chose.{dash}",
-        source=provenance([runs[runs.role == "tuning"] for runs, _ in panels.values()], tier),
-        bar=("all", textwrap.fill(label, int(7 * sum(heights)))),
-        ratios=heights, share=(False, False), size=(7.2, 0.42 * sum(heights) + 0.6), legend=None,
-    )
+    def rings(axes):
+        for place in chosen.values():
+            axes.plot(*place, **RING)
+
+    def told():
+        return ", ".join(f"{setting} {number(value, '.2f')}{_range(means.loc[setting].dropna())}"
+                         for setting, (_, value) in chosen.items())
+
+    return Curves(table=table.dropna(), x="learning_rate", y=measure, spread="dots", whole=False,
+                  title=title, head=f"{title}, {label}", label=label, xlabel="peak learning rate",
+                  axes={"xscale": "log"}, also=rings, told=told)
+
+
+def _range(values) -> str:
+    return f" ({values.min():.2f} to {values.max():.2f})" if len(values) else ""
 
 
 def tuning_plane(runs, measure: str):
@@ -123,7 +102,3 @@ def _level(axes, line, named: bool) -> None:
         where = axes.get_yaxis_transform()
         axes.text(0.99, line[0], line[1] if named else "", transform=where, color=GREY, fontsize=9,
                   ha="right", va="bottom")
-
-
-def _tuned(runs) -> bool:
-    return len(runs) > 0 and (runs.role == "tuning").any()
