@@ -81,12 +81,12 @@ def test_a_misspelt_metric_is_refused_and_one_that_no_run_could_reach_is_not(tmp
     tier = real.tiers[0]
     claim = replace(real, metric="los")
     assert verdicts(tier, tmp_path, [claim])  # without a run nothing is known of its columns
-    runs = study("lower_loss_width", tier).tuning()
-    for n, config in enumerate(runs):
-        Store(tmp_path).put(made_up_record(config, 4 + n / 1000))
+    asked, store = study("lower_loss_width", tier), Store(tmp_path)
+    for stage in (asked.tuning, lambda: asked.at_best_rate(asked.best_rates(asked.collect(store)))):
+        for n, config in enumerate(stage()):
+            store.put(made_up_record(config, 4 + n / 1000))
     assert verdicts(tier, tmp_path, [real])
-    common = replace(claim, comparison=claim.comparison | {"learning_rate": "common"})
-    message = refusal(verdicts, tier, tmp_path, [common])
+    message = refusal(verdicts, tier, tmp_path, [claim])
     assert message.startswith(f"claim {claim.id}: metric: got 'los'") and "like loss" in message
 
 
