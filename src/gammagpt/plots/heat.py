@@ -1,15 +1,13 @@
 """Heat maps: matrices of many values."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..ledger.estimate import number
 from .panels import Panel
-from .style import FRAME
+
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix(Panel):

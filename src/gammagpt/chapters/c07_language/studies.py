@@ -1,5 +1,6 @@
 """A GPT on a mixture of texts, one that asks to reason and one that does not."""
 
+from ...lab.collapse import OF_MIXTURES
 from ...lab.recipe import at_expected_rates, sized
 from ...lab.settings import gpt_on_text, over_inits
 from ...lab.tuned import TunedStudy
@@ -11,4 +12,5 @@ def studies(p) -> dict[str, TunedStudy]:
     base = sized(p, gpt_on_text(p, 400, losses=25, final_windows=256, geometry=p.probes))
     settings = at_expected_rates(over_inits(base, gammas=p.gammas))
     return {"logic_and_stories": TunedStudy(dict(settings), tuple(sorted(p.factors)),
-                                            tuple(p.tuning_seeds), tuple(p.seeds))}
+                                            tuple(p.tuning_seeds), tuple(p.seeds),
+                                            collapse=OF_MIXTURES)}

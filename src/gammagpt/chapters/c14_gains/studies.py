@@ -1,5 +1,6 @@
 """A GPT on a mixture of texts that ask to reason, to remember, or for neither."""
 
+from ...lab.collapse import OF_MIXTURES
 from ...lab.recipe import at_expected_rates, sized
 from ...lab.settings import gpt2, gpt_on_text, over_inits
 from ...lab.tuned import TunedStudy
@@ -11,4 +12,4 @@ def studies(p) -> dict[str, TunedStudy]:
     base = sized(p, gpt_on_text(p, 400, losses=25, windows=32, final_windows=256))
     settings = at_expected_rates(over_inits(base, gpt2(p.gpt2_std), gammas=p.gammas))
     return {"mixture": TunedStudy(dict(settings), tuple(sorted(p.factors)), tuple(p.tuning_seeds),
-                                  tuple(p.seeds))}
+                                  tuple(p.seeds), collapse=OF_MIXTURES)}
