@@ -308,7 +308,7 @@ def test_reasoning_gains_are_asked_of_one_mixture_with_pinned_tokens(tier):
 
 # ---- the second paper's experiments ------------------------------------------------------------
 
-ANCHOR_STUDIES = ["bias_emb_mlp", "bias_gpt", "labels_ranges", "labels_near"]
+ANCHOR_STUDIES = ["first_emb", "first_gpt", "label_ranges", "label_near", "label_order"]
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -326,18 +326,16 @@ def test_both_models_learn_the_same_tasks_with_and_without_noise(tier):
 
 
 @pytest.mark.parametrize("name", ANCHOR_STUDIES)
-def test_an_experiment_on_anchors_is_pinned_and_only_compared_runs_are_probed(name):
+def test_an_experiment_on_anchors_is_pinned_and_tuned_without_long_probes(name):
     planned = study(name, "smoke")
-    compared, tuning = planned.at_common_rate(), planned.tuning()
-    assert {c.probes.geometry for c in compared} == {5} and {c.probes.geometry for c in tuning} == {
-        0
-    }
+    compared, tuning = planned.compared(), planned.tuning()
+    assert {c.probes.geometry for c in tuning} == {0}
     assert all(c.data == c.data.pinned() and c.data.fingerprint for c in compared + tuning)
     assert len({c.key for c in compared + tuning}) == len(compared + tuning)
 
 
 def test_memory_alone_has_neither_sums_nor_unseen_combinations():
-    for name in ("labels_ranges", "labels_near"):
+    for name in ("label_ranges", "label_near"):
         data = study(name, "laptop").base.data
         assert data.held_out == "" and "sum" not in data.tasks
 
