@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gammagpt.ledger.estimate import Estimate, number
-from gammagpt.plots import Bars, Cells, Curves, Estimates, Ways, compose
+from gammagpt.plots import Bars, Curves, Estimates, Ways, compose
 from gammagpt.plots.curves import highest, lowest
 
 
@@ -26,7 +26,6 @@ PANELS = {
     "rows": Estimates(table=TABLE, x="setting", y="y", upright=False),
     "curves": Curves(table=TABLE),
     "ways": Ways(table=TABLE.assign(key=TABLE.setting + TABLE.seed.astype(str), role="common")),
-    "cells": Cells(table=TABLE.pivot_table("y", "setting", "x")),
     "bars": Bars(table=TABLE.pivot_table("y", "setting", "x").rename(columns=str)),
 }
 
@@ -76,14 +75,6 @@ def test_a_run_that_ended_early_is_left_out_of_the_mean_of_its_curve():
     early = pd.DataFrame([("a", 0, 0, 5.0), ("a", 0, 1, 4.0), ("a", 1, 0, 9.0)],
                          columns=["setting", "seed", "x", "y"])
     assert Curves(table=early).describe() == "a 4.00"
-
-
-def test_cells_say_the_ends_of_each_row_and_name_what_diverged():
-    plane = pd.DataFrame([[4.0, 3.0, math.inf], [math.inf] * 3], ["a", "b"], [0.001, 0.002, 0.004])
-    cells = Cells(table=plane)
-    assert cells.describe() == "a 3.00 at 0.002 to 4.00 at 0.001, b never"
-    image = compose("fig", "Losses", [cells]).svg().decode()
-    assert image.count(">diverged<") == 4
 
 
 def test_bars_say_what_has_no_bar():

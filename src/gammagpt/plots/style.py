@@ -17,7 +17,6 @@ COLOURS = ("#0083d0", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#7f7f7f")
 MARKERS = "osD^vP"
 GREY = COLOURS[5]
 SHADE = {"color": GREY, "alpha": 0.15, "linewidth": 0}
-FRAME = {"fill": False, "linewidth": 2.5, "edgecolor": "#c1121f"}  # round the best cell of a row
 # Gammas that many figures show look alike in all of them.
 LOOKS = {"gamma 0.3": 4, "gamma 0.5": 0, "gamma 0.8": 1, "gamma 1": 2}
 GAMMA = r"$\gamma$ (std $= d_\mathrm{in}^{-\gamma}$)"  # the label of an axis
