@@ -253,11 +253,11 @@ def test_a_record_of_text_or_of_a_diverged_run_has_no_measures(tiny):
 def test_without_geometry_there_is_progress_only():
     record = made_up_record(CONFIG, 3.0)
     curves = record.curves | {"memory": [[0, 4.0], [12, 3.9]], "reasoning": [[0, 4.0], [12, 0.0]]}
-    final = {"validation_loss": 3.0, "reasoning_loss": 0.25, "unseen_loss": 1.0}
+    final = {"validation_loss": 3.0, "reasoning_loss": 0.25}
     found = measures(replace(record, curves=curves, final=final))
     names = {"steps_to_memory", "steps_to_reasoning", "reasoning_left_at_memory",
-             "memory_left_at_reasoning", "unseen_gap", "reasoning_first"}
-    assert set(found) == names and found["unseen_gap"] == 0.75
+             "memory_left_at_reasoning", "reasoning_first"}
+    assert set(found) == names
     assert found["memory_left_at_reasoning"] == 1 and math.isnan(found["steps_to_memory"])
 
 
