@@ -19,18 +19,17 @@ def test_a_task_without_parameters_or_without_a_study_says_nothing():
 
 def test_a_text_of_the_readers_costs_what_the_page_would_cost_from_nothing():
     task = "1. Run it: `-p corpus my_novel.txt`"
-    of_the_page = efforts.effort("1. Run it: `-p corpus logic+stories`", "07_language", "night")
-    runs, seconds = efforts.effort(task, "07_language", "night")
+    of_the_page = efforts.effort("1. Run it: `-p corpus sotu`", "11_tokens", "night")
+    runs, seconds = efforts.effort(task, "11_tokens", "night")
     assert of_the_page[0] == 0 and runs > 40 and seconds > runs / 2
     assert efforts.words(task, "01_gamma", "night").endswith("as much as the page's own runs.)*")
 
 
 def test_a_number_that_the_reader_has_to_find_is_one_that_has_no_record():
-    runs, _ = efforts.effort("1. Give it: `-p common_learning_rate`", "07_language", "night")
-    asked = study("language", "night")
-    assert runs == len(asked.settings) * len(asked.seeds)
-    words = efforts.words("1. `-p common_learning_rate`", "07_language", "night")
-    assert f"at most {runs} runs, about " in words
+    """Another rate of the third model is one run: it is compared with nothing."""
+    task = "1. Give it: `-p reference_rate`"
+    assert efforts.effort(task, "11_tokens", "night")[0] == 1
+    assert "at most 1 run, about " in efforts.words(task, "11_tokens", "night")
 
 
 def test_what_has_records_is_not_trained_again():
@@ -40,10 +39,10 @@ def test_what_has_records_is_not_trained_again():
 
 
 def test_what_has_none_is_counted_and_timed(tmp_path, monkeypatch):
-    """On an empty store the whole study: common rates, the grid, and as many tuned runs."""
+    """On an empty store the whole study: the grid, and as many tuned runs."""
     monkeypatch.setenv("GAMMAGPT_RESULTS", str(tmp_path))
-    asked = study("language", "night").only(["gamma 0.5", "gamma 0.8"])
-    runs = {run.key for run in [*asked.at_common_rate(), *asked.tuning()]}
+    asked = study("logic_and_stories", "night").only(["gamma 0.5", "gamma 0.8"])
+    runs = {run.key for run in asked.tuning()}
     tuned = len(asked.settings) * len(asked.seeds)
     task = '1. `-p gammas "[0.5, 0.8]"`'
     count, seconds = efforts.effort(task, "07_language", "night")
