@@ -13,7 +13,6 @@ from gammagpt import Store
 from gammagpt.data import load_text
 from gammagpt.lab.bundle import import_bundle
 from gammagpt.project import results_folder
-from gammagpt.registry.studies import study
 
 PANELS = ("loss", "ranks", "map", "tokens")
 LARGEST = 300_000  # bytes of the script with the numbers
@@ -25,8 +24,7 @@ def numbers():
 
 
 def planned(name, tier="night"):
-    own = {"by_gamma": explorer.by_gamma, "development": explorer.development}
-    return own[name](tier) if name in own else study(name, tier)
+    return getattr(explorer, name)(tier)
 
 
 def runs_of(name, setting, role="common", tier="night", folder=None):
@@ -79,7 +77,7 @@ def test_ranks_and_singular_values_are_those_of_the_records(numbers):
 
 
 def test_the_map_is_that_of_the_lowest_seed_up_to_the_direction_of_its_axes(numbers):
-    config = min(runs_of("bias_emb_mlp", "gamma 0.3"), key=lambda config: config.seed)
+    config = min(runs_of("embeddings", "gamma 0.3"), key=lambda config: config.seed)
     found = entry(numbers["map"], 0.3)
     assert found["seed"] == config.seed
     for i, probe in enumerate(raw(config)["probes"]):
@@ -119,7 +117,7 @@ def test_passages_are_held_out_text_with_the_losses_of_the_records(numbers, role
 def test_the_slider_has_every_gamma_that_any_panel_has(numbers):
     gammas = {e["gamma"] for name in PANELS for own in numbers[name]["roles"].values() for e in own}
     assert numbers["gammas"] == sorted(gammas)
-    asked = {c.init.gamma for name in ("by_gamma", "development", "bias_emb_mlp")
+    asked = {c.init.gamma for name in ("by_gamma", "development", "embeddings")
              for c in planned(name).at_common_rate()}
     assert gammas == asked - {None}
 
