@@ -112,23 +112,6 @@ def test_left_at_a_half_is_the_measure_that_the_rules_use():
     assert math.isnan(anchor_runs.left_at(row, "memory", "reasoning", 0.5))
 
 
-def test_when_a_level_is_passed_the_accuracy_just_then_is_told():
-    made = runs({0.3: SOON, 0.8: NEVER}, seeds=[1])
-    level = 0.5 * chance_losses(BASE.data, 1)["memory"]
-    passed = anchor_runs.when_passed(made, "memory", level).set_index("setting")
-    assert passed.loc["gamma 0.3", ["step", "accuracy"]].tolist() == pytest.approx([75, 0.375])
-    assert passed.loc["gamma 0.8", ["step", "accuracy"]].isna().all()
-
-
-def test_steps_to_half_say_how_many_runs_got_there():
-    made = pd.concat([runs(), runs({0.8: None}, seeds=[4])])
-    table = anchor_runs.half_steps(made, ("reasoning", "memory")).set_index("setting")
-    assert table.loc["gamma 0.3", "steps to memory"] == "75 (3 of 3)"
-    assert table.loc["gamma 0.8", "steps to memory"] == "(0 of 4)"
-    assert table.loc["gamma 0.8", "steps to reasoning"] == "50 (3 of 4)"
-    assert anchor_runs.half_steps(pd.DataFrame(), ("reasoning", "memory")).empty
-
-
 def test_a_cell_of_the_tuning_plane_is_missing_if_one_of_its_runs_lacks_the_measure():
     mixed = pd.concat([tuning(0.002), tuning(0.004).assign(memory_left_at_reasoning=[
         0.5, math.nan, 0.25, 0.75])])

@@ -12,7 +12,6 @@ import pandas as pd
 
 from ..data.anchors import AnchorConfig
 from ..lab.order import chance_losses, crossing
-from .frames import columns_of
 
 
 def share_left(run, task: str):
@@ -26,34 +25,6 @@ def left_at(run, done: str, left: str, level: float) -> float:
     step = crossing(share_left(run, done), level)
     shares = share_left(run, left)
     return float(np.interp(step, *shares.T).clip(max=1)) if math.isfinite(step) else math.nan
-
-
-def when_passed(runs, task: str, level: float) -> pd.DataFrame:
-    """When each run's loss on a task first falls to a level, and its accuracy on it just then.
-
-    Columns: setting, seed, step, accuracy; nan where it never does.
-    """
-    rows = []
-    for run in runs.itertuples():
-        step, accuracy = crossing(points_of(run, task), level), math.nan
-        if math.isfinite(step):
-            accuracy = float(np.interp(step, *points_of(run, f"{task}_accuracy").T))
-        rows.append((run.setting, run.seed, step, accuracy))
-    return pd.DataFrame(rows, columns=["setting", "seed", "step", "accuracy"])
-
-
-def half_steps(runs, names) -> pd.DataFrame:
-    """The mean steps to half of each task, and how many runs of how many got there."""
-    rows = []
-    for setting, group in runs.groupby("setting", sort=False) if len(runs) else ():
-        row = {"setting": setting}
-        for name in names:
-            steps = columns_of(group, [f"steps_to_{name}"]).iloc[:, 0]
-            mean = f"{steps.mean():.0f} " if steps.count() else ""
-            row[f"steps to {name}"] = f"{mean}({steps.count()} of {len(steps)})"
-        rows.append(row | {"final loss": f"{group.loss.mean():.2f}"})
-    columns = ["setting", *(f"steps to {name}" for name in names), "final loss"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def data_of(runs) -> AnchorConfig:

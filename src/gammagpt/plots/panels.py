@@ -70,8 +70,7 @@ def compose(anchor: str, head: str, grid, *, caption: str = "", source: Source =
     share: of the x and of the y axis, as matplotlib's subplots has it. legend: columns of the one
     legend below all panels, None without. bar: a colour bar, "each" or "all", of that label.
     first {name: number}: looks that are not to be chosen here. ratios, widths: of the rows and of
-    the columns. told: the alt text after its head,
-    if it is not to be read off the panels.
+    the columns. told: the alt text after its head, if it is not to be read off the panels.
     """
     rows = grid if grid and isinstance(grid[0], list) else _in_rows(grid)
     panels = [panel for row in rows for panel in row if panel]
