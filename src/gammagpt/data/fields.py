@@ -10,7 +10,7 @@ import math
 import types
 import typing
 from dataclasses import asdict, fields, is_dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from ..project import UserError, require_one_of
 
@@ -24,11 +24,13 @@ def check_fields(config, prefix: str = "") -> None:
     Whole numbers may stand for floats, numpy's scalars for Python's, and mappings for the parts of
     a run; nothing else is bent. `kind` tells classes apart, so it is what its class says.
     """
-    for name, hint in _hints(type(config)).items():
-        value = _value(hint, getattr(config, name), prefix + name)
+    for name, allowed in _types(type(config)).items():
+        given = getattr(config, name)
+        value = _value(allowed, given, prefix, name)
         if name == "kind":
             require_one_of([type(config).kind], f"{prefix}kind", value)
-        object.__setattr__(config, name, value)
+        if value is not given:
+            object.__setattr__(config, name, value)
 
 
 def build(cls, mapping, name: str = "config"):
@@ -38,9 +40,18 @@ def build(cls, mapping, name: str = "config"):
     """
     if not isinstance(mapping, dict):
         raise UserError(f"{name}: got {mapping!r}, expected a mapping")
-    if unknown := [field for field in mapping if field not in _hints(cls)]:
+    if unknown := [field for field in mapping if field not in _types(cls)]:
         prefix = "" if name == "config" else f"{name}."
-        raise UserError(f"{prefix}{unknown[0]}: unknown, allowed are {', '.join(_hints(cls))}")
+        raise UserError(f"{prefix}{unknown[0]}: unknown, allowed are {', '.join(_types(cls))}")
+    try:
+        return cls(**mapping) if name == "config" else _part(cls, **mapping)
+    except TypeError:  # a value without a hash, which the class will name
+        return cls(**mapping)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _part(cls, **mapping):
+    """Thousands of runs are made of a few parts, which never change."""
     return cls(**mapping)
 
 
@@ -63,14 +74,17 @@ def check_fingerprint(config) -> None:
 
 
 @cache
-def _hints(cls) -> dict:
-    """Field -> its type. Slow, and asked for at every configuration."""
+def _types(cls) -> dict[str, tuple]:
+    """Field -> the types that it may have. Slow, and asked for at every configuration."""
     hints = typing.get_type_hints(cls)
-    return {field.name: hints[field.name] for field in fields(cls)}
+    return {f.name: typing.get_args(hints[f.name]) or (hints[f.name],) for f in fields(cls)}
 
 
-def _value(hint, value, name: str):
-    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+def _value(allowed: tuple, value, prefix: str, name: str):
+    """The value as a field of these types keeps it."""
+    if type(value) in allowed and type(value) not in (int, float):  # most of them
+        return value
+    name = prefix + name
     if is_dataclass(allowed[0]):
         known = isinstance(value, allowed)
         return value if known else build(_of_kind(allowed, value, name), value, name)
@@ -81,7 +95,7 @@ def _value(hint, value, name: str):
         words = " or ".join(WORDS[kind] for kind in allowed)
         got = repr(value).replace("\n", " ")  # numpy's arrays take lines
         raise UserError(f"{name}: got {got[:200]}, allowed is {words}")
-    return value + 0.0 if type(value) is float else value  # -0.0 equals 0.0, so it is that
+    return value or type(value)()  # -0.0 equals 0.0, so it is that
 
 
 def _plain(value):

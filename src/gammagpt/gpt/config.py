@@ -141,4 +141,8 @@ def _canonical(content) -> str:
 
 
 def _digest(content) -> str:
-    return hashlib.sha256(_canonical(content).encode()).hexdigest()
+    return _sha256(_canonical(content))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -12,6 +12,11 @@ from ..data.fields import check_fields
 from ..project import require, require_one_of
 
 HIDDEN_UPDATES = ("adamw", "adamh", "muon")
+BOUNDS = {
+    "learning_rate": (0, math.inf), "weight_decay": (0, math.inf), "beta1": (0, 0.9999),
+    "beta2": (0, 0.9999), "clip": (0, math.inf), "warmup": (0, 1), "final_ratio": (0, 1),
+    "eps": (1e-30, 1),
+}
 ENDS = ("embedding", "positions", "head")  # modules whose matrices are not hidden
 
 
@@ -30,12 +35,7 @@ class OptimConfig:
 
     def __post_init__(self):
         check_fields(self, "optim.")
-        bounds = {
-            "learning_rate": (0, math.inf), "weight_decay": (0, math.inf), "beta1": (0, 0.9999),
-            "beta2": (0, 0.9999), "clip": (0, math.inf), "warmup": (0, 1), "final_ratio": (0, 1),
-            "eps": (1e-30, 1),
-        }
-        for name, (low, high) in bounds.items():
+        for name, (low, high) in BOUNDS.items():
             value = getattr(self, name)
             require(low <= value <= high, f"optim.{name}", value, f"is {low} to {high}")
         require_one_of(HIDDEN_UPDATES, "optim.hidden_update", self.hidden_update)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from ..project import root
-from .config import SEMANTICS, RunConfig, _canonical, _digest
+from .config import SEMANTICS, RunConfig, _canonical, _digest, _sha256
 
 SCHEMA = 1  # the layout of a record
 # The files that a result depends on; their hash is part of a record's provenance.
@@ -53,7 +53,8 @@ class Record:
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise ValueError(f"not a record of schema {SCHEMA}")
         digest = content.pop("digest", None)
-        if digest != _digest(content):
+        as_written = text.removesuffix("\n").replace(f'"digest":"{digest}",', "", 1)
+        if digest != _sha256(as_written) and digest != _digest(content):  # seven times slower
             raise ValueError("its content does not match its digest")
         content["config"] = RunConfig.from_dict(content["config"])
         return cls(**{f.name: content[f.name] for f in fields(cls)})

@@ -58,7 +58,8 @@ class Store:
             record = _parsed(path, state.st_ino, state.st_mtime_ns, state.st_size)
             if record.key != path.stem and record.provenance["semantics"] == SEMANTICS:
                 raise ValueError(f"it is the record of run {record.key}")
-            if config and record.config.content() != config.content():
+            same = config in (None, record.config)
+            if not same and record.config.content() != config.content():
                 raise ValueError("it was made under other defaults")
             return record
         except (FileNotFoundError, NotADirectoryError):

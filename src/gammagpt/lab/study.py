@@ -2,8 +2,10 @@
 
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 
 from ..gpt.config import InitConfig, RunConfig
+from ..gpt.optim import OptimConfig
 from ..gpt.scores import ProbeConfig
 from ..probes.token_classes import class_losses, classes, deciles
 from ..project import UserError, require_one_of, training_budget
@@ -142,14 +144,15 @@ class LearningRateStudy:
         return best.astype({"resolved": bool})
 
     def _tuning(self) -> list[tuple[str, RunConfig]]:
-        grid = [
+        off = dict.fromkeys(ProbeConfig.OPTIONAL, 0)
+        quick = {name: replace(config, probes=replace(config.probes, **off))
+                 for name, config in self.settings.items()}
+        return [
             (name, _at(config, rate, seed))
             for seed in self.tuning_seeds
-            for name, config in self.settings.items()
+            for name, config in quick.items()
             for rate in self._grid(config)
         ]
-        quick = dict.fromkeys(ProbeConfig.OPTIONAL, 0)
-        return [(n, replace(c, probes=replace(c.probes, **quick))) for n, c in grid]
 
     def _grid(self, config: RunConfig) -> tuple[float, ...]:
         """The learning rates that a setting is tuned over."""
@@ -178,8 +181,12 @@ def _collapsed(runs, margin: float):
 
 
 def _at(config: RunConfig, learning_rate: float, seed: int) -> RunConfig:
-    optim = replace(config.optim, learning_rate=learning_rate)
-    return replace(config, optim=optim, seed=seed)
+    return replace(config, optim=_at_rate(config.optim, learning_rate), seed=seed)
+
+
+@cache
+def _at_rate(optim: OptimConfig, learning_rate: float) -> OptimConfig:
+    return replace(optim, learning_rate=learning_rate)
 
 
 def _outcomes(store: Store, named, role: str):

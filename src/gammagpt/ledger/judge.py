@@ -86,9 +86,7 @@ def judge(claim: Claim, runs, tier: str) -> Verdict:
     rules and the claim's metric. Only the claim's own role counts. A metric that is missing or nan
     leaves the claim undecided.
     """
-    role = runs[runs.role == claim.comparison["learning_rate"]] if len(runs) else runs
-    sides = [[*_needed(claim, role[role.setting == setting]).itertuples()] if len(role) else []
-             for setting in claim.settings]
+    sides = _sides(claim, runs)
     if not all(sides):
         reason = f"no records of {'all settings' if claim.compares else 'the setting'}"
         return Verdict(claim, tier, "not run", reason)
@@ -150,6 +148,13 @@ def _needed(claim: Claim, runs):
     """The columns that a verdict needs: an experiment's frame can have hundreds."""
     columns = {"setting", "role", "seed", "key", "resolved", "rules", "collapsed", claim.metric}
     return runs[[column for column in runs.columns if column in columns]]
+
+
+def _sides(claim: Claim, runs) -> list[list]:
+    """The runs of each setting that is compared, in the claim's own role."""
+    rows = _needed(claim, runs).itertuples() if len(runs) else ()
+    own = [row for row in rows if row.role == claim.comparison["learning_rate"]]
+    return [[row for row in own if row.setting == setting] for setting in claim.settings]
 
 
 def _or_none(value: float):

@@ -1,8 +1,10 @@
 """The interventions at each width, and the forecasts of a collapse and of the critical gamma."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from ...analysis import plateau_runs
+from ...data import DataConfig
 from ...lab.study import LearningRateStudy
 from ...lab.tuned import OneRateStudy
 from .interventions import settings
@@ -35,7 +37,9 @@ class Forecasts(LearningRateStudy):
 
     def scored(self, store) -> tuple[list, dict]:
         """The records that are there, and plateau_runs.score of them."""
-        records = [r for r in map(store.get, plateau_runs.prediction_runs()) if r is not None]
+        pinned = cache(DataConfig.pinned)  # a text that is made here is hashed once
+        runs = [replace(run, data=pinned(run.data)) for run in plateau_runs.prediction_runs()]
+        records = [record for record in map(store.get, runs) if record is not None]
         return records, plateau_runs.score(records)
 
     def collect(self, store):
