@@ -22,7 +22,7 @@ from gammagpt.lab.settings import emb_mlp, gpt_on_text, on_anchors, over_inits
 from gammagpt.lab.settings import study as learning_rate_study
 from gammagpt.lab.study import LearningRateStudy
 from gammagpt.plots import COLOURS, provenance
-from gammagpt.probes.token_losses import windows
+from gammagpt.probes.token_classes import windows
 from gammagpt.project import PAGES, read_yaml, results_folder, root
 
 # The first edition's GPTs: a warm-up of a tenth of the steps, after which small ones can collapse.

@@ -13,7 +13,8 @@ from gammagpt import InitConfig, RunConfig, frame, train
 from gammagpt.chapters.c10_condensation import neurons as neuron_maps
 from gammagpt.data import DataConfig
 from gammagpt.gpt.engine import build_model
-from gammagpt.probes.geometry import NEURONS, full_matrix, neuron_cosines, upper_triangle
+from gammagpt.probes.geometry import NEURONS, neuron_cosines, upper_triangle
+from gammagpt.probes.triangle import full_matrix
 
 BASE = RunConfig(data=DataConfig(fingerprint="f" * 64), steps=100)
 

@@ -12,7 +12,7 @@ from scipy import stats
 from torch import nn
 
 from gammagpt import GPT, GPTConfig, audit_init, gamma_init_, implied_gamma
-from gammagpt.gpt.init import PARTS
+from gammagpt.gpt.options import PARTS
 
 SHAPES = {
     "default": {},

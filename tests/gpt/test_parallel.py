@@ -18,7 +18,7 @@ from helpers import assert_same_final, refusal, small_anchor_run, strict_json
 
 from gammagpt import InitConfig, RunConfig, Store, UserError, sweep, train
 from gammagpt.cli import main
-from gammagpt.data import make_batches
+from gammagpt.data.batches import make_batches
 from gammagpt.gpt.device import Policy
 from gammagpt.gpt.parallel import ALONE, Group, process_group
 from gammagpt.lab.training import train_stack

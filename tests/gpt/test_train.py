@@ -9,8 +9,9 @@ import torch
 from helpers import refusal, small_anchor_run, strict_json
 
 from gammagpt import GPT, InitConfig, OptimConfig, ProbeConfig, RunConfig, audit_init, train
-from gammagpt.data import load_text, make_batches
+from gammagpt.data import load_text
 from gammagpt.data.anchors import training_sequences
+from gammagpt.data.batches import make_batches
 from gammagpt.gpt.engine import Loss, build_model
 
 

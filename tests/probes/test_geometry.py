@@ -22,7 +22,6 @@ from gammagpt.probes.geometry import (
     attention,
     attention_maps,
     cosines,
-    full_matrix,
     geometry,
     gradient_agreement,
     group_cosines,
@@ -34,6 +33,7 @@ from gammagpt.probes.geometry import (
     upper_triangle,
     value_direction,
 )
+from gammagpt.probes.triangle import full_matrix
 
 ANCHORS = [1, 2, 3, 4, 11, 12, 13, 14]  # of small_anchor_run: memory, then reasoning
 

@@ -9,7 +9,7 @@ import torch
 from gammagpt import GPT, gamma_init_
 from gammagpt.data import load_text
 from gammagpt.gpt.model import cross_entropy
-from gammagpt.gpt.scores import ProbeConfig
+from gammagpt.gpt.options import ProbeConfig
 from gammagpt.probes.token_losses import token_losses
 
 SHORT = ProbeConfig().short

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..gpt.config import InitConfig
-from ..gpt.optim import OptimConfig, learning_rate
-from ..gpt.scores import ProbeConfig
+from ..gpt.options import OptimConfig, ProbeConfig
+from ..gpt.schedule import learning_rate
 from ..lab.bundle import read_bundle
 from ..lab.collapse import MARGIN, collapsed
 from ..lab.frame import load_records

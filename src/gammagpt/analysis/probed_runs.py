@@ -11,7 +11,7 @@ import pandas as pd
 from ..data.anchors import AnchorConfig, label_laws, parse_tasks, training_sequences
 from ..lab.anchor_measures import closed_form_cosines, correlation, law_cosines
 from ..plots import points
-from ..probes.geometry import full_matrix
+from ..probes.triangle import full_matrix
 from .anchors import data_of
 from .frames import contrast
 from .tuned import best

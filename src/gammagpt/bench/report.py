@@ -10,9 +10,8 @@ from pathlib import Path
 
 import torch
 
-from ..gpt.device import PRECISIONS, can_compile, describe, matmul_ceiling, pick_device, policy
-from ..gpt.emb_mlp import EmbMLPConfig
-from ..gpt.model import GPTConfig
+from ..gpt.device import can_compile, describe, matmul_ceiling, pick_device, policy
+from ..gpt.options import PRECISIONS, EmbMLPConfig, GPTConfig
 from ..gpt.records import provenance
 from ..lab.sweep import cores
 from ..project import UserError, writable_file, write

@@ -14,10 +14,8 @@ import torch
 
 from ..gpt.config import InitConfig
 from ..gpt.device import keep_freed_memory, pick_device, wait
-from ..gpt.emb_mlp import EmbMLPConfig
 from ..gpt.engine import make_engine
-from ..gpt.model import GPTConfig
-from ..gpt.optim import OptimConfig
+from ..gpt.options import EmbMLPConfig, GPTConfig, OptimConfig
 from ..lab.stacking import seconds_a_step
 from ..project import UserError
 from . import nanogpt as peer

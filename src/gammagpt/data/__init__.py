@@ -7,7 +7,6 @@ which sinks form; `batches` feeds any of them to a run.
 
 from .anchors import AnchorConfig
 from .backcopy import BackcopyConfig
-from .batches import make_batches
 from .text import DataConfig, Text, load_text
 
-__all__ = ["AnchorConfig", "BackcopyConfig", "DataConfig", "Text", "load_text", "make_batches"]
+__all__ = ["AnchorConfig", "BackcopyConfig", "DataConfig", "Text", "load_text"]

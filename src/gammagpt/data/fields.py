@@ -16,6 +16,7 @@ from ..project import UserError, require_one_of
 
 WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text",
          types.NoneType: "nothing"}  # fmt: skip
+BOUNDED = {float: math.inf, int: 2**63}
 
 
 def check_fields(config, prefix: str = "") -> None:
@@ -82,8 +83,9 @@ def _types(cls) -> dict[str, tuple]:
 
 def _value(allowed: tuple, value, prefix: str, name: str):
     """The value as a field of these types keeps it."""
-    if type(value) in allowed and type(value) not in (int, float):  # most of them
-        return value
+    kind = type(value)
+    if kind in allowed and (kind not in BOUNDED or -BOUNDED[kind] < value < BOUNDED[kind]):
+        return value or kind()  # -0.0 equals 0.0, so it is that
     name = prefix + name
     if is_dataclass(allowed[0]):
         known = isinstance(value, allowed)
@@ -95,7 +97,7 @@ def _value(allowed: tuple, value, prefix: str, name: str):
         words = " or ".join(WORDS[kind] for kind in allowed)
         got = repr(value).replace("\n", " ")  # numpy's arrays take lines
         raise UserError(f"{name}: got {got[:200]}, allowed is {words}")
-    return value or type(value)()  # -0.0 equals 0.0, so it is that
+    return value or type(value)()
 
 
 def _plain(value):

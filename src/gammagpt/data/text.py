@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..project import UserError, cache_folder, require
 from .corpora import (
@@ -92,6 +91,8 @@ class Text:
 
         Always drawn on the CPU: the order of the data is the same on every device.
         """
+        import torch
+
         generator = torch.Generator().manual_seed(seed)
         if len(self.parts) == 1:
             size, past = (batch_size,), len(self.train) - length
@@ -105,17 +106,31 @@ class Text:
     def validation_windows(self, count: int, length: int, part: str | None = None):
         """`count` windows evenly spaced over the validation text, or a part of a mixture's.
 
-        The same for every run.
+        The same for every run: (inputs, targets), see `windows`.
         """
+        return windows(*self._spaced(count, length, part), length)
+
+    def validation_tokens(self, count: int, length: int) -> np.ndarray:
+        """(count, length + 1) int64: those windows with their targets, without torch."""
+        return _cut(*self._spaced(count, length), length)
+
+    def _spaced(self, count: int, length: int, part: str | None = None):
+        """The validation text, and where its windows start."""
         tokens = self.validation if part is None else self.validation[self.parts[part][1]]
-        starts = np.linspace(0, len(tokens) - length - 1, count).astype(int)
-        return windows(tokens, starts, length)
+        return tokens, np.linspace(0, len(tokens) - length - 1, count).astype(int)
 
 
 def windows(tokens, starts, length: int):
-    """Cut (inputs, targets), each (len(starts), length); targets are one token further on."""
-    cut = torch.from_numpy(tokens[starts[:, None] + np.arange(length + 1)].astype(np.int64))
-    return cut[:, :-1].contiguous(), cut[:, 1:].contiguous()
+    """(inputs, targets), each (len(starts), length), of torch; targets are one token further on."""
+    import torch
+
+    both = torch.from_numpy(_cut(tokens, starts, length))
+    return both[:, :-1].contiguous(), both[:, 1:].contiguous()
+
+
+def _cut(tokens, starts, length: int) -> np.ndarray:
+    """(len(starts), length + 1) int64."""
+    return tokens[starts[:, None] + np.arange(length + 1)].astype(np.int64)
 
 
 def load_text(config: DataConfig, block_size: int = 1, cache: Path | None = None) -> Text:

@@ -8,38 +8,16 @@ from functools import cache, cached_property, lru_cache
 from ..data import AnchorConfig, BackcopyConfig, DataConfig
 from ..data.fields import build, check_fields
 from ..project import require, require_least, require_one_of
-from .device import PRECISIONS
-from .emb_mlp import EmbMLPConfig
-from .init import check_scale, parse_parts
-from .model import GPTConfig
-from .optim import OptimConfig
-from .scores import ProbeConfig
+from .options import (
+    PRECISIONS,
+    EmbMLPConfig,
+    GPTConfig,
+    InitConfig,
+    OptimConfig,
+    ProbeConfig,
+)
 
 SEMANTICS = 1  # raise when a change of code alters results: old records then no longer match
-
-
-@dataclass(frozen=True)
-class InitConfig:
-    """Exactly one of gamma (std = d_in^-gamma) and std (the same for every tensor)."""
-
-    gamma: float | None = None
-    std: float | None = None
-    residual_scaling: bool = False  # std / sqrt(2 n_layer) for what writes into the residual
-    depth_scaling: bool = False  # std / sqrt(l) for the matrices of the l-th block
-    parts: str = ""  # parts with a gamma of their own: "embedding 0.8, head 1"
-
-    def __post_init__(self):
-        check_fields(self, "init.")
-        check_scale(self.gamma, self.std)
-        parse_parts(self.parts)
-
-    @property
-    def label(self) -> str:
-        """The setting in words, as the ledger and the figures name it: 'gamma 0.8'."""
-        scale = f"std {self.std:g}" if self.gamma is None else f"gamma {self.gamma:g}"
-        parts = "".join(f", {name} {g:g}" for name, g in parse_parts(self.parts).items())
-        flags = {"residual": self.residual_scaling, "depth": self.depth_scaling}
-        return scale + "".join(f" with {n} scaling" for n, on in flags.items() if on) + parts
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,6 @@ import torch
 
 from ..project import UserError
 
-PRECISIONS = ("float32", "bfloat16")
-
 
 @dataclass(frozen=True)
 class Policy:

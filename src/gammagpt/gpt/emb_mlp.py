@@ -4,32 +4,14 @@ Shapes in comments: B batch, L tokens of a sequence, C width (d_m), F hidden wid
 V vocabulary.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from ..data.fields import check_fields
-from ..project import require_least, require_one_of
+from .options import EmbMLPConfig
 
 # The theory wants sigma(0) = 0 and sigma'(0) = 1, smooth: tanh is, the others are to compare.
 ACTIVATIONS = {"tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu, "linear": lambda x: x}
-
-
-@dataclass(frozen=True)
-class EmbMLPConfig:
-    kind: str = "emb_mlp"
-    vocab_size: int = 201
-    block_size: int = 3  # longest sequence, in tokens; their order is lost in the sum
-    width: int = 200  # d_m
-    hidden: int = 400  # d_f
-    activation: str = "tanh"
-
-    def __post_init__(self):
-        check_fields(self, "model.")
-        require_least(1, self, ("vocab_size", "block_size", "width", "hidden"), "model.")
-        require_one_of(ACTIVATIONS, "model.activation", self.activation)
 
 
 class EmbMLP(nn.Module):

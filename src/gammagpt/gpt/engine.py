@@ -23,13 +23,15 @@ from ..project import UserError
 from .audit import audit_init
 from .config import RunConfig
 from .device import autocast, compiled_or_not, reference_numerics
+from .emb_mlp import EmbMLP
 from .init import gamma_init_
-from .model import RMSNorm, cross_entropy, library_kernel, run_block, written_out
-from .optim import StackedAdamW, learning_rate, make_optimizers, stacked_adamw_
+from .model import GPT, RMSNorm, cross_entropy, library_kernel, run_block, written_out
+from .optim import StackedAdamW, make_optimizers, stacked_adamw_
 from .parallel import ALONE
+from .schedule import learning_rate
 from .scores import mean_scores, score_sums
-from .size import MODELS
 
+MODELS = {"gpt": GPT, "emb_mlp": EmbMLP}  # kind of a configuration -> its class
 WRITTEN_OUT_UP_TO = 256  # tokens; beyond, the library's attention wins (benchmarks/README.md)
 BLOCKS = "blocks"  # a way to compile: see _compile_blocks
 

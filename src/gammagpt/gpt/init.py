@@ -13,15 +13,14 @@ with one seed share the same draw up to scale: comparisons between them are pair
 import hashlib
 import math
 from dataclasses import dataclass
-from numbers import Real
 
 import torch
 
 from ..project import UserError, require, whole
-from .parts import PARTS, check_names, places
+from .options import check_scale, parse_parts
+from .parts import check_names, places
 from .tensors import Weight, named_modules, weights_of
 
-SCALES = {"gamma": (-5, 5), "std": (1e-30, 1e30)}  # beyond them float32 holds 0 or infinity
 META = "on a device that holds numbers; first model.to_empty(device='cpu')"
 
 
@@ -185,27 +184,3 @@ def implied_gamma(std: float, d_in: int) -> float:
     return -math.log(std) / math.log(d_in)
 
 
-def check_scale(gamma, std) -> None:
-    """Raise UserError unless exactly one of the two is given, and makes sense."""
-    if (gamma is None) == (std is None):
-        raise UserError(f"gamma, std: give exactly one, got gamma={gamma!r} and std={std!r}")
-    name, value = ("gamma", gamma) if std is None else ("std", std)
-    low, high = SCALES[name]
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    require(number and low <= value <= high, name, value, f"is {low:g} to {high:g}")
-
-
-def parse_parts(text: str) -> dict[str, float]:
-    """'embedding 0.8, head 1' -> {"embedding": 0.8, "head": 1.0}; UserError for anything else."""
-    found = {}
-    for item in filter(None, (item.strip() for item in text.split(","))):
-        name, _, number = item.partition(" ")
-        try:
-            gamma = float(number)
-        except ValueError:
-            gamma = None
-        require(gamma is not None and name in PARTS and name not in found, "init.parts", item,
-                f"is a part ({', '.join(PARTS)}) and its gamma, each once: 'embedding 0.8'")
-        check_scale(gamma, None)
-        found[name] = gamma
-    return found

@@ -6,63 +6,13 @@ the MLP, V vocabulary.
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from ..data.fields import check_fields
-from ..project import UserError, require, require_least, require_one_of, whole
-
-POSITIONS = ("rotary", "learned")
-HEAD_BIASES = ("none", "zero", "unigram")
-
-
-@dataclass(frozen=True)
-class GPTConfig:
-    kind: str = "gpt"
-    vocab_size: int = 1024
-    block_size: int = 64  # longest context, in tokens
-    n_layer: int = 2
-    n_head: int = 2
-    width: int = 64  # d_model
-    hidden: int = 0  # width of the MLP; 0 means 8/3 of `width`, rounded up to a multiple of 8
-    norm_eps: float = 1e-5  # RMSNorm's epsilon, compared with the mean square of its input
-    gate: bool = False  # elementwise sigmoid gate on the attention output (arXiv 2505.06708)
-    gate_scale: float = 1.0  # times the sigmoid, which is 1/2 while the gate's weights are small
-    gate_trained: bool = True  # or it stays as it was drawn
-    qk_norm: bool = False  # RMSNorm of each head's queries and keys (arXiv 2302.05442)
-    head_bias: str = "none"  # or "zero", or "unigram": what an output bias starts at
-    tied: bool = False  # the head shares the embedding: same d_in, so gamma means the same std
-    positions: str = "rotary"  # or "learned": an embedding of the position, as in GPT-2
-    rope_base: float = 10000.0
-
-    def __post_init__(self):
-        check_fields(self, "model.")
-        sizes = ("vocab_size", "block_size", "n_layer", "n_head", "width")
-        require_least(1, self, sizes, "model.")
-        require_one_of(POSITIONS, "model.positions", self.positions)
-        require_one_of(HEAD_BIASES, "model.head_bias", self.head_bias)
-        paired = self.positions != "rotary" or self.head_size % 2 == 0  # which rotary ones turn
-        for name, ok, allowed in (
-            ("width", self.width % self.n_head == 0, f"are multiples of n_head = {self.n_head}"),
-            ("width", paired, f"is an even head size for rotary positions, not {self.head_size}"),
-            ("head_bias", not self.tied or self.head_bias == "none", "is none when tied"),
-            ("hidden", self.hidden >= 0, "is 0 (automatic) or more"),
-            ("norm_eps", self.norm_eps >= 0, "is 0 or more"),
-            ("gate_scale", self.gate_scale > 0, "is above 0"),
-            ("rope_base", self.rope_base > 0, "is above 0"),
-        ):
-            require(ok, f"model.{name}", getattr(self, name), allowed)
-
-    @property
-    def head_size(self) -> int:
-        return self.width // self.n_head
-
-    @property
-    def hidden_size(self) -> int:
-        return self.hidden or 8 * math.ceil(self.width * 8 / 3 / 8)
+from ..project import UserError, whole
+from .options import GPTConfig
 
 
 class RMSNorm(nn.Module):

@@ -1,56 +1,16 @@
-"""AdamW with decay on matrices only, for one model or a stack of them, and the schedule.
+"""AdamW with decay on matrices only, for one model or a stack of them.
 
 The matrices between embedding and head can have another update: Muon, or AdamH.
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 
-from ..data.fields import check_fields
-from ..project import require, require_one_of
+from .options import OptimConfig
+from .schedule import learning_rate
 
-HIDDEN_UPDATES = ("adamw", "adamh", "muon")
-BOUNDS = {
-    "learning_rate": (0, math.inf), "weight_decay": (0, math.inf), "beta1": (0, 0.9999),
-    "beta2": (0, 0.9999), "clip": (0, math.inf), "warmup": (0, 1), "final_ratio": (0, 1),
-    "eps": (1e-30, 1),
-}
 ENDS = ("embedding", "positions", "head")  # modules whose matrices are not hidden
-
-
-@dataclass(frozen=True)
-class OptimConfig:
-    learning_rate: float = 2e-3  # the peak
-    weight_decay: float = 0.1  # on matrices (embedding and head too), never on norm gains
-    beta1: float = 0.9
-    beta2: float = 0.95
-    clip: float = 1.0  # largest gradient norm; 0 switches clipping off
-    warmup: float = 0.1  # share of the steps spent on the linear warm-up
-    eps: float = 1e-8  # in AdamW's denominator; torch's default
-    hidden_update: str = "adamw"  # of the matrices between embedding and head (make_optimizers)
-    final_ratio: float = 0.1  # the cosine ends at this share of the peak
-    relative: bool = False  # each matrix takes steps in proportion to its own size (see below)
-
-    def __post_init__(self):
-        check_fields(self, "optim.")
-        for name, (low, high) in BOUNDS.items():
-            value = getattr(self, name)
-            require(low <= value <= high, f"optim.{name}", value, f"is {low} to {high}")
-        require_one_of(HIDDEN_UPDATES, "optim.hidden_update", self.hidden_update)
-        plain = self.hidden_update == "adamw"
-        require(plain or not self.relative, "optim.relative", True, "is False without plain adamw")
-
-
-def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
-    """Rate of step 0..steps-1: linear warm-up to the peak, then a cosine to its final share."""
-    warmup = round(config.warmup * steps)
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    cosine = 0.5 * (1 + math.cos(math.pi * progress))
-    return config.learning_rate * (config.final_ratio + (1 - config.final_ratio) * cosine)
 
 
 def make_optimizers(model, config: OptimConfig) -> list[torch.optim.Optimizer]:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch.nn as nn
 
 from ..project import require
+from .options import PARTS
 from .tensors import Weight
 
-PARTS = ("embedding", "attention", "mlp", "head")  # those that can have a gamma of their own
 NAMES = (*PARTS, "writer", "block")
 ATTENTION = re.compile(r"attn|attention|^att_")
 NUMBERED = re.compile(r"(.+?)\.\d+\.(.+)")  # the outermost list that a weight is in

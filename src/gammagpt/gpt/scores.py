@@ -1,36 +1,10 @@
-"""What is measured along the way, how often, and the losses and scores among it."""
-
-from dataclasses import dataclass
-from typing import ClassVar
+"""When it is measured along the way, and the losses and scores among it."""
 
 import torch
 
-from ..data.fields import check_fields
-from ..project import require_least
 from .model import cross_entropy
 
 SCORES = ("loss", "accuracy", "exact")
-
-
-@dataclass(frozen=True)
-class ProbeConfig:
-    OPTIONAL: ClassVar = ("spectra", "geometry", "neurons", "tokens", "sinks", "norms")  # 0: not
-
-    losses: int = 12  # validation losses along the run, evenly spaced, first and last step included
-    windows: int = 64  # validation windows for each of them
-    final_windows: int = 512  # validation windows for the final loss
-    spectra: int = 0  # times that every matrix is measured, at log-spaced steps
-    geometry: int = 0  # times that embeddings and attention are, likewise (geometry.py)
-    neurons: int = 0  # times that cosines between neurons are kept, likewise (geometry.py)
-    tokens: int = 0  # validation windows whose every token's loss is kept at the end
-    sinks: int = 0  # validation windows on which attention sinks are looked for, at the end
-    norms: int = 0  # validation windows on which the norms' outputs are measured, at the end
-    short: int = 4  # tokens of context with which each token's loss is taken once more
-
-    def __post_init__(self):
-        check_fields(self, "probes.")
-        require_least(1, self, ("losses", "windows", "final_windows", "short"), "probes.")
-        require_least(0, self, self.OPTIONAL, "probes.")
 
 
 def even_steps(count: int, last: int) -> set[int]:

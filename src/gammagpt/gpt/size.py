@@ -1,15 +1,6 @@
 """How large a model is, of its configuration alone: its weights, and the FLOPs of a token."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-
-import torch
-import torch.nn as nn
-
-from .emb_mlp import EmbMLP
-from .model import GPT
-
-MODELS = {"gpt": GPT, "emb_mlp": EmbMLP}  # kind of a configuration -> its class
 
 
 @dataclass(frozen=True)
@@ -20,16 +11,17 @@ class Size:
     in_products: int
 
 
-@lru_cache
 def size_of(model) -> Size:
-    """Those of a model's configuration. torch's random numbers stay where they are.
-
-    On the CPU: to draw an embedding on the device "meta" torch first imports for 1.6 s.
-    """
-    with torch.random.fork_rng(devices=()):
-        built = MODELS[model.kind](model)
-    linear = [module.weight for module in built.modules() if isinstance(module, nn.Linear)]
-    return Size(*(sum(w.numel() for w in of) for of in (built.parameters(), linear)))
+    """Those of a model's configuration, counted as model.py and emb_mlp.py build it."""
+    V, C = model.vocab_size, model.width
+    if model.kind == "emb_mlp":
+        return Size(V * C + C * model.hidden + model.hidden * V, (C + V) * model.hidden)
+    block = (4 + model.gate) * C * C + 3 * C * model.hidden_size  # attention, MLP
+    norms = 2 * C + 2 * model.head_size * model.qk_norm
+    products = model.n_layer * block + V * C  # with the head
+    ends = V * C * (not model.tied) + model.block_size * C * (model.positions == "learned")
+    bias = V * (model.head_bias != "none")
+    return Size(products + model.n_layer * norms + C + ends + bias, products)
 
 
 def flops_per_token(config) -> int:

@@ -10,7 +10,8 @@ import time
 
 import torch
 
-from ..data import make_batches, unigrams
+from ..data import unigrams
+from ..data.batches import make_batches
 from ..project import UserError
 from .config import RunConfig
 from .device import describe, keep_freed_memory, pick_device, reference_numerics

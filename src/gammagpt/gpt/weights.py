@@ -19,7 +19,7 @@ from ..data.text import load_text
 from ..data.tokenizer import make_encoding
 from ..project import UserError, write
 from .config import RunConfig
-from .size import MODELS
+from .engine import MODELS
 
 LONGEST_HEADER = 100_000_000  # bytes, as in the format's own reader
 

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from ..data.anchors import keys, label_laws, parse_tasks, training_sequences
-from ..probes.geometry import full_matrix
+from ..probes.triangle import full_matrix
 from .order import BEGUN, ahead, chance_losses, crossing, progress, shares_left
 
 FIRST = {"sum": "reasoning_first", "near": "near_first"}  # laws that give something away

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from types import NoneType, SimpleNamespace
 
 from ..gpt.config import InitConfig, RunConfig
-from ..gpt.scores import ProbeConfig
+from ..gpt.options import ProbeConfig
 from ..project import UserError, alike, assignments, check_list
 from .study import LearningRateStudy
 

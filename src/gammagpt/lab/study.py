@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from ..gpt.config import InitConfig, RunConfig
-from ..gpt.optim import OptimConfig
-from ..gpt.scores import ProbeConfig
+from ..gpt.options import OptimConfig, ProbeConfig
 from ..probes.token_classes import class_losses, classes, deciles
 from ..project import UserError, require_one_of, training_budget
 from .collapse import MARGIN, collapsed

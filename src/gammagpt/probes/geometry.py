@@ -6,7 +6,6 @@ Shapes in comments: A anchors, C width, L tokens of a sequence, N sequences, V v
 """
 
 import copy
-import math
 from functools import cache
 
 import numpy as np
@@ -71,7 +70,7 @@ def cosines(model, tokens):
 def neuron_cosines(weights: dict[str, torch.Tensor]) -> list[float]:
     """Cosines between the input weights of neurons (arXiv 2405.05409, its heat maps of W).
 
-    Of the first MLP's first neurons, as `upper_triangle`: `full_matrix` is the way back.
+    Of the first MLP's first neurons, as `upper_triangle`: `triangle.full_matrix` is the way back.
     """
     name, count = NEURONS
     rows = torch.nn.functional.normalize(weights[name].detach()[:count].double(), dim=1)
@@ -86,17 +85,9 @@ def rows_in_use(model, tokens) -> dict:
 
 
 def upper_triangle(matrix) -> list[float]:
-    """What lies above the diagonal, row by row; `full_matrix` is the way back."""
+    """What lies above the diagonal, row by row; `triangle.full_matrix` is the way back."""
     row, column = np.triu_indices(len(matrix), 1)
     return _rounded(matrix[row, column])
-
-
-def full_matrix(values: list[float]) -> np.ndarray:
-    """(A, A), symmetric with ones on the diagonal, of its upper triangle."""
-    size = round((1 + math.sqrt(1 + 8 * len(values))) / 2)
-    matrix = np.eye(size)
-    matrix[np.triu_indices(size, 1)] = values
-    return np.maximum(matrix, matrix.T) + np.minimum(matrix, matrix.T) - np.eye(size)
 
 
 def principal_plane(model, tokens) -> dict:

@@ -16,7 +16,6 @@ from functools import cache
 import numpy as np
 
 from ..data.text import load_text
-from .token_losses import windows
 
 CLASSES = ("trivial", "constrained", "rest")
 TRIVIAL = 2.0  # nats
@@ -33,6 +32,13 @@ def classes(reference, trivial: float = TRIVIAL, constrained: float = CONSTRAINE
     gain = np.subtract(losses["short"], losses["whole"])
     known = count_losses(reference.config).ravel() < trivial
     return np.select([known, gain > constrained], range(2), 2)
+
+
+def windows(config) -> tuple[np.ndarray, np.ndarray]:
+    """The inputs and targets, each (N, T), whose losses a run keeps."""
+    text = load_text(config.data)
+    tokens = text.validation_tokens(config.probes.tokens, config.model.block_size)
+    return tokens[:, :-1], tokens[:, 1:]
 
 
 @cache

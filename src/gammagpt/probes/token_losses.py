@@ -38,11 +38,5 @@ def _losses(model, inputs, targets, k: int):
     return whole, torch.cat((whole[:, : k - 1], rest), 1)
 
 
-def windows(config) -> tuple[np.ndarray, np.ndarray]:
-    """The inputs and targets, each (N, T), whose losses a run keeps."""
-    pair = load_text(config.data).validation_windows(config.probes.tokens, config.model.block_size)
-    return tuple(part.numpy() for part in pair)
-
-
 def _rounded(tensor) -> list[float]:
     return np.round(tensor.double().flatten().cpu().numpy(), 3).tolist()

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from ..gpt.config import RunConfig
-from ..gpt.scores import ProbeConfig
+from ..gpt.options import ProbeConfig
 from ..gpt.size import size_of
 from ..lab.store import Store
 from ..lab.sweep import sweep

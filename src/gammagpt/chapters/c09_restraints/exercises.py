@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ...analysis.norms import halving_width
-from ...gpt.model import GPTConfig
+from ...gpt.options import GPTConfig
 from ...ledger.exercise_kinds import Function, draw
 
 USUAL = GPTConfig().norm_eps

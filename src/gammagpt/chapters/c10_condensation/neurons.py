@@ -6,7 +6,7 @@ Runs are rows of a frame (lab.frame) whose records hold cosines between neurons 
 import numpy as np
 
 from ...plots import Matrix, Picture, compose, provenance
-from ...probes.geometry import full_matrix
+from ...probes.triangle import full_matrix
 
 MAPS = 6  # of a run: the start, the end, and those in between
 

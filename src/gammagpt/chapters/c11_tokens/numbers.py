@@ -12,8 +12,15 @@ import pandas as pd
 from ...analysis.gains import parted
 from ...analysis.tuned import difference
 from ...data.text import Text, load_text
-from ...probes.token_classes import CLASSES, CONSTRAINED, DECILES, TRIVIAL, classes, deciles
-from ...probes.token_losses import windows
+from ...probes.token_classes import (
+    CLASSES,
+    CONSTRAINED,
+    DECILES,
+    TRIVIAL,
+    classes,
+    deciles,
+    windows,
+)
 
 ALL = "all"
 BINS = 8  # of a base loss, with about as many tokens in each

@@ -12,7 +12,8 @@ import math
 
 import torch
 
-from ...data import make_batches, unigrams
+from ...data import unigrams
+from ...data.batches import make_batches
 from ...gpt.engine import build_model, make_engine
 from ...gpt.optim import learning_rate
 from ...gpt.scores import stable_rank

@@ -14,8 +14,8 @@ from ...bench.workers import Shape
 from ...gpt.config import InitConfig
 from ...gpt.device import pick_device, policy
 from ...gpt.engine import BLOCKS, Loss, build_model, make_engine
-from ...gpt.model import GPTConfig, library_kernel, written_out
-from ...gpt.optim import OptimConfig
+from ...gpt.model import library_kernel, written_out
+from ...gpt.options import GPTConfig, OptimConfig
 
 SMALL = Shape(
     GPTConfig(n_layer=2, n_head=2, width=32, block_size=32, vocab_size=300), batch_size=8, steps=15

@@ -2,7 +2,7 @@
 
 import math
 
-from ...gpt.model import GPTConfig
+from ...gpt.options import GPTConfig
 from ...ledger.exercise_kinds import Function, Number, draw
 
 WIDTH, SAFE = 512, 0.3  # as in the task; x up to which no run of the first edition collapsed

@@ -11,9 +11,7 @@ from functools import lru_cache
 
 from ...data import DataConfig
 from ...gpt.config import InitConfig, RunConfig
-from ...gpt.model import GPTConfig
-from ...gpt.optim import OptimConfig
-from ...gpt.scores import ProbeConfig
+from ...gpt.options import GPTConfig, OptimConfig, ProbeConfig
 from ...gpt.size import flops_per_token
 from ...lab import settings
 from ...lab.store import Store

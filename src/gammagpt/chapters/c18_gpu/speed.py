@@ -15,7 +15,7 @@ from ...bench.report import LADDER
 from ...bench.workers import Setting, Shape, training_step
 from ...gpt.device import matmul_ceiling, pick_device, policy, wait
 from ...gpt.engine import BLOCKS
-from ...gpt.model import GPTConfig
+from ...gpt.options import GPTConfig
 from ...gpt.size import flops_per_token
 from ...lab.stacking import seconds_a_step
 
