@@ -80,13 +80,15 @@ def of_probes(record, chance) -> dict[str, float]:
     probes = [probe for probe in record.probes if "geometry" in probe]
     if not probes:
         return {}
-    table = [at_probe(record.config, probe["geometry"]) for probe in probes]
     steps, begun = [probe["step"] for probe in probes], begins(record, chance)
+    after = int(np.searchsorted(steps, begun, side="right"))
+    kept = sorted({0, len(steps) - 1} | ({after - 1, after} & {*range(len(steps))}))
+    table = [at_probe(record.config, probes[i]["geometry"]) for i in kept]
     numbers = {"begins": begun} | range_first(record, probes)
     for name in table[-1]:
         values = [row[name] for row in table]
-        numbers |= {f"{name}_start": values[0], f"{name}_late": values[-1],
-                    f"{name}_early": float(np.interp(begun, steps, values))}
+        early = float(np.interp(begun, [steps[i] for i in kept], values))
+        numbers |= {f"{name}_start": values[0], f"{name}_early": early, f"{name}_late": values[-1]}
     return numbers
 
 
@@ -176,10 +178,14 @@ def correlation(one, other) -> float:
 
 
 def rank_correlation(one, other) -> float:
-    """Spearman's: Pearson's of the ranks, equal values sharing theirs."""
-    import pandas as pd
+    """Spearman's: Pearson's of the ranks."""
+    return correlation(_ranks(one), _ranks(other))
 
-    return correlation(pd.Series(one).rank(), pd.Series(other).rank())
+
+def _ranks(values) -> np.ndarray:
+    """From 1; equal values share the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
 
 
 def _cosines(rows) -> np.ndarray:
