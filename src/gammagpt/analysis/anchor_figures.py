@@ -109,7 +109,7 @@ def _path(runs, title: str, done: str, left: str, known, numbers: dict) -> Ways:
                        x="gamma", y=measure, form=".2f", interval=False)
     return Ways(table=points(runs, way), mean=True, title=title,
                 xlabel=f"share of {done} left", label=f"share of {left} left", also=more,
-                told=halves.describe)
+                alt=halves.describe)
 
 
 def _diagonal(axes, known) -> None:

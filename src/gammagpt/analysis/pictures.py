@@ -51,13 +51,13 @@ def _rates(runs, measure: str, title: str, label: str) -> Curves:
         for place in chosen.values():
             axes.plot(*place, **RING)
 
-    def told():
+    def words():
         return ", ".join(f"{setting} {number(value, '.2f')}{_range(means.loc[setting].dropna())}"
                          for setting, (_, value) in chosen.items())
 
     return Curves(table=table.dropna(), x="learning_rate", y=measure, spread="dots", whole=False,
                   title=title, head=f"{title}, {label}", label=label, xlabel="peak learning rate",
-                  axes={"xscale": "log"}, also=rings, told=told)
+                  axes={"xscale": "log"}, also=rings, alt=words)
 
 
 def _range(values) -> str:

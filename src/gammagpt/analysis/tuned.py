@@ -51,4 +51,4 @@ def table(*frames):
     found = pd.concat([best(runs) for runs in frames if len(runs)] or [pd.DataFrame()])
     if not len(found):
         return pd.DataFrame(columns=["setting", *FORMS]).style.hide(axis="index")
-    return found.drop_duplicates("setting").style.format(FORMS).hide(axis="index")
+    return found.drop_duplicates().style.format(FORMS).hide(axis="index")

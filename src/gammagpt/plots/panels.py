@@ -31,7 +31,7 @@ class Panel:
     xlabel: str = ""  # of the other one
     axes: dict = field(default_factory=dict)  # more properties, for `axes.set`
     also: Callable | None = None  # also(axes) draws what only this figure has
-    told: Callable | None = None  # told() says the panel in words, if not its table as it is
+    alt: Callable | None = None  # alt() says the panel in words, if not its table as it is
 
     @property
     def empty(self) -> bool:
@@ -47,7 +47,7 @@ class Panel:
 
         Nothing for a panel whose `head` is empty: another one says the same.
         """
-        body = self.told() if self.told else self.describe()
+        body = self.alt() if self.alt else self.describe()
         head = self.title if self.head is None else self.head
         return f"{head}: {body}" if head and body else body
 
@@ -64,13 +64,13 @@ class Panel:
 
 def compose(anchor: str, head: str, grid, *, caption: str = "", source: Source = NO_SOURCE,
             size=None, share=("all", "all"), legend: int | None = 7, legend_title=None, bar=None,
-            first=None, ratios=None, widths=None, told: str | None = None) -> Picture:
+            first=None, ratios=None, widths=None, alt: str | None = None) -> Picture:
     """A Picture of panels: a list of rows of them, or one list, which is cut into rows.
 
     share: of the x and of the y axis, as matplotlib's subplots has it. legend: columns of the one
-    legend below all panels, None without. bar: a colour bar, "each" or "all", of that label.
+    legend below all panels, None without. bar: the label of a colour bar for all panels.
     first {name: number}: looks that are not to be chosen here. ratios, widths: of the rows and of
-    the columns. told: the alt text after its head, if it is not to be read off the panels.
+    the columns. alt: the alt text after its head, if it is not to be read off the panels.
     """
     rows = grid if grid and isinstance(grid[0], list) else _in_rows(grid)
     panels = [panel for row in rows for panel in row if panel]
@@ -82,12 +82,14 @@ def compose(anchor: str, head: str, grid, *, caption: str = "", source: Source =
         all_axes = subplots(figure, [len(row) for row in rows], share, ratios, widths)
         images = [panel.show(axes, numbers) for axes, panel in zip(all_axes, panels, strict=True)]
         _label(all_axes, rows, share)
-        if bar:
-            _colour_bar(figure, all_axes, images, *bar)
+        image = next((image for image in images if image), None)
+        if bar and image:
+            extend = "max" if image.get_array().max() > image.norm.vmax else "neither"
+            figure.colorbar(image, ax=list(all_axes), label=bar, extend=extend)
         if legend:
             legend_below(figure, all_axes, legend, legend_title)
 
-    body = told if told is not None else "; ".join(filter(None, (p.words() for p in panels)))
+    body = alt if alt is not None else "; ".join(filter(None, (p.words() for p in panels)))
     return Picture(anchor, draw, f"{head}. {capital(body)}".rstrip(". ") + ".", caption,
                    size or (7.2, 1.2 + 2.6 * len(rows)), source)
 
@@ -152,11 +154,3 @@ def _label(all_axes, rows, share) -> None:
             if x == 0 or panel.label != row[0].label or share[1] in ("none", False, "col"):
                 axes.set_ylabel(panel.label)
             at += 1
-
-
-def _colour_bar(figure, all_axes, images, kind: str, label: str) -> None:
-    shown = [(axes, image) for axes, image in zip(all_axes, images, strict=True) if image]
-    for axes, image in shown[:1] if kind == "all" else shown:
-        extend = "max" if image.get_array().max() > image.norm.vmax else "neither"
-        figure.colorbar(image, ax=list(all_axes) if kind == "all" else axes, label=label,
-                        extend=extend)

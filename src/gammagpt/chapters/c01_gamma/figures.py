@@ -25,7 +25,7 @@ def std_dictionary(widths, stds=(0.02,), gammas=(0.5, 0.8, 1.0)) -> Picture:
             axes.text(x, gamma + 0.01, f"gamma {gamma:g}", color=GREY, ha=side)
 
     panel = Curves(table=table, hue="std", spread="none", label="gamma", xlabel="width d_in",
-                   also=levels, told=lambda: _from_to(stds[0], widths))
+                   also=levels, alt=lambda: _from_to(stds[0], widths))
     return compose("fig-std-dictionary", "The gamma that a fixed std amounts to, by width", [panel],
                    caption=f"A fixed std is a different gamma at every width. {COMPUTED}",
                    size=(7.2, 4.0))
@@ -52,17 +52,17 @@ def eps_effect(widths, gammas, eps_values) -> Picture:
         table = pd.DataFrame([(f"gamma {gamma:g}", 0, width, rms(width, gamma, eps))
                               for gamma in gammas for width in widths],
                              columns=["gamma", "seed", "x", "y"])
-        told = f"eps {eps:g}: {number(rms(widths[-1], gammas[-1], eps), '.2f')}"
+        words = f"eps {eps:g}: {number(rms(widths[-1], gammas[-1], eps), '.2f')}"
         return Curves(table=table, hue="gamma", spread="none", title=f"eps = {eps:g}", head="",
                       label="RMS after the first norm", xlabel="width d", size=6,
-                      axes={"ylim": (0, 1.08)}, told=lambda: told,
+                      axes={"ylim": (0, 1.08)}, alt=lambda: words,
                       also=lambda axes: axes.set_xscale("log", base=2))
 
     panels = [panel(eps) for eps in eps_values]
-    told = "; ".join(panels[i].told() for i in (0, -1))
+    alt = "; ".join(panels[i].alt() for i in (0, -1))
     head = (f"Root mean square after the first RMSNorm, which should be 1. At width {widths[-1]} "
             f"and gamma {gammas[-1]:g}")
-    return compose("fig-eps", head, [panels], told=told, legend_title="gamma", size=(7.2, 3.6),
+    return compose("fig-eps", head, [panels], alt=alt, legend_title="gamma", size=(7.2, 3.6),
                    caption=f"The first RMSNorm divides by sqrt(s² + eps), not by s. {COMPUTED}")
 
 

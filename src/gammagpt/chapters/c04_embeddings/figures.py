@@ -71,7 +71,7 @@ def laws(data: AnchorConfig, seed: int) -> Picture:
                              columns=["anchor", "seed", "x", "y"])
         words = ", ".join(f"{means[anchor]:.1f} for anchor {anchor}" for anchor in few)
         return Curves(table=table, hue="anchor", spread="none", look=stroke, title=name,
-                      xlabel="label", label="share of the sequences (%)", told=lambda: words,
+                      xlabel="label", label="share of the sequences (%)", alt=lambda: words,
                       also=_level_and_legend(100 / data.vocab_size))
 
     caption = ("How often each label follows each anchor; dotted: one over the size of the "
@@ -108,7 +108,7 @@ def gradient(runs, tier: str, fresh) -> Picture:
 
     first = Curves(table=table, hue="group", spread="none", title="at the start", xlabel="gamma",
                    label="cosine of predicted and measured", size=5, also=of_records,
-                   told=lambda: start)
+                   alt=lambda: start)
     later = Curves(table=over_probes(runs, _mean_gradient), xscale="symlog", xlabel="step",
                    title="along training, mean of all", head="At the end of training", size=5)
     seeds = ", ".join(map(str, sorted(set(fresh.seed))))
@@ -128,7 +128,7 @@ def cosine_matrices(models: dict, tier: str) -> Picture:
     grid = [_matrices(name, runs) for name, runs in shown.items() if len(runs)]
     return compose("fig-cosines", "Cosines between the early embeddings of all anchors, and "
                    "between their laws", grid or [[]], caption=f"{ONE}; the verdicts use all.",
-                   bar=("all", "cosine"), legend=None, source=provenance([*shown.values()], tier),
+                   bar="cosine", legend=None, source=provenance([*shown.values()], tier),
                    size=(7.2, 0.6 + 2.3 * max(1, len(grid))))
 
 
@@ -188,7 +188,7 @@ def _profiles(name: str, runs, when: str) -> Curves:
     words = Curves(table=table).describe()
     return Curves(table=table, title=f"{name}, {when}", label="cosine", size=5,
                   xlabel="distance of the numbers", also=lambda axes: _theory(axes, theory),
-                  told=lambda: before + words)
+                  alt=lambda: before + words)
 
 
 def _profile(matrix):
@@ -209,7 +209,7 @@ def number_plane(models: dict, tier: str) -> Picture:
             for name, runs in shown.items() if len(runs)]
     return compose("fig-pca", "Embeddings of anchors and keys on their first two principal axes",
                    grid or [[]], caption=f"{ONE}, at the end; the line joins the keys.",
-                   share=(False, False), legend=4, bar=("all", "number (token)"),
+                   share=(False, False), legend=4, bar="number (token)",
                    source=provenance([*shown.values()], tier),
                    size=(7.2, 1 + 2.6 * max(1, len(grid))))
 
@@ -233,7 +233,7 @@ class _Plane(Panel):
         return cls(table=table.assign(group=table.token.map(groups).fillna("keys")),
                    title=f"{model}, {run.setting}", xlabel=f"first axis ({first} of variance)",
                    label=f"second axis ({second})", axes={"xticks": [], "yticks": []},
-                   told=lambda: words)
+                   alt=lambda: words)
 
     def draw(self, axes, numbers: dict):
         seen = ListedColormap(plt.cm.viridis(np.linspace(0.25, 1, 256)))  # on a dark ground as well

@@ -34,10 +34,10 @@ def scores(fresh) -> Picture:
     """
     means = fresh.groupby("gamma")[["score_std", "formula", "distance"]].mean()
 
-    def panel(column, label, also=None, told=""):
+    def panel(column, label, also=None, alt=""):
         table = fresh[["gamma", "seed", column]].assign(of="measured")
         return Curves(table=table, hue="of", x="gamma", y=column, spread="none", size=6, also=also,
-                      xlabel="gamma", label=label, axes={"yscale": "log"}, told=lambda: told)
+                      xlabel="gamma", label=label, axes={"yscale": "log"}, alt=lambda: alt)
 
     def formula(axes):
         axes.plot(means.index, means.formula, color=GREY, linestyle="--", label="formula")
@@ -81,9 +81,9 @@ def first_maps(runs, tier: str) -> Picture:
     average = np.tril(np.ones((size, size))) / np.arange(1, size + 1)[:, None]
     empty = np.triu(np.full((size, size), np.nan), 1)  # the future, which no token sees
 
-    def panel(values, title, head="", label="", told=""):
+    def panel(values, title, head="", label="", alt=""):
         return Matrix(values=values + empty, cmap="viridis", limits=(0, 1), title=title, head=head,
-                      label=label, told=lambda: told)
+                      label=label, alt=lambda: alt)
 
     grid = [[panel(values, when, f"{setting} {when}",
                    setting * (when == "start"), f"{np.abs(values - average).max():.2f}")
@@ -94,7 +94,7 @@ def first_maps(runs, tier: str) -> Picture:
                "tasks, so each single map is further from the average than this. One run each, of "
                "the lowest seed.")
     return compose("fig-maps", "Mean attention of the first layer. Largest difference from the "
-                   "causal average", grid, caption=caption, bar=("all", "attention weight"),
+                   "causal average", grid, caption=caption, bar="attention weight",
                    legend=None, source=provenance(shown, tier),
                    size=(7.2, 1.1 + 1.4 * len(shown)))
 
@@ -160,7 +160,7 @@ def _bars(setting: str, runs, equal: float) -> Bars:
     words = ", ".join(f"{row.key:.2f} in {name}" for name, row in table.iterrows())
     return Bars(table=table, stacked=True, rotation=60, title=setting, also=levels,
                 label="share of attention", axes={"ylim": (0, 1)},
-                told=lambda: words.replace("\n", ", "))
+                alt=lambda: words.replace("\n", ", "))
 
 
 def _from_last(runs) -> pd.DataFrame:

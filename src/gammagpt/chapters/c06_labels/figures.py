@@ -37,13 +37,13 @@ def _panel(setting: str, runs, tasks) -> Curves:
             axes.plot(table.columns, table.mean(), "--", color=COLOURS[numbers[task] % 6])
         axes.plot([], [], color=GREY, linestyle="--", label="right")
 
-    def told():
+    def words():
         tables = Curves(table=inside, hue="task").tables()
         return ", ".join(_early(task, table.mean(), right[task].mean())
                          for task, table in tables.items() if task in right)
 
     return Curves(table=inside, hue="task", spread="none", title=setting, xscale="symlog",
-                  xlabel="step (log from 1)", label="share of answers", also=dashed, told=told,
+                  xlabel="step (log from 1)", label="share of answers", also=dashed, alt=words,
                   axes={"ylim": (-0.02, 1.04)})
 
 

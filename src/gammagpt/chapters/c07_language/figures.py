@@ -41,7 +41,7 @@ def losses(runs, tier: str, anchor="fig-language") -> Picture:
         ends = Curves(table=table, hue="text").describe()
         return Curves(table=table, hue="text", title=setting, xlabel=TOKENS, also=half,
                       label="share of the loss left", axes={"ylim": (0, 1.05)},
-                      told=lambda: f"{words}at the end {ends}")
+                      alt=lambda: f"{words}at the end {ends}")
 
     caption = (f"{RANGE} A cross, one a run: what is left of {texts[1]} when {texts[0]} is half "
                "learned.")
@@ -64,12 +64,12 @@ def delta_without_clock(runs, tier: str) -> Picture:
                   title="the end of every run" if top else "", also=falling),
             Ways(table=ways, xlabel=MEAN_LOSS, also=falling, title="the way there" if top else ""),
         ])
-    told = (f"{_ends_correlated(runs)}Where the compared runs are at one mean loss: "
-            f"{_at_one_loss(runs)}")
+    alt = (f"{_ends_correlated(runs)}Where the compared runs are at one mean loss: "
+           f"{_at_one_loss(runs)}")
     caption = ("Learning goes to the right. Left: every run at every learning rate, hollow if it "
                "only tuned. Right: the compared runs.")
     return compose("fig-without-clock", f"{_ratio(runs)} against the mean of both losses", grid,
-                   told=told, caption=caption, share=("col", "row"), legend=5,
+                   alt=alt, caption=caption, share=("col", "row"), legend=5,
                    source=provenance(runs, tier), size=(7.2, 6.0))
 
 
@@ -111,7 +111,7 @@ def groups(runs, tier: str) -> Picture:
         ends = Curves(table=table, hue="text").describe()
         return Curves(table=table, hue="text", title=setting, xscale="symlog",
                       xlabel="step (log from 1)", label="mean cosine of a text's own tokens",
-                      told=lambda: f"{begun} when a tenth of {texts[0]} is learned, at the end "
+                      alt=lambda: f"{begun} when a tenth of {texts[0]} is learned, at the end "
                                    f"{ends}")
 
     return compose("fig-groups", "Mean cosine between embeddings of tokens that one text has for "

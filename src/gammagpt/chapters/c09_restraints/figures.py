@@ -48,7 +48,7 @@ def norm_levels(levels, widths) -> Picture:
         return Curves(table=rows[rows.eps == usual], hue="norm", run="eps", x="width", y="rms",
                       spread="none", title=f"gamma {gamma:g}", xlabel="width", look=_nested,
                       label="RMS after the norm", axes={"ylim": (0, 1.08)}, also=more,
-                      told=lambda: _range(widest[widest.gamma == gamma]))
+                      alt=lambda: _range(widest[widest.gamma == gamma]))
 
     caption = (f"Solid: eps {usual:g}, a line a norm, by what reads it. Dashed: the mean over "
                "norms at smaller eps. Dotted: the formula of the first norm. Models drawn just "
@@ -104,7 +104,7 @@ def sinks(runs, tier: str) -> Picture:
     more = {
         "sink_rate": {"axes": {"xlim": (-0.03, 1.03)}, "interval": False, "form": ".0%"},
         "first_token": {"also": lambda axes: axes.axvline(even, color=GREY, linestyle=":"),
-                        "told": lambda: ""},
+                        "alt": lambda: ""},
     }
     panels = [_by_variant(runs, measure, words, "init", **more[measure])
               for measure, words in SINKS.items()]
@@ -128,7 +128,7 @@ def attention(runs, study, tier: str) -> Picture:
         axes = {"xticks": [0, *copies], "xticklabels": ["<s>", *"T" * len(copies)],
                 "yticks": copies, "yticklabels": [*"T" * len(copies)]}
         return Matrix(values=values, cmap="viridis", limits=(0, 1), title=name, axes=axes,
-                      told=lambda: _looks(values, copies))
+                      alt=lambda: _looks(values, copies))
 
     panels = [panel(name) for name in names]
     caption = ("Rows: the token that looks; columns: the one looked at. T: a trigger, behind which "
@@ -139,7 +139,7 @@ def attention(runs, study, tier: str) -> Picture:
     shown = shown[shown.seed == shown.seed.min()]
     return compose("fig-attention", "What one head's first token, <s>, gets of the attention",
                    [panels[i : i + 2] for i in range(0, len(panels), 2)], caption=caption,
-                   bar=("all", "attention weight"), legend=None, share=("none", "none"),
+                   bar="attention weight", legend=None, share=("none", "none"),
                    source=provenance(shown, tier), size=(7.2, 6.4))
 
 

@@ -40,12 +40,12 @@ def ranks(runs, tier: str, anchor: str = "fig-ranks") -> Picture:
     """
     seen = probed(runs)
     panels = [_along(seen, "stable_rank", names, title=kind, doublings=True, label="stable rank",
-                     mark=pd.Series.idxmin, told=lambda: "") for kind, names in kinds(seen).items()]
-    told = _along(seen, "stable_rank", None, form=".1f", tell=lowest).describe()
+                     mark=pd.Series.idxmin, alt=lambda: "") for kind, names in kinds(seen).items()]
+    words = _along(seen, "stable_rank", None, form=".1f", tell=lowest).describe()
     caption = ("Mean over seeds, and of a kind over its layers; the band is the range of seeds. A "
                "grey cross is the lowest point of a mean.")
     return compose(anchor, "Stable rank over training, mean of all matrices", panels,
-                   caption=caption, told=told, legend=5, source=provenance(compared(runs), tier),
+                   caption=caption, alt=words, legend=5, source=provenance(compared(runs), tier),
                    size=(7.2, 0.9 + 2.1 * math.ceil(len(panels) / 3)))
 
 
@@ -64,15 +64,15 @@ def fall_and_rise(runs, tier: str, anchor: str = "fig-fall-and-rise") -> Picture
              for change in CHANGES} if len(table) else {}
     grid = [[_factors(rows, change, variant, ticks[change]) for change in CHANGES]
             for variant, rows in tables.items()]
-    told = [f"{variant}: {_told(rows)}" for variant, rows in tables.items()]
+    words = [f"{variant}: {_in_words(rows)}" for variant, rows in tables.items()]
     return compose(anchor, "Factors by which the stable rank fell and rose again, all matrices",
-                   grid or [[]], told="; ".join(told), legend=3, share=("col", "all"),
+                   grid or [[]], alt="; ".join(words), legend=3, share=("col", "all"),
                    caption="Dots are runs, bars 95 % intervals over seeds. Each matrix has its own "
                    "lowest point.", source=provenance(compared(runs), tier),
                    size=(7.2, 0.8 + 3.1 * len(grid)))
 
 
-def _told(table) -> str:
+def _in_words(table) -> str:
     of = np.exp(table[table.kind == "all"].groupby("setting", sort=False)[list(CHANGES)].mean())
     return ", ".join(f"{row.Index} fell {row.fell:.2f} and rose {row.rose:.2f} times"
                      for row in of.itertuples())
@@ -104,12 +104,12 @@ def against_loss(runs, tier: str, anchor: str = "fig-timing") -> Picture:
                       title=variant if names is None else "") for variant, rows in variants.items()]
             for part, names in parts.items()]
     means = timing(runs).groupby("setting", sort=False)[["step", "loss"]].mean()
-    told = [f"{row.Index} at step {row.step:.0f} and loss {row.loss:.2f}"
+    words = [f"{row.Index} at step {row.step:.0f} and loss {row.loss:.2f}"
             for row in means.itertuples()]
     caption = ("Learning goes to the right; a line is a run, a mark its lowest point. Dotted: the "
                f"loss of guessing by frequency, {plain:.2f} nats.")
     return compose(anchor, "Stable rank against the training loss. Lowest point", grid,
-                   told="; ".join(told), caption=caption, share=("all", "row"), legend=3,
+                   alt="; ".join(words), caption=caption, share=("all", "row"), legend=3,
                    source=provenance(compared(runs), tier), size=(7.2, 6.0))
 
 
@@ -143,12 +143,12 @@ def filmstrip(runs, tier: str, tensor: str = EMBEDDING, anchor: str = "fig-films
                     COLOURS[numbers[setting] % 6], top=row == 0)
              for step, values in _film(group, tensor)]
             for row, (setting, group) in enumerate(seen.groupby("setting", sort=False))]
-    told = [f"{setting}: {_film_words(_film(group, tensor))}"
+    words = [f"{setting}: {_film_words(_film(group, tensor))}"
             for setting, group in seen.groupby("setting", sort=False)]
     caption = (f"{tensor}, share of the largest; singular values from the largest. Mean over "
                "seeds; the lines are their range.")
     return compose(anchor, f"Singular values of {tensor} over training, share of the largest", grid,
-                   told="; ".join(told), caption=caption, legend=None,
+                   alt="; ".join(words), caption=caption, legend=None,
                    source=provenance(compared(runs), tier), size=(7.2, 0.9 + 1.25 * len(grid)))
 
 
@@ -202,7 +202,7 @@ def one_update(width: int, gammas, rate: float, anchor: str = "fig-caution") -> 
              for name, move in half.items()]
     panel = Curves(table=table, spread="none", look=stroke, also=one_step, label="stable rank",
                    xlabel="distance that each weight has moved", axes={"ylim": (0, None)},
-                   told=lambda: ", ".join(words))
+                   alt=lambda: ", ".join(words))
     return compose(anchor, f"Stable rank of a random {width} by {width} matrix after an update of "
                    "rank one. It is halved when every weight has moved by", [panel],
                    caption="Dotted: one step at the common learning rate. Computed from one draw; "

@@ -42,8 +42,8 @@ def neuron_cosines(runs, tier: str) -> Picture:
     caption = (f"Each map compares {count} neurons of the first MLP, two by two; their order is "
                "the same along a row. Strong colours off the diagonal: a few common directions.")
     return compose("fig-neurons", "Cosines between neurons as heat maps. Mean |cosine|",
-                   grid or [[]], told="; ".join(map(_words, shown, shown.values())), legend=None,
-                   caption=caption, bar=("all", "cosine"), source=provenance(runs, tier),
+                   grid or [[]], alt="; ".join(map(_words, shown, shown.values())), legend=None,
+                   caption=caption, bar="cosine", source=provenance(runs, tier),
                    size=(7.6, 0.6 + 1.25 * len(grid)))
 
 

@@ -64,7 +64,7 @@ def text_gains(runs, tier: str, anchor: str = "fig-gains") -> Picture:
     table, pair = gains(runs), " over ".join(sides(runs)[::-1])
     panels = [Estimates(table=table, x="text", y=column, zero=0, form="+.3f",
                         shaded=REASONING, label=label, rotation=30, **more)
-              for column, label, more in (("nats", f"gain ({NATS})", {"told": lambda: ""}),
+              for column, label, more in (("nats", f"gain ({NATS})", {"alt": lambda: ""}),
                                           ("log", FACTOR, {}))]
     caption = ("Difference, and factor, of the losses. Dots are seeds, bars 95 % intervals; "
                "shaded: texts that ask to reason.")
@@ -90,7 +90,7 @@ def headroom(runs, tier: str, anchor: str = "fig-headroom") -> Picture:
                "text's floor, where that can be computed. Mean over seeds with 95 % intervals.")
     return compose(anchor, f"Gain by text against the share of guessing that {base} has left",
                    [panel], caption=caption, source=_of_pair(runs, tier), size=(7.2, 4.2),
-                   told=f"Left: {left}. Beyond the floor: {beyond.words()}")
+                   alt=f"Left: {left}. Beyond the floor: {beyond.words()}")
 
 
 def answers(runs, tier: str, score: str = "accuracy", anchor: str = "fig-answers") -> Picture:
@@ -100,12 +100,12 @@ def answers(runs, tier: str, score: str = "accuracy", anchor: str = "fig-answers
     kinds = [kind for kind in KINDS if kind in set(scores.kind)]
     panels = [_answers(scores[scores.kind == kind], kind) for kind in kinds]
     means = scores.groupby(["kind", "setting"], sort=False).value.mean()
-    told = ", ".join(f"{KINDS[kind]} {value:.2f} at {setting}"
+    words = ", ".join(f"{KINDS[kind]} {value:.2f} at {setting}"
                      for (kind, setting), value in means.items())
     caption = ("Dots are runs, bars 95 % intervals; right of the dotted line no problem in the "
                "training text has as many steps.")
     return compose(anchor, f"Answers right, {SCORES[score]}, means over all depths", [panels],
-                   caption=caption, told=told, share=(False, "all"),
+                   caption=caption, alt=words, share=(False, "all"),
                    widths=[1 + scores[scores.kind == kind].depth.nunique() for kind in kinds],
                    source=provenance(ended(runs), tier), size=(7.2, 3.3))
 
@@ -144,7 +144,7 @@ def at_prose(runs, tier: str, anchor: str = "fig-at-prose") -> Picture:
         Estimates(table=table, x="setting", y="reasoning_at_prose", upright=False, xlabel=log,
                   title=f"at {AT_PROSE:g} of prose left"),
         Ways(table=points(table, along), ends=True, title="the way there", also=level, label=log,
-             xlabel="share of prose left", told=lambda: ""),
+             xlabel="share of prose left", alt=lambda: ""),
     ]
     caption = ("Left: each dot is a run, where its prose (sotu and stories) is at that share "
                "of the loss of guessing; means with 95 % intervals. Right: learning goes to the "

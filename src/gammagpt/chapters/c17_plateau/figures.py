@@ -55,13 +55,13 @@ def collapse(runs, tier: str) -> Picture:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
 
-    def told() -> str:
+    def words() -> str:
         bands = ((0, 0.3), (0.3, 0.75), (0.75, 1.5), (1.5, np.inf))
         rows = [(low, high, table[(table.x >= low) & (table.x < high)]) for low, high in bands]
         return ", ".join(f"{part.collapsed.sum()} of {len(part)} with x {_band(low, high)}"
                          for low, high, part in rows)
 
-    panel = Dots(table=table, x="x", y="above", hue="outcome", head="collapsed", told=told,
+    panel = Dots(table=table, x="x", y="above", hue="outcome", head="collapsed", alt=words,
                  xlabel="x = lr d² / n_w", label=f"above the best\nof its ladder ({NATS})",
                  also=chance)  # fmt: skip
     caption = ("Each dot is a run of a setting that no fit has seen. Dashed: where the law, fitted "
@@ -86,12 +86,12 @@ def critical(grids, tier: str) -> Picture:
                 max(axes.get_xlim()[1], axes.get_ylim()[1])]  # fmt: skip
         axes.plot(ends, ends, color=GREY, linestyle=":")
 
-    def told() -> str:
+    def words() -> str:
         return ", ".join(f"forecast {row.forecast:.2f} found {row.observed:.2f} at width "
                          f"{row.width}, rate {row.learning_rate}" for row in both.itertuples())
 
     table = both.assign(size="width " + both.width.astype(str)) if len(both) else both
-    panel = Dots(table=table, x="forecast", y="observed", hue="size", head="found", told=told,
+    panel = Dots(table=table, x="forecast", y="observed", hue="size", head="found", alt=words,
                  xlabel="critical gamma, forecast", label="critical gamma, found",
                  also=same)  # fmt: skip
     caption = "Each dot is a grid of gammas at one learning rate. Dotted: forecast and found agree."
