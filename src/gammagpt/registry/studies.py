@@ -90,19 +90,12 @@ def _check_metric(claim, runs, tier: str) -> None:
 
 
 def at_tiers(claims):
-    """A frame for the end of a chapter: what each tier but smoke says of these claims.
+    """A frame for the end of a chapter, a row a claim: what each tier but smoke says of it.
 
-    Columns: tier, claim, effect, verdict, runs, why. A tier without any run of them has
-    one row. From the records of the book's own settings, whatever the page's parameters are.
+    From the records of the book's own settings, whatever the page's parameters are.
     """
     import pandas as pd
 
-    rows = []
-    for tier in TIERS[1:]:
-        judged = verdicts(tier, claims=claims)
-        if any(verdict.n for verdict in judged):
-            rows += [(tier, v.claim.title, effect(v), v.verdict, v.n, v.reason) for v in judged]
-        else:
-            rows.append((tier, "all of them", "–", "not run", 0, "no records"))
-    columns = ["tier", "claim", "effect", "verdict", "runs", "why"]
-    return pd.DataFrame(rows, columns=columns)
+    words = {tier: [f"{v.verdict}, {effect(v)}" if v.n else v.verdict
+                    for v in verdicts(tier, claims=claims)] for tier in TIERS[1:]}
+    return pd.DataFrame({"claim": [claim.title for claim in claims]} | words)
