@@ -1,6 +1,7 @@
 """What several tests use: pseudo-prose, hand-made records and frames, and a look at refusals."""
 
 import json
+import math
 import random
 from xml.etree import ElementTree
 
@@ -80,6 +81,22 @@ def made_up_record(config, loss, *, rules=None, curve=None, probes=()) -> Record
             "torch": "2", "seconds": 1.5, "date": "2020-01-01T00:00:00Z", "rules": rules or {},
         },
     )
+
+
+def made_up_study(planned, store, loss_of, finish=lambda name, record: record):
+    """The frame of a tuned study that nobody trained; every best rate is the expected one.
+
+    A setting ends at loss_of(name, seed); `finish(name, record)` completes what is compared.
+    """
+    for name, config in planned.settings.items():
+        for run in planned.only([name]).tuning():
+            off = abs(math.log2(run.optim.learning_rate / config.optim.learning_rate))
+            store.put(made_up_record(run, loss_of(name, run.seed) + 0.02 * off))
+    best = planned.best_rates(planned.collect(store))
+    for name in planned.settings:
+        for run in planned.only([name]).at_best_rate(best):
+            store.put(finish(name, made_up_record(run, loss_of(name, run.seed))))
+    return planned.collect(store)
 
 
 def made_up_claim(**changes) -> Claim:

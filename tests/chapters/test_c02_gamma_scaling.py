@@ -1,10 +1,9 @@
 """Does it train better: gains by size from made-up records, and the landing page's figure."""
 
-import math
 from dataclasses import replace
 
 import pytest
-from helpers import made_up_record
+from helpers import made_up_study
 
 from gammagpt import Store
 from gammagpt.chapters.c02_gamma_scaling import figures, numbers
@@ -24,18 +23,9 @@ def loss_of(name: str, seed: int) -> float:
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
     """All studies of tier laptop, made up; every best rate is the expected one."""
-    store, found = Store(tmp_path_factory.mktemp("records")), {}
-    for key, planned in studies("02_gamma_scaling", "laptop").items():
-        for name, config in planned.settings.items():
-            for run in planned.only([name]).tuning():
-                off = abs(math.log2(run.optim.learning_rate / config.optim.learning_rate))
-                store.put(made_up_record(run, loss_of(name, run.seed) + 0.02 * off))
-        best = planned.best_rates(planned.collect(store))
-        for name in planned.settings:
-            for run in planned.only([name]).at_best_rate(best):
-                store.put(made_up_record(run, loss_of(name, run.seed)))
-        found[key] = planned.collect(store)
-    return found
+    store = Store(tmp_path_factory.mktemp("records"))
+    return {name: made_up_study(planned, store, loss_of)
+            for name, planned in studies("02_gamma_scaling", "laptop").items()}
 
 
 def test_a_gain_is_what_its_claim_is_judged_by(frames):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import made_up_record
+from helpers import made_up_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,19 +51,13 @@ def looked_at(name: str, length: int) -> dict:
 
 
 def made_up(experiment: str, folder, loss_of, probe_of, **losses):
-    """All runs of a study at tier night, made up; every best rate is the expected one."""
-    planned, store = study(experiment, "night"), Store(folder)
-    for name, config in planned.settings.items():
-        for run in planned.only([name]).tuning():
-            off = abs(math.log2(run.optim.learning_rate / config.optim.learning_rate))
-            store.put(made_up_record(run, loss_of(name, run.seed) + 0.02 * off))
-    at_best = planned.best_rates(planned.collect(store))
-    for name in planned.settings:
-        for run in planned.only([name]).at_best_rate(at_best):
-            sinks = [{"step": run.steps, "sinks": probe_of(name)}]
-            record = made_up_record(run, loss_of(name, run.seed), probes=sinks)
-            store.put(replace(record, final=record.final | losses))
-    return planned.collect(store)
+    """All runs of a study at tier night, made up, those that are compared with their sinks."""
+
+    def finish(name, record):
+        sinks = [{"step": record.config.steps, "sinks": probe_of(name)}]
+        return replace(record, probes=sinks, final=record.final | losses)
+
+    return made_up_study(study(experiment, "night"), Store(folder), loss_of, finish)
 
 
 @pytest.fixture(scope="module")
