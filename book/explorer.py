@@ -76,8 +76,9 @@ def train_runs(tier: str) -> None:
 def by_gamma(tier: str) -> LearningRateStudy:
     """A GPT on text with each gamma: what the first edition's chapter 2 trained."""
     p = parameters(tier, GPTS)
-    return learning_rate_study(
-        over_inits(gpt_on_text(p), gammas=p.gammas), p.learning_rates, p.tuning_seeds, p.seeds)
+    settings = over_inits(gpt_on_text(p), gammas=p.gammas)
+    settings = settings.set("optim", learning_rate=p.common_learning_rate)
+    return learning_rate_study(settings, p.learning_rates, p.tuning_seeds, p.seeds)
 
 
 def embeddings(tier: str) -> LearningRateStudy:
@@ -94,6 +95,7 @@ def development(tier: str) -> LearningRateStudy:
     """Some of these runs once more, with spectra and the losses of tokens."""
     p = parameters(tier, GPTS)
     settings = over_inits(gpt_on_text(p, spectra=14, tokens=128), gammas=(0.5, 0.8, 1.0))
+    settings = settings.set("optim", learning_rate=p.common_learning_rate)
     return learning_rate_study(settings, p.learning_rates, p.tuning_seeds, p.seeds)
 
 

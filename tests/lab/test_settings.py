@@ -10,7 +10,7 @@ from gammagpt import InitConfig, RunConfig, parameters
 from gammagpt.lab.settings import Settings, gpt_on_text, on_anchors, over_inits, study
 
 TEXT = SimpleNamespace(
-    n_layer=1, n_head=2, width=16, block_size=16, vocab_size=512, common_learning_rate=0.002,
+    n_layer=1, n_head=2, width=16, block_size=16, vocab_size=512,
     corpus="sotu", steps=12, batch_size=8, precision="float32",
 )
 BASE = RunConfig()

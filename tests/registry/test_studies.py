@@ -23,7 +23,7 @@ from gammagpt.registry.studies import at_tiers, homes, studies, study
 RATES = (0.001, 0.002, 0.004, 0.008)
 PARAMETERS = {
     "gammas": [0.5, 0.8], "learning_rates": list(RATES),
-    "common_learning_rate": 0.002, "tuning_seeds": [1000, 1001], "seeds": [0, 1, 2],
+    "tuning_seeds": [1000, 1001], "seeds": [0, 1, 2],
     "n_layer": 1, "n_head": 2, "width": 16, "block_size": 16, "vocab_size": 512,
     "corpus": "sotu", "steps": 12, "batch_size": 8, "precision": "float32",
 }
@@ -114,7 +114,6 @@ def test_what_is_no_list_of_distinct_numbers_is_refused(name, value):
         ({"gammas": [math.nan]}, "init.gamma: got nan"),
         ({"learning_rates": [-1.0, 0.1, 0.2]}, "optim.learning_rate: got -1.0"),
         ({"seeds": [-1]}, "seed: got -1"),
-        ({"common_learning_rate": "fast"}, "optim.learning_rate: got 'fast'"),
         ({"steps": "many"}, "steps: got 'many'"),
         ({"width": 17}, "model.width: got 17"),
         ({"corpus": "/nowhere"}, "corpus: got '/nowhere'"),

@@ -14,11 +14,12 @@ from .config import SEMANTICS, RunConfig, _canonical, _digest, _sha256
 SCHEMA = 1  # the layout of a record
 # The files that a result depends on; their hash is part of a record's provenance.
 SOURCES = (
-    "gpt/model", "gpt/emb_mlp", "gpt/init", "gpt/options", "gpt/schedule", "data/text",
-    "data/tokenizer", "data/corpora", "data/logic", "data/stories", "data/arithmetic",
-    "data/facts", "data/unigrams", "data/anchors", "data/backcopy", "data/batches", "gpt/device",
-    "gpt/optim", "gpt/scores", "probes/spectra", "probes/geometry", "probes/token_losses",
-    "probes/sinks", "probes/norm_outputs", "gpt/parallel", "gpt/engine", "gpt/train",
+    "gpt/model", "gpt/emb_mlp", "gpt/init", "gpt/tensors", "gpt/layouts", "gpt/parts",
+    "gpt/options", "gpt/schedule", "data/text", "data/tokenizer", "data/corpora", "data/logic",
+    "data/stories", "data/arithmetic", "data/facts", "data/unigrams", "data/anchors",
+    "data/backcopy", "data/batches", "gpt/device", "gpt/optim", "gpt/scores", "probes/spectra",
+    "probes/geometry", "probes/token_losses", "probes/sinks", "probes/norm_outputs", "gpt/parallel",
+    "gpt/engine", "gpt/train",
 )
 
 

@@ -117,7 +117,6 @@ def gpt_on_text(p, steps: int | None = None, **probes) -> RunConfig:
     sizes = ("n_layer", "n_head", "width", "block_size", "vocab_size")
     run = RunConfig.from_dict({
         "model": {name: getattr(p, name) for name in sizes},
-        "optim": {"learning_rate": p.common_learning_rate},
         "data": {"corpus": p.corpus, "vocab_size": p.vocab_size},
         "steps": steps or p.steps, "batch_size": p.batch_size, "precision": p.precision,
     })
