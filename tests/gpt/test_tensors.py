@@ -9,8 +9,11 @@ import pytest
 import torch
 from helpers import refusal
 from torch import nn
+from torch.ao.quantization import get_default_qat_qconfig
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.nn.utils import parametrizations, parametrize, prune
+from transformers.integrations.bitnet import BitLinear
+from transformers.pytorch_utils import Conv1D
 
 from gammagpt import GPT, GPTConfig, audit_figure, audit_init, gamma_, gamma_init_
 from gammagpt.gpt.init import init_table
@@ -154,6 +157,74 @@ def test_what_cannot_be_drawn_is_refused_whatever_the_rules_say(module, words):
     for options in ({}, {"rules": {"*": "axis 1"}}) if "no shape" not in words[0] else ({},):
         message = refusal(gamma_init_, module, 0.8, **options)
         assert any(word in message for word in words) or "axis" in message, message
+
+
+def quantized(*layers):
+    """As torch quantizes while it runs: numbers that are packed, in no parameter at all."""
+    return torch.ao.quantization.quantize_dynamic(nn.Sequential(*layers), {type(layers[0])})
+
+
+def kept_as_buffer():
+    layer = nn.Module()
+    layer.register_buffer("qweight", torch.zeros(4, 6, dtype=torch.uint8))
+    return nn.Sequential(nn.Linear(4, 4), layer)
+
+
+def inferred():
+    with torch.inference_mode():
+        return nn.Linear(4, 4)
+
+
+SILENT = {  # which nothing is drawn in, or not what was asked for
+    "packed": (quantized(nn.Linear(4, 6)), "0._packed_params", "torch.ao.nn.quantized"),
+    "packed, recurrent": (quantized(nn.LSTM(4, 6)), "torch.ao.nn.quantized"),
+    "a convolution": (torch.ao.nn.quantized.Conv2d(3, 4, 3), "_packed_params", "quantized"),
+    "trained quantized": (torch.ao.nn.qat.Linear(4, 6, qconfig=get_default_qat_qconfig("fbgemm")),
+                          "weight", "torch.ao.nn.qat"),
+    "an integer buffer": (kept_as_buffer(), "1.qweight", "uint8"),
+    "transformers' own": (BitLinear(4, 8, False), "weight", "transformers.integrations.bitnet"),
+    "padding with a norm": (parametrizations.weight_norm(nn.Embedding(5, 4, padding_idx=1)),
+                            "row of zeros"),
+    "made for inference": (nn.Sequential(nn.Linear(4, 4), inferred()), "1.weight", "inference"),
+}
+
+
+@pytest.mark.parametrize("module, words", [(m, w) for m, *w in SILENT.values()], ids=SILENT)
+def test_numbers_that_are_no_parameters_or_cannot_be_changed_are_refused(module, words):
+    before = [parameter.detach().clone() for parameter in module.parameters()]
+    message = refusal(gamma_init_, module, 0.8)
+    assert message.startswith("rules: ") and all(word in message for word in words), message
+    pairs = zip(before, module.parameters(), strict=True)
+    assert all(torch.equal(a.nan_to_num(), b.detach().nan_to_num()) for a, b in pairs)
+    assert (audit_init(module).warning != "").any()
+
+
+def test_what_is_packed_can_be_left_and_the_rest_drawn():
+    module = nn.ModuleList([quantized(nn.Linear(4, 6)), nn.Linear(4, 6)])
+    gamma_init_(module, 0.8, rules={"*_packed_params": "leave"})
+    assert audit_init(module, 0.8, rules={"*_packed_params": "leave"}).ok.all()
+
+
+def test_a_mask_or_a_table_that_is_a_buffer_is_no_weight():
+    module = nn.Linear(4, 6)
+    module.register_buffer("weight_mask", torch.ones(6, 4, dtype=torch.bool))
+    module.register_buffer("weights", torch.ones(9, 4))
+    assert d_ins(module) == {"weight": 4}
+
+
+def test_a_std_whose_squares_vanish_is_no_norm_of_a_weight():
+    layer = parametrizations.weight_norm(nn.Linear(64, 8))
+    message = refusal(gamma_init_, layer, 5, rules={"weight": 10**5})
+    assert message.startswith("std of weight") and not layer.weight.isnan().any()
+
+
+def test_a_subclass_of_transformers_conv1d_may_do_anything():
+    class Other(Conv1D):
+        def forward(self, x):
+            return x @ self.weight.T
+
+    assert d_ins(Conv1D(6, 8)) == {"weight": 8}
+    assert_refused_and_untouched(Other(6, 8), "weight", "Other")
 
 
 @pytest.mark.parametrize("package", ["peft.tuners.lora", "bitsandbytes.nn", "torchao.float8"])

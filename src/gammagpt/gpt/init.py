@@ -127,7 +127,8 @@ def gamma_init_(module, gamma=None, *, std=None, rules=None, seed=0, reset=False
     table = init_table(module, gamma, std=std, drawn=drawn, **scaling)
     for weight, rule in zip(drawn, table, strict=True):
         dtype, limits = weight.tensor.dtype, torch.finfo(weight.tensor.dtype)
-        held = limits.tiny <= rule.std <= limits.max / 8
+        least = limits.tiny ** (0.5 if weight.parametrized else 1)  # its norm is a sum of squares
+        held = least <= rule.std <= limits.max / 8
         require(held, f"std of {weight.name}", rule.std, f"is what {dtype} holds")
     for weight in weights:
         require(not weight.tensor.is_meta, f"device of {weight.name}", "meta", META)

@@ -32,20 +32,20 @@ ROUTER = re.compile(r"Router$|Gate$")
 # Whose layers compute what their class says; another subclass may do anything with its weight.
 KNOWN = ("torch.", "transformers.")
 FOREIGN = ("peft.", "bitsandbytes.", "torchao.", "optimum.", "auto_gptq.", "gptqmodel.", "awq.",
-           "hqq.", "torch.ao.nn.quantized.", "torch.ao.nn.intrinsic.")
+           "hqq.", "torch.ao.nn.", "transformers.integrations.")
 
 
 def table_of(layer, home: str) -> dict:
     """Parameter -> axes of its inputs, for the layers that are known."""
     classes, tensors = type(layer).__mro__, layer._parameters
-    if CONV1D in (f"{c.__module__}.{c.__qualname__}" for c in classes):
+    owner = next(c for c in classes if "forward" in vars(c))
+    if f"{owner.__module__}.{owner.__qualname__}" == CONV1D:
         return {"weight": (0,), "bias": ZERO}
     if home.startswith("transformers."):
         if "down_proj" in tensors:
             return _experts(tensors, getattr(layer, "is_transposed", None))
         if ROUTER.search(type(layer).__name__) and "weight" in tensors:
             return {"weight": (1,), "bias": ZERO}
-    owner = next(c for c in classes if "forward" in vars(c))
     known = owner.__module__.startswith(KNOWN)
     return next((TABLE[kind] for kind in TABLE if known and isinstance(layer, kind)), {})
 

@@ -98,9 +98,7 @@ def _every_use(module):
                        home if f"{home}.".startswith(FOREIGN) else None)
         if package:
             foreign[place] = package
-        table, chains = table_of(layer, home), getattr(layer, "parametrizations", {})
-        tensors = {key: tensor for key, tensor in layer._parameters.items() if tensor is not None}
-        tensors |= {key: next(chains[key].parameters()) for key in chains}
+        table, tensors = table_of(layer, home), _tensors(layer, package)
         for key, tensor in tensors.items():
             weight = Weight(joined(prefix, key), tensor, layer, key)
             yield _laid_out(weight, table.get(key), package)
@@ -109,6 +107,17 @@ def _every_use(module):
             if lost is not None and table[key] not in (ZERO, LEAVE):  # pruned, or by an old hook
                 yield Weight(joined(prefix, key), lost, layer, key, hard=True,
                              why="is computed from other tensors, or is no parameter")
+
+
+def _tensors(layer, package) -> dict[str, torch.Tensor]:
+    """A layer's parameters, and what holds the numbers of a quantized weight in their place."""
+    found = {key: tensor for key, tensor in layer._parameters.items() if tensor is not None}
+    chains = getattr(layer, "parametrizations", {})
+    found |= {key: next(chains[key].parameters()) for key in chains}
+    found |= {key: buffer for key, buffer in layer._buffers.items() if "weight" in key
+              and buffer is not None and buffer.dtype not in (*FLOATS, torch.bool)}
+    packed = [key for key, value in vars(layer).items() if isinstance(value, torch.ScriptObject)]
+    return found | {key: torch.empty(()) for key in packed if package}
 
 
 def _laid_out(weight: Weight, axes, package) -> Weight:
@@ -141,6 +150,10 @@ def _undrawable(weight: Weight, package) -> str:
                 "model before they are added")
     if tensor.dtype not in FLOATS or not kind.__module__.startswith("torch."):
         return f"is {tensor.dtype} in a {kind.__name__}, which holds no drawn numbers"
+    if tensor.is_inference():
+        return "was made in inference mode, where nothing may change it"
+    if weight.parametrized and weight.padding is not None:
+        return "has a row of zeros for the padding, which no parametrization holds"
     steps = weight.layer.parametrizations[weight.key] if weight.parametrized else ()
     unknown = [type(step).__name__ for step in steps if type(step).__name__ != "_WeightNorm"]
     return f"is computed by {unknown}, which need not give any wanted value" if unknown else ""
