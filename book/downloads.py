@@ -3,6 +3,8 @@
 Written before the pages are rendered, so that no page links to a file that is not there.
 """
 
+import gzip
+import lzma
 from pathlib import Path
 
 import pandas as pd
@@ -36,9 +38,10 @@ def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> 
             packed = {"method": "gzip", "mtime": 1} if name == "runs" else None  # a sixth of it
             file = folder / f"{name}-{tier}.csv{'.gz' if packed else ''}"
             table.to_csv(file, index=False, compression=packed)
-        path = folder / f"{name}-{tier}.parquet"
-        table.to_parquet(path, compression="zstd", compression_level=9, index=False)
-    pack(records, folder / f"records-{tier}.bundle")
+        write_parquet(table, folder / f"{name}-{tier}.parquet")
+    bundle = folder / f"records-{tier}.bundle"
+    pack(records, bundle)
+    bundle.write_bytes(lzma.compress(gzip.decompress(bundle.read_bytes())))  # 40 % less
     rules = [f"--- # {file.name}\n{file.read_text(encoding='utf-8')}"
              for file in sorted((root() / "claims").glob("*.yml"))]
     (folder / "claims.yml").write_text("".join(rules), encoding="utf-8")
@@ -46,6 +49,16 @@ def write_downloads(staging: Path, tier: str, verdicts, books: bool = False) -> 
     (folder / "first-edition.json").write_bytes(first.read_bytes())
     page = staging / "book" / "_generated" / "downloads.md"
     page.write_text(_page(folder, tier, tables, books), encoding="utf-8")
+
+
+def write_parquet(table, path: Path) -> None:
+    """As small as it gets: the values of curves, of five decimals, in 32 bits, byte by byte."""
+    how = {"compression": "zstd", "compression_level": 9, "index": False}
+    if "step" in table:
+        others = [name for name in table if name != "value"]
+        table = table.astype({"step": "int32", "value": "float32"})
+        how |= {"use_dictionary": others, "column_encoding": {"value": "BYTE_STREAM_SPLIT"}}
+    table.to_parquet(path, **how)
 
 
 def _page(folder: Path, tier: str, tables, books: bool) -> str:

@@ -10,7 +10,7 @@
   const SIDES = ["first", "second"], WARMUPS = [5, 180]; // one after the other, at a button
   const NAMES = { gammas: "the gammas", rate: "learning rate", warmup: "warm-up", bias: "bias",
     seed: "seed" };
-  const EDGE = { left: 40, right: 92, top: 10, bottom: 40 }; // px
+  const EDGE = { left: 48, right: 92, top: 10, bottom: 40 }; // px
   const find = (name) => root.querySelector(`[data-play="${name}"]`);
   const form = root.querySelector("form"), still = matchMedia("(prefers-reduced-motion: reduce)");
 

@@ -76,6 +76,14 @@ def test_all_points_of_all_curves_are_there(records):
     ]
 
 
+def test_the_file_of_curves_has_every_point_to_seven_digits(records, tmp_path):
+    table = downloads.curves_table(records)
+    downloads.write_parquet(table, tmp_path / "curves.parquet")
+    found = pd.read_parquet(tmp_path / "curves.parquet")
+    pd.testing.assert_frame_equal(found, table, check_dtype=False, rtol=1e-7, atol=0)
+    assert found.value.dtype == "float32"
+
+
 def test_roles_say_which_runs_chose_the_rate_of_a_tuned_claim():
     """The best rate by the tuning rows is that of the tuned ones, which the claim compares."""
     claims = [claim for claim in load_ledger() if claim.id == "lower-loss"]

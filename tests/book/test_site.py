@@ -126,6 +126,21 @@ def tier_of(site) -> str:
     return folder.name
 
 
+def test_letters_in_pictures_are_in_ink(site):
+    """The colours of lines are too light for letters, on white: less than 4.5 to 1."""
+
+    def coloured(svg: str) -> list[str]:
+        rules = dict(re.findall(r"[.](s\d+)\{([^}]*)\}", svg))
+        letters = re.findall(r"(?s)<text.*?</text>", svg)
+        looks = [text + "".join(map(rules.get, re.findall(r'class="(s\d+)"', text)))
+                 for text in letters]
+        return [fill for look in looks for fill in re.findall(r"fill: (#\w+)", look)]
+
+    pictures = {file.name: file.read_text(encoding="utf-8") for file in site.glob("pictures/*.svg")}
+    assert pictures and {name: found for name, svg in pictures.items()
+                         if (found := coloured(svg))} == {}
+
+
 # ---- single pages ------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import lzma
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +98,16 @@ def test_a_line_is_a_record_and_the_first_one_says_how_many(bundle):
     assert [Record.from_json(line).to_json() for line in lines] == lines
     keys = [json.loads(line)["key"] for line in lines]
     assert keys == sorted(run(seed).key for seed in range(5))
+
+
+def test_a_bundle_that_was_packed_anew_for_a_download_is_read_and_a_damaged_one_refused(bundle):
+    packed = lzma.compress(gzip.decompress(bundle.read_bytes()))
+    found = read_bundle(bundle)
+    bundle.write_bytes(packed)
+    assert [record.key for record in read_bundle(bundle)] == [record.key for record in found]
+    for damaged in (packed[:-20], packed[:50] + b"?" + packed[51:]):
+        bundle.write_bytes(damaged)
+        assert "line 1" in refusal(read_bundle, bundle)
 
 
 def test_a_second_import_changes_no_byte(bundle, store):

@@ -115,7 +115,7 @@ def _path(runs, title: str, done: str, left: str, known, numbers: dict) -> Ways:
 def _diagonal(axes, known) -> None:
     axes.plot([1, 0], [1, 0], color=GREY, linestyle=":")
     look = {"rotation": -135, "rotation_mode": "anchor", "transform_rotates_text": True}
-    axes.text(0.25, 0.23, "both alike", color=GREY, fontsize=9, ha="center", **look)
+    axes.text(0.25, 0.23, "both alike", fontsize=9, ha="center", **look)
     if known:
         axes.axvline(known, color=GREY, linestyle=":")
     axes.set(xlim=(1.03, -0.03), ylim=(1.03, -0.03))

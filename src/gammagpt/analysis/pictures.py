@@ -100,5 +100,5 @@ def _level(axes, line, named: bool) -> None:
     if line:
         axes.axhline(line[0], color=GREY, linestyle=":")
         where = axes.get_yaxis_transform()
-        axes.text(0.99, line[0], line[1] if named else "", transform=where, color=GREY, fontsize=9,
+        axes.text(0.99, line[0], line[1] if named else "", transform=where, fontsize=9,
                   ha="right", va="bottom")

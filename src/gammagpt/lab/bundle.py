@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import lzma
 import zlib
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from .store import Store
 
 VERSION = 1  # the layout of a bundle
 NAME = "gammagpt bundle"  # the first entry of a bundle's first line
+XZ = b"\xfd7zXZ"  # how a bundle begins that is packed for a download (book/downloads.py)
 NUMBERS = ("status", "diverged_at", "curves", "probes", "final")  # all but where and when
 
 
@@ -79,12 +81,14 @@ def _zip(text: str) -> bytes:
 
 def _lines(path) -> list[str]:
     try:
-        *lines, rest = gzip.decompress(Path(path).read_bytes()).decode().split("\n")
+        packed = Path(path).read_bytes()
+        unpack = lzma.decompress if packed.startswith(XZ) else gzip.decompress
+        *lines, rest = unpack(packed).decode().split("\n")
     except gzip.BadGzipFile as error:
         raise UserError(f"{path}: line 1: not a bundle, or an altered one ({error})") from None
     except OSError as error:
         raise UserError(f"bundle: {path} cannot be read ({error.strerror})") from None
-    except (EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: line 1: truncated or altered ({error})") from None
     if rest or not lines:
         raise UserError(f"{path}: line {len(lines) + 1}: not a bundle, or a truncated one")

@@ -22,7 +22,7 @@ def std_dictionary(widths, stds=(0.02,), gammas=(0.5, 0.8, 1.0)) -> Picture:
         for gamma in gammas:
             axes.axhline(gamma, color=GREY, linestyle=":")
             x, side = (widths[0], "left") if gamma <= 0.5 else (widths[-1], "right")
-            axes.text(x, gamma + 0.01, f"gamma {gamma:g}", color=GREY, ha=side)
+            axes.text(x, gamma + 0.01, f"gamma {gamma:g}", ha=side)
 
     panel = Curves(table=table, hue="std", spread="none", label="gamma", xlabel="width d_in",
                    also=levels, alt=lambda: _from_to(stds[0], widths))
