@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from ..data.fields import check_fields
 from ..project import require_least, require_one_of
+from .model import LARGEST
 
 # The theory wants sigma(0) = 0 and sigma'(0) = 1, smooth: tanh is, the others are to compare.
 ACTIVATIONS = {"tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu, "linear": lambda x: x}
@@ -28,7 +29,8 @@ class EmbMLPConfig:
 
     def __post_init__(self):
         check_fields(self, "model.")
-        require_least(1, self, ("vocab_size", "block_size", "width", "hidden"), "model.")
+        sizes = ("vocab_size", "block_size", "width", "hidden")
+        require_least(1, self, sizes, "model.", LARGEST)
         require_one_of(ACTIVATIONS, "model.activation", self.activation)
 
 

@@ -17,6 +17,7 @@ from ..project import UserError, require, require_least, require_one_of, whole
 
 POSITIONS = ("rotary", "learned")
 HEAD_BIASES = ("none", "zero", "unigram")
+LARGEST, DEEPEST = 2**18, 1024  # sizes and layers beyond any model there is: slips of the pen
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,10 @@ class GPTConfig:
 
     def __post_init__(self):
         check_fields(self, "model.")
-        sizes = ("vocab_size", "block_size", "n_layer", "n_head", "width")
-        require_least(1, self, sizes, "model.")
+        sizes = ("vocab_size", "block_size", "n_head", "width")
+        require_least(1, self, sizes, "model.", LARGEST)
+        require_least(1, self, ("n_layer",), "model.", DEEPEST)
+        require_least(0, self, ("hidden",), "model.", LARGEST)  # 0: automatic
         require_one_of(POSITIONS, "model.positions", self.positions)
         require_one_of(HEAD_BIASES, "model.head_bias", self.head_bias)
         paired = self.positions != "rotary" or self.head_size % 2 == 0  # which rotary ones turn
@@ -49,7 +52,6 @@ class GPTConfig:
             ("width", self.width % self.n_head == 0, f"are multiples of n_head = {self.n_head}"),
             ("width", paired, f"is an even head size for rotary positions, not {self.head_size}"),
             ("head_bias", not self.tied or self.head_bias == "none", "is none when tied"),
-            ("hidden", self.hidden >= 0, "is 0 (automatic) or more"),
             ("norm_eps", self.norm_eps >= 0, "is 0 or more"),
             ("gate_scale", self.gate_scale > 0, "is above 0"),
             ("rope_base", self.rope_base > 0, "is above 0"),

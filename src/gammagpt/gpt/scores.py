@@ -10,6 +10,7 @@ from ..project import require_least
 from .model import cross_entropy
 
 SCORES = ("loss", "accuracy", "exact")
+MOST = 10**6  # of whatever is counted here
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class ProbeConfig:
 
     def __post_init__(self):
         check_fields(self, "probes.")
-        require_least(1, self, ("losses", "windows", "final_windows", "short"), "probes.")
-        require_least(0, self, self.OPTIONAL, "probes.")
+        counts = ("losses", "windows", "final_windows", "short")
+        require_least(1, self, counts, "probes.", MOST)
+        require_least(0, self, self.OPTIONAL, "probes.", MOST)
 
 
 def even_steps(count: int, last: int) -> set[int]:

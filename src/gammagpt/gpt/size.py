@@ -24,9 +24,10 @@ class Size:
 def size_of(model) -> Size:
     """Those of a model's configuration. torch's random numbers stay where they are.
 
-    On the CPU: to draw an embedding on the device "meta" torch first imports for 1.6 s.
+    Small ones on the CPU: to draw an embedding on the device "meta" torch first imports for 1.6 s.
     """
-    with torch.random.fork_rng(devices=()):
+    large = model.width * max(model.vocab_size, model.width) > 2**24  # may not fit into memory
+    with torch.random.fork_rng(devices=()), torch.device("meta" if large else "cpu"):
         built = MODELS[model.kind](model)
     linear = [module.weight for module in built.modules() if isinstance(module, nn.Linear)]
     return Size(*(sum(w.numel() for w in of) for of in (built.parameters(), linear)))
