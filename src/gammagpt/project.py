@@ -29,11 +29,12 @@ def require(ok: bool, name: str, value, allowed: str) -> None:
         raise UserError(f"{name}: got {value!r}, allowed {allowed}")
 
 
-def require_least(least: int, part, names, prefix: str = "") -> None:
-    """`require` that fields of a configuration are at least so large."""
+def require_least(least: int, part, names, prefix: str = "", most: float = math.inf) -> None:
+    """`require` that fields of a configuration are at least so large, and at most `most`."""
+    allowed = f"is {least} to {most}" if most < math.inf else f"is {least} or more"
     for name in names:
         value = getattr(part, name)
-        require(value >= least, f"{prefix}{name}", value, f"is {least} or more")
+        require(least <= value <= most, f"{prefix}{name}", value, allowed)
 
 
 def require_one_of(names, name: str, value) -> None:
@@ -118,7 +119,9 @@ def root() -> Path:
 
 def folder(name: str, usual: str) -> Path:
     """The folder of $GAMMAGPT_<name>, or the usual one: in the checkout, wherever one stands."""
-    return root() / expanded(setting(name) or usual)
+    found = root() / expanded(setting(name) or usual)
+    require(not found.is_file(), f"GAMMAGPT_{name}", str(found), "is a folder, this is a file")
+    return found
 
 
 def cache_folder() -> Path:
@@ -287,7 +290,8 @@ def check_list(name: str, value, kind=float, empty: bool = False) -> list:
         numbers = all(type(x) in (int, float) for x in items)
     except (ValueError, TypeError, OverflowError):
         raise UserError(f"{name}: got {value!r}, allowed is {allowed}") from None
-    distinct = len(set(result)) == len(result) and result == items
+    names = {f"{x:g}" if kind is float else x for x in result}  # as settings are named
+    distinct = len(names) == len(result) and result == items
     if not numbers or not distinct or not (result or empty):
         raise UserError(f"{name}: got {value!r}, allowed is {allowed}")
     return result

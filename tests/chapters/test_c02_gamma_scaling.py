@@ -1,9 +1,10 @@
 """Does it train better: gains by size from made-up records, and the landing page's figure."""
 
+import math
 from dataclasses import replace
 
 import pytest
-from helpers import made_up_study
+from helpers import made_up_study, refusal
 
 from gammagpt import Store
 from gammagpt.chapters.c02_gamma_scaling import figures, numbers
@@ -62,3 +63,18 @@ def test_without_a_warm_up_there_is_a_rate_to_expect():
     run = study("lower_loss_width", "night").settings["gamma 1, width 64"]
     cold = replace(run, optim=replace(run.optim, warmup=0.0))
     assert 0 < expected_rate(cold) < expected_rate(run)
+
+
+@pytest.mark.parametrize("name, value", [
+    ("tokens_per_parameter", math.nan), ("tokens_per_parameter", math.inf),
+    ("tokens_per_parameter", 10**40), ("tokens_per_parameter", -1.0),
+    ("tokens_per_parameter", 0.0), ("longer_factors", [math.nan]), ("longer_factors", [-1.0]),
+])  # fmt: skip
+def test_tokens_that_no_run_can_have_are_refused(name, value):
+    message = refusal(studies, "02_gamma_scaling", "smoke", **{name: value})
+    assert message.startswith("tokens_per_parameter: got") and "allowed is above 0" in message
+
+
+def test_a_bias_is_asked_for_only_at_a_width_that_is_there():
+    message = refusal(studies, "02_gamma_scaling", "smoke", bias_widths=[24])
+    assert message == "bias_widths: got [24], allowed are among [16, 32]"

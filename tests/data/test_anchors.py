@@ -381,9 +381,20 @@ BAD = {
     "all of a task held out": (
         {"tasks": "a 1..4 random, b 11..11 sum", "held_out": "11+11"},
         "data.held_out: got '11+11', which is all of b; allowed is to hold out less"),
-    "a length without room for the key": ({"length": 2}, "data.length: got 2, allowed is 3 or"),
-    "no anchors": ({"anchors": 0}, "data.anchors: got 0, allowed is 1 or more"),
-    "fewer samples than none": ({"samples": -1}, "data.samples: got -1, allowed is 0 or more"),
+    "a length without room for the key": ({"length": 2}, "data.length: got 2, allowed is 3 to"),
+    "no anchors": ({"anchors": 0}, "data.anchors: got 0, allowed is 1 to 20"),
+    "anchors that no time would do for": (
+        {"anchors": 10**9}, "data.anchors: got 1000000000, allowed is 1 to 20"),
+    "samples that no memory holds": (
+        {"samples": 10**9}, "data.samples: got 1000000000, allowed is 0 to 4000000"),
+    "a length that no memory holds": (
+        {"length": 10**9}, "data.length: got 1000000000, allowed is 3 to 4096"),
+    "keys that no memory holds": (
+        {"keys": "21..10000000000"}, "data.keys: got '21..10000000000', allowed is a range"),
+    "more digits than Python reads": (
+        {"held_out": "1" * 5000 + "+11"}, "data.held_out: got '111"),
+    "a digit that is no number": ({"held_out": "1\u00b2+11"}, "data.held_out: got '1\u00b2+11'"),
+    "fewer samples than none": ({"samples": -1}, "data.samples: got -1, allowed is 0 to 4000000"),
 }  # fmt: skip
 
 

@@ -77,6 +77,12 @@ def test_a_dangling_link_is_refused_by_name(folder):
     )
 
 
+def test_what_may_never_end_is_no_text(folder):
+    os.mkfifo(folder / "pipe.txt")
+    for corpus in (folder, folder / "pipe.txt", "/dev/zero"):
+        assert "allowed is a text file or a folder of them" in refusal(read_documents, str(corpus))
+
+
 def test_a_file_name_that_is_no_utf_8_is_a_name(folder, fresh_cache):
     os.rename(os.fsencode(folder / "00.txt"), os.fsencode(folder) + b"/caf\xe9.txt")
     text = load_text(DataConfig(str(folder), 300))

@@ -79,10 +79,10 @@ def test_it_learns_to_reason_also_about_what_it_never_saw():
 @pytest.mark.parametrize(
     "field, value, allowed",
     [
-        ("vocab_size", 0, "1 or more"),
-        ("block_size", 0, "1 or more"),
-        ("width", -1, "1 or more"),
-        ("hidden", 0, "1 or more"),
+        ("vocab_size", 0, "1 to 262144"),
+        ("block_size", 0, "1 to 262144"),
+        ("width", -1, "1 to 262144"),
+        ("hidden", 0, "1 to 262144"),
         ("activation", "sigmoid", "tanh, relu, gelu, linear"),
     ],
 )

@@ -37,7 +37,8 @@ def test_lists_may_be_text_and_hold_numbers_of_their_kind():
 @pytest.mark.parametrize(
     "name, value",
     [("ring_gammas", 0.5), ("curve_warmups", []), ("slow_tuning_seeds", []), ("widths", [64.5]),
-     ("epsilons", "1e-5"), ("depths", [1, 1]), ("copy_layers", None), ("epsilons", "none")],
+     ("epsilons", "1e-5"), ("depths", [1, 1]), ("copy_layers", None), ("epsilons", "none"),
+     ("gammas", [0.3, 0.1 + 0.2]), ("warmups", [0.25, 0.2500001])],
 )
 def test_a_list_of_anything_else_is_refused_by_its_name(name, value):
     message = refusal(parameters, {name: value})
@@ -114,6 +115,18 @@ def test_an_emb_mlp_sees_key_and_anchors_unless_the_data_say_more():
     made = on_anchors(p, shape, tasks, **rest, seeds=[0])
     assert (made.base.data.length, made.base.data.samples, made.base.data.held_out) == (3, 0, "")
     assert made.learning_rates == (0.01, 0.1) and made.base.model.block_size == 3
+
+
+def test_what_a_page_says_of_its_data_is_refused_by_that_name():
+    p = SimpleNamespace(keys="21..30", anchors=-1, precision="float32", tuning_seeds=[9])
+    rest = {"gammas": [0.5], "rates": [], "rate": 0.1, "steps": 5, "batch_size": 4, "seeds": [0]}
+    data = {"tasks": "memory 1..4 random", "vocab_size": 61}
+    assert refusal(on_anchors, p, {}, data, **rest).startswith("data.anchors: got -1, allowed is 1")
+
+
+def test_no_initialization_is_lost_because_another_has_its_name():
+    wanted = "gammas: got ['gamma 0.5', 'gamma 0.5'], allowed are initializations that differ"
+    assert refusal(over_inits, BASE, gammas=[0.5, 0.5 + 1e-9]) == wanted
 
 
 def test_without_seeds_no_study_is_planned():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import made_up_record
+from helpers import made_up_record, refusal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +47,11 @@ def test_every_setting_has_a_grid_of_its_own_around_its_expected_rate():
         rates[config.init.gamma].add(config.optim.learning_rate)
     assert rates == {0.5: {0.005, 0.01, 0.02}, 1.0: {0.0015, 0.003, 0.006}}
     assert planned().at_common_rate() == [] and len(planned().compared()) == 4
+
+
+@pytest.mark.parametrize("factors", [(0.0,), (-1.0, 1.0), (1.0, 1.00001), (0.5, 1e-330)])
+def test_a_grid_has_positive_rates_of_which_no_two_are_one(factors):
+    assert refusal(planned, factors=factors).startswith(f"factors: got {[*factors]}, allowed are")
 
 
 def test_the_median_chooses_so_that_one_bad_seed_does_not(tmp_path):

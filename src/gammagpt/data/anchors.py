@@ -21,12 +21,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..project import UserError
+from ..project import UserError, require_least
 from .fields import check_fields, fingerprinted
 
 FORMAT = 1  # raise when a change here alters the sequences of the same configuration
 LAWS = "sum, random, near, modulo or a range A..B"
-MOST_LABELS = 4_000_000  # rows of (anchors, key) of a task
+NUMBER = re.compile(r"\s*\d{1,9}\s*")
+MOST_ANCHORS = 20  # in a row: two of each would be a million combinations
+MOST_LABELS = 4_000_000  # rows of (anchors, key) of a task; and samples
 MOST_TOKENS = 4096  # the label laws are a table of this size squared
 TAKEN = ("unseen", "train", "validation")  # names of what a record has beside the tasks
 
@@ -45,13 +47,10 @@ class AnchorConfig:
 
     def __post_init__(self):
         check_fields(self, "data.")
-        for name, low in {"anchors": 1, "samples": 0, "length": self.anchors + 1}.items():
-            if getattr(self, name) < low:
-                raise UserError(f"data.{name}: got {getattr(self, name)}, allowed is {low} or more")
-        if not 1 <= self.vocab_size <= MOST_TOKENS:
-            raise UserError(
-                f"data.vocab_size: got {self.vocab_size}, allowed is 1 to {MOST_TOKENS}"
-            )
+        bounds = {"anchors": (1, MOST_ANCHORS), "samples": (0, MOST_LABELS),
+                  "length": (self.anchors + 1, MOST_TOKENS), "vocab_size": (1, MOST_TOKENS)}
+        for name, (least, most) in bounds.items():
+            require_least(least, self, (name,), "data.", most)
         _check_tokens(self)
 
     def pinned(self) -> "AnchorConfig":
@@ -226,7 +225,7 @@ def _held_out(config: AnchorConfig) -> list[tuple[int, ...]]:
     found = []
     for part in filter(None, map(str.strip, config.held_out.split(","))):
         names = part.split("+")
-        combination = tuple(int(name) if name.strip().isdigit() else -1 for name in names)
+        combination = tuple(int(name) if NUMBER.fullmatch(name) else -1 for name in names)
         one_task = any(set(combination) <= set(anchors) for _, anchors, _ in parse_tasks(config))
         if len(combination) != config.anchors or not one_task:
             raise UserError(
@@ -245,7 +244,7 @@ def _held_out(config: AnchorConfig) -> list[tuple[int, ...]]:
 
 def _range(name: str, text: str) -> range:
     """'21..120' as a range, both ends included."""
-    match = re.fullmatch(r"(\d+)\.\.(\d+)", text.strip())
+    match = re.fullmatch(r"(\d{1,9})\.\.(\d{1,9})", text.strip())
     if not match or int(match[1]) > int(match[2]):
         raise UserError(f"data.{name}: got {text!r}, allowed is a range like 21..120")
     return range(int(match[1]), int(match[2]) + 1)

@@ -5,7 +5,7 @@ import os
 import warnings
 from pathlib import Path
 
-from ..project import UserError, cache_folder, expanded
+from ..project import UserError, cache_folder, expanded, require
 from . import arithmetic, facts, hub, library, logic, stories
 
 VALIDATION_SHARE = 0.1  # of the characters, in whole documents
@@ -159,6 +159,8 @@ def _absent(corpus: str) -> UserError:
 
 def _read(path: Path) -> str:
     """A text is the same with and without a byte-order mark, and whatever ends its lines."""
+    plain = path.is_file() or not path.exists()  # a pipe or a device may never end
+    require(plain, "corpus", str(path), "is a text file or a folder of them")
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:

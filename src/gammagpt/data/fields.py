@@ -14,8 +14,8 @@ from functools import cache, lru_cache
 
 from ..project import UserError, require_one_of
 
-WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text",
-         types.NoneType: "nothing"}  # fmt: skip
+WORDS = {float: "a finite number", int: "a whole number below 2^63", bool: "true or false",
+         str: "text", types.NoneType: "nothing"}  # fmt: skip
 BOUNDED = {float: math.inf, int: 2**63}
 
 
@@ -90,12 +90,12 @@ def _value(allowed: tuple, value, prefix: str, name: str):
     if is_dataclass(allowed[0]):
         known = isinstance(value, allowed)
         return value if known else build(_of_kind(allowed, value, name), value, name)
-    value = _plain(value)
+    value = given = _plain(value)
     if type(value) is int and (float in allowed or abs(value) >= 2**63):
         value = float(value) if abs(value) < 2**1023 else math.inf
     if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):
         words = " or ".join(WORDS[kind] for kind in allowed)
-        got = repr(value).replace("\n", " ")  # numpy's arrays take lines
+        got = repr(given).replace("\n", " ")  # numpy's arrays take lines
         raise UserError(f"{name}: got {got[:200]}, allowed is {words}")
     return value or type(value)()
 

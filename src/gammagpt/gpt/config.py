@@ -36,7 +36,8 @@ class RunConfig:
 
     def __post_init__(self):
         check_fields(self)
-        require_least(1, self, ("steps", "batch_size"))
+        require_least(1, self, ("steps",), most=10**8)
+        require_least(1, self, ("batch_size",), most=10**6)
         require_least(0, self, ("seed",))
         require_one_of(PRECISIONS, "precision", self.precision)
         self._check_data(self.data.kind == "text")

@@ -23,6 +23,8 @@ BOUNDS = {
 SCALES = {"gamma": (-5, 5), "std": (1e-30, 1e30)}  # beyond them float32 holds 0 or infinity
 PARTS = ("embedding", "attention", "mlp", "head")  # those that can have a gamma of their own
 PRECISIONS = ("float32", "bfloat16")
+LARGEST, DEEPEST = 2**18, 1024  # sizes and layers beyond any model there is: slips of the pen
+MOST = 10**6  # of whatever is counted of a probe
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,10 @@ class GPTConfig:
 
     def __post_init__(self):
         check_fields(self, "model.")
-        sizes = ("vocab_size", "block_size", "n_layer", "n_head", "width")
-        require_least(1, self, sizes, "model.")
+        sizes = ("vocab_size", "block_size", "n_head", "width")
+        require_least(1, self, sizes, "model.", LARGEST)
+        require_least(1, self, ("n_layer",), "model.", DEEPEST)
+        require_least(0, self, ("hidden",), "model.", LARGEST)  # 0: automatic
         require_one_of(POSITIONS, "model.positions", self.positions)
         require_one_of(HEAD_BIASES, "model.head_bias", self.head_bias)
         paired = self.positions != "rotary" or self.head_size % 2 == 0  # which rotary ones turn
@@ -55,7 +59,6 @@ class GPTConfig:
             ("width", self.width % self.n_head == 0, f"are multiples of n_head = {self.n_head}"),
             ("width", paired, f"is an even head size for rotary positions, not {self.head_size}"),
             ("head_bias", not self.tied or self.head_bias == "none", "is none when tied"),
-            ("hidden", self.hidden >= 0, "is 0 (automatic) or more"),
             ("norm_eps", self.norm_eps >= 0, "is 0 or more"),
             ("gate_scale", self.gate_scale > 0, "is above 0"),
             ("rope_base", self.rope_base > 0, "is above 0"),
@@ -82,7 +85,8 @@ class EmbMLPConfig:
 
     def __post_init__(self):
         check_fields(self, "model.")
-        require_least(1, self, ("vocab_size", "block_size", "width", "hidden"), "model.")
+        sizes = ("vocab_size", "block_size", "width", "hidden")
+        require_least(1, self, sizes, "model.", LARGEST)
         require_one_of(ACTIVATIONS, "model.activation", self.activation)
 
 
@@ -150,8 +154,9 @@ class ProbeConfig:
 
     def __post_init__(self):
         check_fields(self, "probes.")
-        require_least(1, self, ("losses", "windows", "final_windows", "short"), "probes.")
-        require_least(0, self, self.OPTIONAL, "probes.")
+        counts = ("losses", "windows", "final_windows", "short")
+        require_least(1, self, counts, "probes.", MOST)
+        require_least(0, self, self.OPTIONAL, "probes.", MOST)
 
 
 def check_scale(gamma, std) -> None:

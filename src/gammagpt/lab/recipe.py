@@ -5,12 +5,14 @@ from dataclasses import replace
 
 from ..gpt.config import InitConfig, RunConfig
 from ..gpt.size import size_of
+from ..project import require
 from .settings import Settings
 
 # The best rate at width 64 and 400 steps with 30 % of warm-up, and its power of the width: read off
 # the first edition's records by eye, only to know where a grid has to lie.
 # Std 0.02 began at (.0085, 1.2); its best rate at width 64 was the grid's largest: moved by that.
 LARGE, SMALL, FIXED = (0.0148, 1.0), (0.0071, 1.2), (0.0116, 0.6)
+MOST = 100_000  # tokens for each weight: more is a slip of the pen
 SHORTER = 0.3  # the best rate falls with this power of the steps
 WARMER = 0.54  # and that of a small initialization grows with this one of the steps of warm-up
 
@@ -18,9 +20,9 @@ WARMER = 0.54  # and that of a small initialization grows with this one of the s
 def sized(p, base: RunConfig, longer: float = 1, **size) -> RunConfig:
     """The run at another size: the recipe's warm-up, and tokens in proportion to its weights, or
     `longer` times as many."""
-    model = replace(base.model, **size)
-    tokens = longer * p.tokens_per_parameter * size_of(model).weights
-    steps = max(10, round(tokens / (p.batch_size * p.block_size)))
+    model, tokens = replace(base.model, **size), longer * p.tokens_per_parameter
+    require(0 < tokens <= MOST, "tokens_per_parameter", tokens, f"is above 0, to {MOST}")
+    steps = max(10, round(tokens * size_of(model).weights / (p.batch_size * p.block_size)))
     return replace(base, model=model, steps=steps, optim=replace(base.optim, warmup=p.warmup))
 
 

@@ -8,9 +8,10 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from types import NoneType, SimpleNamespace
 
+from ..data import AnchorConfig
 from ..gpt.config import InitConfig, RunConfig
 from ..gpt.options import ProbeConfig
-from ..project import UserError, alike, assignments, check_list
+from ..project import UserError, alike, assignments, check_list, require
 from .study import LearningRateStudy
 
 LISTS = {  # what a list holds, by its name or the last word of it
@@ -104,6 +105,8 @@ def changed(config: RunConfig, part: str | None, fields: dict) -> RunConfig:
 def over_inits(base: RunConfig, *inits: InitConfig, gammas=()) -> Settings:
     """The run with each initialization: the gammas first, then the others."""
     every = [*(InitConfig(gamma=gamma) for gamma in gammas), *inits]
+    labels = [init.label for init in every]
+    require(len({*labels}) == len(labels), "gammas", labels, "are initializations that differ")
     return Settings({init.label: replace(base, init=init) for init in every})
 
 
@@ -146,10 +149,10 @@ def on_anchors(
     p, model: dict, data: dict, *, gammas, rates, rate, steps, batch_size, seeds, probes=0
 ) -> LearningRateStudy:
     """A model on anchor functions, with each gamma; `data` is what the page does not say of it."""
-    data = {"kind": "anchors", "keys": p.keys, "held_out": "", "anchors": p.anchors, "samples": 0,
-            "length": p.anchors + 1} | data
+    data = AnchorConfig(**{"keys": p.keys, "held_out": "", "anchors": p.anchors, "samples": 0,
+                           "length": p.anchors + 1} | data)
     base = RunConfig.from_dict({
-        "model": model | {"vocab_size": data["vocab_size"], "block_size": data["length"]},
+        "model": model | {"vocab_size": data.vocab_size, "block_size": data.length},
         "optim": {"learning_rate": rate}, "data": data,
         "steps": steps, "batch_size": batch_size, "precision": p.precision,
     })

@@ -1,6 +1,7 @@
 """A study whose settings are tuned: a grid for each, and no collapsed run chosen."""
 
 from ..gpt.config import RunConfig
+from ..project import require
 from .collapse import collapsed
 from .study import LearningRateStudy
 
@@ -12,6 +13,14 @@ class TunedStudy(LearningRateStudy):
     expected. The median over the tuning seeds chooses; a rate at which a run collapsed is no
     candidate, and the best one must lie inside the grid.
     """
+
+    def __post_init__(self):
+        super().__post_init__()
+        for config in self.settings.values():
+            rates = self._grid(config)
+            require(len({*rates}) == len(rates) and min(rates, default=1) > 0, "factors",
+                    [*self.learning_rates], "are positive, each with a learning rate of its own, "
+                    f"four digits long, around {config.optim.learning_rate:g}")
 
     def best_rates(self, runs):
         """A frame: setting, learning_rate, resolved; only of settings whose whole grid is there."""

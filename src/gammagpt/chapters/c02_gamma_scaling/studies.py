@@ -5,6 +5,7 @@ from ...lab.recipe import at_expected_rates, sized
 from ...lab.settings import Settings, gpt2, gpt_on_text, over_inits
 from ...lab.study import LearningRateStudy
 from ...lab.tuned import TunedStudy
+from ...project import require
 
 
 def studies(p) -> dict[str, LearningRateStudy]:
@@ -16,6 +17,7 @@ def studies(p) -> dict[str, LearningRateStudy]:
     wide = _by(p, base, "width {}", [{"width": width} for width in p.widths])
     deep = _by(p, base, "layers {}", [{"n_layer": depth} for depth in p.depths])
     long = _by(p, base, "tokens x {:g}", [{"longer": times} for times in p.longer_factors])
+    require({*p.bias_widths} <= {*p.widths}, "bias_widths", p.bias_widths, f"are among {p.widths}")
     plain = {f"{name}, width {width}" for width in p.bias_widths for name in _inits(p)}
     biased = Settings({n: c for n, c in wide.items() if n in plain}).over(
         "model", {"": {}, ", unigram bias": {"head_bias": "unigram"}})
