@@ -31,6 +31,8 @@ RATES = {
     "deepseek_v3": (2.2e-4, 2000, "[2412.19437](https://arxiv.org/abs/2412.19437)"),
 }
 
+WORDS = {"n_layer": "depth", "warmup_steps": "warm-up", "learning_rate": "rate"}
+
 
 def measure(name: str) -> dict:
     """Width, layers, and the least and greatest [std, gamma] of each part, to four digits."""
@@ -54,32 +56,32 @@ def gammas_table(found: dict) -> str:
     for name, one in sorted(found.items(), key=lambda item: item[1]["width"]):
         ends = [pair for part in one["parts"].values() for pair in part]
         stds = _span([std for std, _ in ends], 3)
-        gammas = [_span([gamma for _, gamma in one["parts"][part]], 2) or "the embedding"
-                  for part in PARTS]
+        gammas = [_span([g for _, g in one["parts"][part]], 2) or "tied" for part in PARTS]
         lines.append(_row((f"`{name}`", one["width"], one["layers"], stds, *gammas)))
     return "\n".join(lines) + "\n"
 
 
 def advice_table(found: dict) -> str:
     """A row an architecture whose rate is published: what `advise` says, all of it extrapolated."""
-    columns = ("Architecture", "Peak rate", "Warm-up", "Its gamma", "Critical gamma",
-               "Least warm-up", "Beyond the evidence in", "Rate from")
+    columns = ("Architecture", "Peak rate, from", "Warm-up steps", "Gamma of its attention",
+               "Critical gamma, extrapolated", "Least warm-up, extrapolated", "Outside our runs in")
     lines = [_row(columns), "|---" * len(columns) + "|"]
     for name, (rate, steps, source) in RATES.items():
         one = found[name]
         told = advise(one["width"], rate, steps, n_layer=one["layers"])
         own = _span([gamma for _, gamma in one["parts"]["attention"]], 2)
         critical = "none" if told.critical_gamma is None else f"{told.critical_gamma:.2f}"
-        beyond = ", ".join(told.untested) or "nothing"
-        lines.append(_row((f"`{name}`", f"{rate:g}", f"{steps:,}", own, critical,
-                           f"{told.least_warmup_steps:,}", beyond, source)))
+        outside = ", ".join(WORDS.get(one, one) for one in told.untested) or "nothing"
+        peak = f"{rate:.1e}".replace("e-0", "e-")
+        lines.append(_row((f"`{name}`", f"{peak}, {source}", f"{steps:,}", own, critical,
+                           f"{told.least_warmup_steps:,}", outside)))
     return "\n".join(lines) + "\n"
 
 
 def _span(values: list[float], digits: int) -> str:
-    """'0.48', or '0.48 to 0.83'; '' for nothing."""
+    """'0.48', or '0.48–0.83', which no line breaks; '' for nothing."""
     ends = [f"{end:.{digits}f}" for end in (min(values), max(values))] if values else []
-    return " to ".join(dict.fromkeys(ends))
+    return "–\N{WORD JOINER}".join(dict.fromkeys(ends))
 
 
 def _row(cells) -> str:

@@ -36,13 +36,17 @@ def test_every_architecture_has_the_size_that_transformers_publishes():
 
 def test_the_tables_have_a_row_for_each_and_say_what_is_extrapolated():
     rows = architectures.gammas_table(FOUND).splitlines()
-    assert len(rows) == len(FOUND) + 2 and "| `gpt2` | 768 | 12 | 0.004 to 0.020 |" in rows[2:][0]
-    assert "the embedding" in rows[2] and "nan" not in " ".join(rows)
+    assert len(rows) == len(FOUND) + 2
+    assert rows[2].startswith("| `gpt2` | 768 | 12 | 0.004–\N{WORD JOINER}0.020 |")
+    assert rows[2].endswith("| tied |") and " to " not in " ".join(rows)
+    assert all(row.count("|") == 9 for row in rows)  # as many as a screen is wide: none is cut off
+    assert "nan" not in " ".join(rows)
     advice = architectures.advice_table(FOUND).splitlines()
     assert len(advice) == len(architectures.RATES) + 2
     told = advise(4096, 3e-4, 2000)
     [llama] = [row for row in advice if row.startswith("| `llama` ")]
-    assert f"| {told.least_warmup_steps:,} | width, warmup_steps, n_layer |" in llama
+    assert f"| {told.least_warmup_steps:,} | width, warm-up, depth |" in llama
+    assert advice[0].count("extrapolated") == 2 and "| 3.0e-4, [2302.13971](" in llama
 
 
 def test_the_tables_are_made_without_transformers():

@@ -83,6 +83,7 @@ LEAVES = {
     "upwards": lambda a, b, c: (nn.ConvTranspose1d(a, b, c), REFUSED),
     "pruned": lambda a, b, c: (prune.random_unstructured(nn.Linear(a, b), "weight", 0.3), REFUSED),
     "meta": lambda a, b, c: (nn.Linear(a, b, device="meta"), REFUSED),
+    "packed": lambda a, b, c: (torch.ao.nn.quantized.dynamic.Linear(a, b), REFUSED),
 }
 LIKELY = [name for name in LEAVES if LEAVES[name](2, 3, 4)[1] is not REFUSED]
 
