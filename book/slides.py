@@ -63,7 +63,9 @@ def table(names, verdicts) -> str:
     found = {verdict.claim.id: verdict for verdict in verdicts}
     if lost := [name for name in names if name not in found]:
         raise UserError(f"slides: got claim {lost[0]!r}, allowed are the ids of claims/")
-    rows = "".join(f"<tr><td>{v.claim.title}</td><td>{effect(v)} {v.claim.unit}</td>"
-                   f"<td>{v.verdict}</td></tr>" for v in map(found.get, names))
+    sizes = [(v, effect(v)) for v in map(found.get, names)]
+    cells = [(v.claim.title, f"{size} {v.claim.unit}" if size != "–" else size, v.verdict)
+             for v, size in sizes]
+    rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
     head = "".join(f'<th scope="col">{word}</th>' for word in ("Claim", "Effect", "Verdict"))
     return f"<table><tr>{head}</tr>{rows}</table>"
