@@ -11,6 +11,7 @@ students must hold no solution, must fail as it is, and the copy with solutions 
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -96,7 +97,9 @@ def check_nbgrader(chapters) -> None:
 
 def grader(course: Path, *words) -> None:
     command = [sys.executable, "-m", "nbgrader", *words]
-    found = subprocess.run(command, cwd=course, capture_output=True, text=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it calls alembic
+    found = subprocess.run(command, cwd=course, env={**os.environ, "PATH": path},
+                           capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
 
 
