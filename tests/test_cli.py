@@ -160,9 +160,19 @@ def test_a_model_is_kept_and_writes_from_its_file_or_is_trained_for_it(call, tin
     assert all(text.startswith("The") for text in texts)
     assert strict_json(call("sample", *run, *how)[1])["texts"] == texts  # the same run
     assert (project.cache_folder() / "weights").is_dir()
-    assert call("sample", *run, "--tokens", 5, "--top-k", 0)[0] == 2
     code, _, errors = call("sample", "--weights", file, "--gamma", 0.8)
     assert code == 2 and "allowed is one" in errors
+
+
+@pytest.mark.parametrize("words", [
+    ("--tokens", -1), ("--temperature", "nan"), ("--top-k", 0), ("--count", 0), ("--seed", 10**30),
+    ("--set", "data.kind=anchors", "--set", "model.vocab_size=201", "--set", "model.block_size=9"),
+])  # fmt: skip
+def test_what_cannot_be_drawn_is_refused_before_training(call, tiny_train, monkeypatch, words):
+    monkeypatch.setattr("gammagpt.lab.training.trained", lambda *_: pytest.fail("it trained"))
+    run = [] if words[0] == "--set" else tiny_train[1 : tiny_train.index("--store")]
+    code, output, errors = call("sample", *run, *words)
+    assert (code, output, errors.count("\n")) == (2, "", 1) and errors.startswith("error: ")
 
 
 @pytest.mark.parametrize("place, words", [("/proc/nope/a", "cannot be written"), (".", "a folder")])

@@ -18,6 +18,7 @@ from .project import (
     results_folder,
     seconds,
     tier_parameters,
+    whole,
     writable_file,
 )
 
@@ -125,11 +126,17 @@ def _print_run(options, store, record) -> None:
 def run_sample(options) -> None:
     """Let a GPT write: one from `train --save`, or the run that is described, trained first."""
     from .gpt.config import RunConfig
+    from .gpt.model import check_drawing
     from .gpt.weights import load_model
     from .lab.training import trained
 
+    check_drawing(options.tokens, options.temperature, options.top_k)  # before a run, not after it
+    whole("--count", options.count)
+    require(0 <= options.seed < 2**62, "--seed", options.seed, "is a whole number from 0")
     if not options.weights:
-        model = trained(RunConfig.from_dict(_config(options)))
+        config = RunConfig.from_dict(_config(options))
+        require(config.data.kind == "text", "data.kind", config.data.kind, "is text")
+        model = trained(config)
     elif options.gamma is None and not options.text and not options.set:
         model = load_model(options.weights)
     else:
