@@ -88,8 +88,8 @@ def test_the_project_week_s_program_runs_and_comes_to_a_verdict(tmp_path):
     text = (project.root() / "book" / "teaching.md").read_text(encoding="utf-8")
     rule, program = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)[1]
                      for kind in ("yaml", "python"))
-    small = ("block_size=4, n_layer=1, batch_size=2, widths=[64], tokens_per_parameter=1e-4, "
-             "factors=[0.5, 1.0, 2.0], tuning_seeds=[300]")
+    small = ("block_size=4, n_layer=1, batch_size=2, widths=[64], bias_widths=[64], "
+             "tokens_per_parameter=1e-4, factors=[0.5, 1.0, 2.0], tuning_seeds=[300]")
     assert "block_size=32" in program
     (tmp_path / "ours.yml").write_text(rule)
     (tmp_path / "ours.py").write_text(program.replace("block_size=32", small))
