@@ -346,7 +346,7 @@ def test_memory_alone_has_neither_sums_nor_unseen_combinations():
         ("03_bias", {"emb_gammas": "0.8"}, "emb_gammas: got '0.8', allowed is a list"),
         ("03_bias", {"seeds": [400]}, "seeds: [400] are tuning seeds too"),
         ("03_bias", {"activation": "sine"}, "model.activation: got 'sine'"),
-        ("03_bias", {"length": 2}, "data.length: got 2, allowed is 3 or more"),
+        ("03_bias", {"length": 2}, "data.length: got 2, allowed is 3 to 4096"),
         ("06_labels", {"near_tasks": "near 1..40 near"}, "data.tasks: near shares tokens"),
         ("06_labels", {"emb_steps": 0}, "steps: got 0"),
     ],

@@ -95,7 +95,8 @@ def _value(allowed: tuple, value, prefix: str, name: str):
         value = float(value) if abs(value) < 2**1023 else math.inf
     if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):
         words = " or ".join(WORDS[kind] for kind in allowed)
-        got = repr(given).replace("\n", " ")  # numpy's arrays take lines
+        huge = type(given) is int and given.bit_length() > 99  # it can have more digits than print
+        got = repr(value if huge else given).replace("\n", " ")  # numpy's arrays take lines
         raise UserError(f"{name}: got {got[:200]}, allowed is {words}")
     return value or type(value)()
 
