@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gammagpt import RunConfig
-from gammagpt.data import BackcopyConfig, make_batches
+from gammagpt.data import BackcopyConfig
 from gammagpt.data.backcopy import (
     behind_trigger,
     bigram_law,
@@ -19,7 +19,7 @@ from gammagpt.data.backcopy import (
     training_sequences,
     validation_sequences,
 )
-from gammagpt.data.batches import validation_inputs
+from gammagpt.data.batches import make_batches, validation_inputs
 
 DATA = BackcopyConfig()
 configs = st.builds(
