@@ -22,7 +22,7 @@ NAMES = ("gpt2", "opt", "biogpt", "phi", "gpt_neo", "olmoe", "qwen2_moe", "qwen3
 RATES = {
     "gpt2": (6e-4, 2000, "[nanoGPT](https://github.com/karpathy/nanoGPT)"),
     "opt": (6e-4, 750, "[2205.01068](https://arxiv.org/abs/2205.01068)"),
-    "gptj": (1.2e-4, 3000, "[mesh-transformer-jax]"
+    "gptj": (1.2e-4, 3000, "[GPT-J's code]"
              "(https://github.com/kingoflolz/mesh-transformer-jax)"),
     "gpt_neox": (0.97e-4, 1500, "[2204.06745](https://arxiv.org/abs/2204.06745)"),
     "llama": (3e-4, 2000, "[2302.13971](https://arxiv.org/abs/2302.13971)"),
@@ -51,29 +51,28 @@ def load() -> dict:
 
 def gammas_table(found: dict) -> str:
     """A row an architecture: the gamma that its own initialization is, part by part."""
-    columns = ("Architecture", "Width", "Layers", "Std", "Embedding", "Attention", "MLP", "Head")
+    columns = ("Model", "Width", "Std", "Embedding", "Attention", "MLP", "Head")
     lines = [_row(columns), "|---" * len(columns) + "|"]
     for name, one in sorted(found.items(), key=lambda item: item[1]["width"]):
         ends = [pair for part in one["parts"].values() for pair in part]
         stds = _span([std for std, _ in ends], 3)
         gammas = [_span([g for _, g in one["parts"][part]], 2) or "tied" for part in PARTS]
-        lines.append(_row((f"`{name}`", one["width"], one["layers"], stds, *gammas)))
+        lines.append(_row((f"`{name}`", one["width"], stds, *gammas)))
     return "\n".join(lines) + "\n"
 
 
 def advice_table(found: dict) -> str:
     """A row an architecture whose rate is published: what `advise` says, all of it extrapolated."""
-    columns = ("Architecture", "Peak rate, from", "Warm-up steps", "Gamma of its attention",
-               "Critical gamma, extrapolated", "Least warm-up, extrapolated", "Outside our runs in")
+    columns = ("Model", "Peak rate, from", "Warm-up steps", "Critical gamma, extrapolated",
+               "Least warm-up, extrapolated", "Outside our runs in")
     lines = [_row(columns), "|---" * len(columns) + "|"]
     for name, (rate, steps, source) in RATES.items():
         one = found[name]
         told = advise(one["width"], rate, steps, n_layer=one["layers"])
-        own = _span([gamma for _, gamma in one["parts"]["attention"]], 2)
         critical = "none" if told.critical_gamma is None else f"{told.critical_gamma:.2f}"
         outside = ", ".join(WORDS.get(one, one) for one in told.untested) or "nothing"
         peak = f"{rate:.1e}".replace("e-0", "e-")
-        lines.append(_row((f"`{name}`", f"{peak}, {source}", f"{steps:,}", own, critical,
+        lines.append(_row((f"`{name}`", f"{peak}, {source}", f"{steps:,}", critical,
                            f"{told.least_warmup_steps:,}", outside)))
     return "\n".join(lines) + "\n"
 
