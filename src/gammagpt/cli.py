@@ -302,12 +302,12 @@ def run_audit(options) -> int:
     from .gpt.published import audit_published
 
     ours = options.gamma is not None or options.text or options.set
-    require(not (options.hf and ours), "--hf", options.hf, "without --gamma, --text and --set")
-    config = None if options.hf else RunConfig.from_dict(_config(options))
-    table = audit_published(options.hf) if options.hf else audit(config)
+    theirs = options.hf is not None
+    require(not (theirs and ours), "--hf", options.hf, "without --gamma, --text and --set")
+    table = audit_published(options.hf) if theirs else audit(RunConfig.from_dict(_config(options)))
     rows = table.astype(object).where(table.notna(), None)  # JSON has no NaN
     _print(options, rows.to_dict("records"), table.to_string(index=False))
-    return 0 if options.hf or table.ok.all() else 1
+    return 0 if theirs or table.ok.all() else 1
 
 
 def run_bench(options) -> None:

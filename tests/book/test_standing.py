@@ -82,7 +82,7 @@ def test_a_folder_with_a_configuration_will_do(tmp_path):
 
 @pytest.mark.parametrize("name, words", [
     ("no-such-model", "a model type like llama"), ("vit", "a decoder"),
-    ("openai-gpt", "the constructor alone"),
+    ("openai-gpt", "the constructor alone"), ("", "a model type like llama"),
 ])
 def test_what_cannot_be_built_is_refused(name, words):
     assert words in refusal(build, name)
@@ -96,3 +96,8 @@ def test_without_transformers_it_says_what_to_install(monkeypatch):
 def test_a_published_architecture_is_not_drawn_by_the_rule(capsys):
     assert main(["audit", "--hf", "gpt2", "--gamma", "0.8"]) == 2
     assert capsys.readouterr().err.startswith("error: --hf: got 'gpt2', allowed without --gamma")
+
+
+def test_no_name_is_not_a_model_of_ours(capsys):
+    assert main(["audit", "--hf", ""]) == 2
+    assert capsys.readouterr().err.startswith("error: --hf: got ''")
